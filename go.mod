@@ -1,0 +1,3 @@
+module github.com/loghaul/loghaul
+
+go 1.26.0
