@@ -1,0 +1,51 @@
+package testenv
+
+import (
+	"os"
+	"sync"
+	"testing"
+)
+
+// Shared runs one Elasticsearch for all tests of a package. Declare one in the
+// test package and call Run from TestMain:
+//
+//	var servers testenv.Shared
+//
+//	func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
+//
+// Tests then keep apart by using data streams of their own, and leave the
+// server running and not paused.
+type Shared struct {
+	mu      sync.Mutex
+	dir     string
+	elastic *ElasticServer
+}
+
+// Run runs the tests and stops what they shared.
+func (s *Shared) Run(m *testing.M) int {
+	defer func() {
+		if s.elastic != nil && s.elastic.proc != nil {
+			s.elastic.proc.Resume()
+			s.elastic.proc.Kill()
+		}
+		_ = os.RemoveAll(s.dir)
+	}()
+	return m.Run()
+}
+
+// Elastic gives the shared server and starts it for the first caller.
+func (s *Shared) Elastic(t testing.TB) *ElasticServer {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.elastic == nil || s.elastic.proc == nil {
+		s.dir = tempDir(t)
+		s.elastic = newElastic(t, s.dir, nil)
+		s.elastic.Start()
+	}
+	// A failure of a later call belongs to the test that makes it.
+	view := *s.elastic
+	view.t = t
+	view.proc = s.elastic.proc.seenBy(t)
+	return &view
+}
