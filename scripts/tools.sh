@@ -6,6 +6,7 @@
 #   tools.sh lint     only the linter
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)/tools
+tools=$(cd "$here/../.." && pwd)/.cache/tools
 failed=()
 pids=()
 names=()
@@ -29,7 +30,7 @@ lint() {
 		"$here/go-tool.sh" gofumpt mvdan.cc/gofumpt v0.12.0
 }
 go_servers() {
-	"$here/go-tool.sh" nats-server github.com/nats-io/nats-server/v2 v2.15.2 && "$here/versitygw.sh"
+	"$here/go-tool.sh" nats-server github.com/nats-io/nats-server/v2 v2.15.2 && "$here/versitygw.sh" "$tools"
 }
 
 case "${1:-all}" in
@@ -41,7 +42,7 @@ all)
 	start apt "$here/apt.sh"
 	wait_all
 	start duckdb "$here/duckdb.sh"
-	start elasticsearch "$here/elasticsearch.sh"
+	start elasticsearch "$here/elasticsearch.sh" "$tools"
 	# One Go build at a time: each takes both cores and much memory.
 	go_servers || failed+=(go-servers)
 	lint || failed+=(lint)

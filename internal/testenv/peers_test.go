@@ -61,7 +61,8 @@ func TestHAProxyWritesOneLinePerRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := bytes.Count(lines, []byte(`"GET /pot HTTP/1.1"`)); n != 1 || bytes.Count(lines, []byte("\n")) != 1 {
-		t.Fatalf("want one line, for /pot:\n%s", lines)
+	// There are lines about its proxies and about the starter's probe too.
+	if n := bytes.Count(lines, []byte(`"GET /pot HTTP/1.1"`)); n != 1 {
+		t.Fatalf("want one line for /pot:\n%s", lines)
 	}
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian: HAProxy (the real source of the
 # lines), zstd (a baseline), a JRE and Maven (Elasticsearch and how it is
-# fetched), a C compiler (the race detector) and Python's venv (DuckDB).
+# fetched), unzip, a C compiler (the race detector) and Python's venv (DuckDB).
 # Does nothing when all of it is there.
 set -euo pipefail
 
@@ -11,6 +11,7 @@ have haproxy || packages+=(haproxy)
 have zstd || packages+=(zstd)
 have java || packages+=(openjdk-17-jre-headless)
 have mvn || packages+=(maven)
+have unzip || packages+=(unzip)
 have gcc || packages+=(gcc libc6-dev)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
 
