@@ -52,6 +52,10 @@ var (
 	// ErrPermanent means that trying again without a change by an operator
 	// cannot succeed: a missing bucket, a refused credential.
 	ErrPermanent = errors.New("needs an operator")
+	// ErrCorrupt means that the group itself is damaged: its body does not have
+	// its checksum, or its key is not one. Writing it again is pointless; its
+	// lines have to be fetched and encoded again.
+	ErrCorrupt = errors.New("the group is damaged")
 	// ErrNotFound means that no object has the key.
 	ErrNotFound = errors.New("no such object")
 )

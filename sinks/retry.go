@@ -1,0 +1,173 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/loghaul/loghaul/internal/metrics"
+)
+
+// RetryPolicy says how long Retry waits between attempts.
+type RetryPolicy struct {
+	// First is the wait after the first failure. Each further failure doubles
+	// it, up to Max. The real wait is a random part, between half and all, of
+	// it, so that many writers do not come back together.
+	First, Max time.Duration
+	// Permanent is the wait after an error that wraps ErrPermanent. An
+	// operator may well make the missing bucket while a daemon holds lines
+	// that are safe upstream, so a daemon keeps trying, slowly, and says that
+	// it is not ready. Zero returns such an error at once, for a command that
+	// a person waits for.
+	Permanent time.Duration
+}
+
+// DefaultRetryPolicy is for daemons: half a second to thirty.
+func DefaultRetryPolicy() RetryPolicy {
+	return RetryPolicy{First: 500 * time.Millisecond, Max: 30 * time.Second, Permanent: 30 * time.Second}
+}
+
+// delay is the wait after the given number of failures in a row, at least 1.
+func (p RetryPolicy) delay(failures int, permanent bool) time.Duration {
+	d := p.Max
+	if permanent {
+		d = p.Permanent
+	} else if shift := failures - 1; shift < 32 && p.First<<shift>>shift == p.First {
+		d = min(d, p.First<<shift)
+	}
+	return d/2 + rand.N(d/2+1)
+}
+
+// Metric names of Retry.
+const (
+	metricWriteFailures = "loghaul_archive_write_failures_total"
+	metricFailing       = "loghaul_archive_failing"
+)
+
+// Metrics describes what Retry counts.
+func Metrics() []metrics.Desc {
+	return []metrics.Desc{
+		{
+			Name: metricWriteFailures, Kind: metrics.KindCounter, Labels: []string{"kind"},
+			Help: "Failed attempts to store an object in the archive: temporary, operator (nothing works until somebody changes something), conflict (the key holds other content), corrupt.",
+		},
+		{
+			Name: metricFailing, Kind: metrics.KindGauge,
+			Help: "1 while the last attempt to store an object in the archive failed, else 0.",
+		},
+	}
+}
+
+// Retrying is a Durable that tries again. It is safe for concurrent use.
+type Retrying struct {
+	next   Durable
+	policy RetryPolicy
+	log    *slog.Logger
+	failed map[string]*metrics.Counter
+
+	mu       sync.Mutex
+	last     error // nil outside a failure period
+	since    time.Time
+	failures int
+}
+
+// Retry decorates d: Write tries until d stores the group, ctx ends, or d
+// returns ErrConflict or ErrCorrupt, or ErrPermanent when the policy says so.
+// The start and the end of a failure period are logged once each. reg must
+// hold Metrics.
+func Retry(d Durable, p RetryPolicy, log *slog.Logger, reg *metrics.Registry) *Retrying {
+	r := &Retrying{next: d, policy: p, log: log, failed: map[string]*metrics.Counter{}}
+	for _, kind := range []string{"temporary", "operator", "conflict", "corrupt"} {
+		r.failed[kind] = reg.Counter(metricWriteFailures, kind)
+	}
+	reg.Gauge(metricFailing, func() float64 {
+		if r.Err() != nil {
+			return 1
+		}
+		return 0
+	})
+	return r
+}
+
+// Err is the last failure while a failure period lasts, and nil otherwise: a
+// daemon is ready when it is nil.
+func (r *Retrying) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// Write stores g, see Retry. When ctx ends first the error wraps the
+// context's error and the last failure.
+func (r *Retrying) Write(ctx context.Context, g *Group) error {
+	for failures := 1; ; failures++ {
+		err := r.next.Write(ctx, g)
+		kind := kindOf(err)
+		if kind != "" && ctx.Err() == nil {
+			r.failed[kind].Inc()
+		}
+		switch {
+		case err == nil || kind == "conflict" || kind == "corrupt":
+			r.works()
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("storing %s was given up: %w; last failure: %w", g.Key, ctx.Err(), err)
+		}
+		r.fails(g, err)
+		permanent := kind == "operator"
+		if permanent && r.policy.Permanent == 0 {
+			return err
+		}
+		wait := time.NewTimer(r.policy.delay(failures, permanent))
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return fmt.Errorf("storing %s was given up: %w; last failure: %w", g.Key, ctx.Err(), err)
+		case <-wait.C:
+		}
+	}
+}
+
+// fails notes a failure, and logs the first of a period and those that change
+// who has to act.
+func (r *Retrying) fails(g *Group, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		r.since, r.failures = time.Now(), 0
+	}
+	r.failures++
+	if r.last == nil || errors.Is(r.last, ErrPermanent) != errors.Is(err, ErrPermanent) {
+		r.log.Error("the archive does not store objects; lines wait upstream until it does",
+			"error", err, "key", g.Key, "operator", errors.Is(err, ErrPermanent))
+	}
+	r.last = err
+}
+
+// works ends a failure period.
+func (r *Retrying) works() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last != nil {
+		r.log.Info("the archive stores objects again", "after", time.Since(r.since).Round(time.Millisecond), "failures", r.failures)
+	}
+	r.last = nil
+}
+
+func kindOf(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, ErrConflict):
+		return "conflict"
+	case errors.Is(err, ErrCorrupt):
+		return "corrupt"
+	case errors.Is(err, ErrPermanent):
+		return "operator"
+	}
+	return "temporary"
+}
