@@ -1,0 +1,73 @@
+package archive
+
+import (
+	"crypto/sha256"
+
+	"github.com/loghaul/loghaul/internal/wire"
+	"github.com/loghaul/loghaul/parser"
+)
+
+// MaxRawBytes is the most raw bytes that one object may hold. It keeps every
+// size inside an object far below the 2 GiB that Parquet's page headers can
+// express, and lets a reader refuse larger claims.
+const MaxRawBytes = 256 << 20
+
+// MaxLines is the most lines one object may hold.
+const MaxLines = 4 << 20
+
+// Batch is one batch as a forwarder sent it: a run of whole records of one
+// source. The raw bytes are decompressed and verified against the header.
+type Batch struct {
+	// Header is used for Source, From, To, Records and ReadAt.
+	Header wire.Header
+	// Raw is the bytes [From, To) of the source. Encode only reads it.
+	Raw []byte
+}
+
+// Options configures an Encoder.
+type Options struct {
+	// Formats are tried in this order on each line.
+	Formats []*parser.Format
+	// Zone resolves dates that were printed without an offset; nil means UTC.
+	// The Encoder uses it alone.
+	Zone *parser.Zone
+	// Writer identifies the aggregator in keys and footers: 1 to 64 of
+	// A-Z a-z 0-9 . _ -
+	Writer string
+	// CreatedBy is the version of the program, for the footer.
+	CreatedBy string
+}
+
+// Object is one encoded and verified object.
+type Object struct {
+	// Key is the object's name below the archive's root, see ParseKey.
+	Key string
+	// Body is the Parquet file; the caller owns it.
+	Body []byte
+	// SHA256 is the checksum of Body.
+	SHA256 [sha256.Size]byte
+	// Lines counts the records. Unparsed ones matched no format. RawKept ones
+	// are those that matched but keep their bytes in the column raw.
+	Lines, Unparsed, RawKept int
+	// Duplicates counts batches that were dropped because another batch of the
+	// object has the same source and range.
+	Duplicates int
+	// RawBytes counts the bytes of all lines, LFs included.
+	RawBytes int64
+	// Ranges lists which bytes of which sources the object holds.
+	Ranges []Range
+	// MinTime and MaxTime bound the events' times, in Unix milliseconds. They
+	// are 0 when no line has a time.
+	MinTime, MaxTime int64
+}
+
+// Range is a stretch of one source that lies in consecutive rows of an object.
+type Range struct {
+	Source wire.Source `json:"source"`
+	// From and To are the byte range [From, To) in the source.
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+	// Lines is the number of records, Row the row of the first one.
+	Lines int `json:"lines"`
+	Row   int `json:"row"`
+}

@@ -1,0 +1,246 @@
+package parquet
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	magic = "PAR1"
+	// pageBytes is where a data page ends, give or take 64 rows.
+	pageBytes = 1 << 20
+	// tinyChunk is the size up to which a chunk is not compressed: a zstd
+	// frame alone costs 13 bytes, and most all-null columns are that small.
+	tinyChunk = 96
+)
+
+// Writer makes one file after the other and keeps its memory between them:
+// Begin, one Add per column in the order of the schema, Finish. One goroutine
+// may use it at a time.
+type Writer struct {
+	root, createdBy string
+	columns         []Column
+	rows            int
+
+	zstd    *zstd.Encoder
+	out     []byte
+	page    []byte // one page before compression
+	chunks  []chunkMeta
+	header  thriftWriter
+	footer  thriftWriter
+	ints    intDict
+	texts   textDict
+	scratch []byte
+	word    [16]byte
+}
+
+// chunkMeta is what the footer says about a column chunk.
+type chunkMeta struct {
+	codec                    int32
+	encoding                 Encoding
+	dictionary, data         int64 // offsets; dictionary 0: none
+	pages                    int32
+	uncompressed, compressed int64
+	bloomOffset, bloomLength int64
+	stats                    bounds
+	minBuffer, maxBuffer     []byte
+	bloom                    bool
+	bloomData                []byte
+}
+
+// NewWriter makes a Writer for a schema. root names the schema; createdBy
+// should have the form "name version 1.2.3 (build x)", which old readers parse
+// before they believe statistics.
+func NewWriter(root, createdBy string) (*Writer, error) {
+	z, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(zstd.SpeedFastest),
+		// Without it pages that hold no repetition are stored as they are,
+		// which costs a sixth of the whole file.
+		zstd.WithAllLitEntropyCompression(true),
+		zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(4<<20),
+		zstd.WithEncoderCRC(true))
+	if err != nil {
+		return nil, fmt.Errorf("zstd encoder: %w", err)
+	}
+	return &Writer{root: root, createdBy: createdBy, zstd: z}, nil
+}
+
+// Begin starts a file of rows rows with the given columns.
+func (w *Writer) Begin(columns []Column, rows int) {
+	w.columns, w.rows = columns, rows
+	w.out = append(w.out[:0], magic...)
+	if cap(w.chunks) < len(columns) {
+		w.chunks = slices.Grow(w.chunks, len(columns)-len(w.chunks))
+	}
+	w.chunks = w.chunks[:0]
+}
+
+// Add writes the next column.
+func (w *Writer) Add(c *Chunk) error {
+	i := len(w.chunks)
+	if i >= len(w.columns) {
+		return fmt.Errorf("parquet: more than %d columns", len(w.columns))
+	}
+	if err := w.valid(&w.columns[i], c); err != nil {
+		return fmt.Errorf("parquet: column %s: %w", w.columns[i].Name, err)
+	}
+	w.chunks = w.chunks[:i+1]
+	m := &w.chunks[i]
+	*m = chunkMeta{minBuffer: m.minBuffer, maxBuffer: m.maxBuffer, bloomData: m.bloomData[:0]}
+	start := len(w.out)
+	w.bounds(&w.columns[i], c, m)
+	w.write(&w.columns[i], c, m)
+	m.compressed = int64(len(w.out) - start)
+	if c.Bloom && c.Texts.Len() > 0 {
+		m.bloomData = appendBloom(m.bloomData, &c.Texts)
+		m.bloom = true
+	}
+	return nil
+}
+
+// valid refuses what would give a file that says something else than c.
+func (w *Writer) valid(col *Column, c *Chunk) error {
+	values := w.rows
+	if c.Present != nil {
+		if len(c.Present) < (w.rows+63)/64 {
+			return fmt.Errorf("bitmap of %d words for %d rows", len(c.Present), w.rows)
+		}
+		values = countBits(c.Present, 0, w.rows)
+	}
+	typed := len(c.Bools)
+	switch col.Type {
+	case Boolean:
+	case Int32:
+		typed = len(c.Int32s)
+	case Int64:
+		typed = len(c.Int64s)
+	case ByteArray:
+		typed = c.Texts.Len()
+		if c.Coded {
+			typed = len(c.Codes)
+		}
+	}
+	switch {
+	case !col.Optional && values != w.rows:
+		return fmt.Errorf("is required and has %d values for %d rows", values, w.rows)
+	case typed != values || c.values() != values:
+		return fmt.Errorf("%d values of type %s (%d in all) for %d rows that have one", typed, col.Type, c.values(), values)
+	}
+	return nil
+}
+
+func (w *Writer) bounds(col *Column, c *Chunk, m *chunkMeta) {
+	var b bounds
+	switch {
+	case c.Unbounded:
+	case col.Type == Int32:
+		b = int32Bounds(c.Int32s, &w.word)
+	case col.Type == Int64:
+		b = int64Bounds(c.Int64s, &w.word)
+	case col.Type == ByteArray:
+		b = textBounds(&c.Texts, w.scratch)
+	}
+	b.nulls = int64(w.rows - c.values())
+	if b.max != nil {
+		m.minBuffer = append(m.minBuffer[:0], b.min...)
+		m.maxBuffer = append(m.maxBuffer[:0], b.max...)
+		b.min, b.max = m.minBuffer, m.maxBuffer
+	}
+	m.stats = b
+}
+
+// write appends the pages of a chunk.
+func (w *Writer) write(col *Column, c *Chunk, m *chunkMeta) {
+	codes, dict, entries := c.Codes, []byte(nil), 0
+	switch {
+	case c.Coded && c.values() > 0:
+		w.texts.build(&c.Texts, c.Codes)
+		codes, dict, entries = w.texts.codes, w.texts.plain, c.Texts.Len()
+	case c.Encoding == RLEDictionary && col.Type == Int32:
+		entries = intDictionary(&w.ints, c.Int32s, 4)
+		codes, dict = w.ints.codes, w.ints.plain
+	case c.Encoding == RLEDictionary && col.Type == Int64:
+		entries = intDictionary(&w.ints, c.Int64s, 8)
+		codes, dict = w.ints.codes, w.ints.plain
+	}
+	p := paging{w: w, c: c, m: m, col: col, codes: codes, width: indexWidth(entries)}
+	m.encoding = p.encoding(entries > 0)
+	m.codec = zstdCodec
+	if w.rows/64+len(dict)+p.size(0, c.values()) <= tinyChunk {
+		m.codec = uncompressed
+	}
+	if entries > 0 {
+		m.dictionary = int64(len(w.out))
+		w.appendPage(m, dict, func(h *thriftWriter) {
+			h.begin(7)
+			h.i32(1, int32(entries)) //nolint:gosec // bounded
+			h.i32(2, int32(Plain))
+			h.bool(3, true)
+			h.end()
+		}, 2)
+	}
+	m.data = int64(len(w.out))
+	p.pages()
+}
+
+// appendPage compresses and appends one page. typ is 0 for a data page and 2
+// for a dictionary page; sub writes the header's struct for it.
+func (w *Writer) appendPage(m *chunkMeta, payload []byte, sub func(*thriftWriter), typ int32) {
+	stored := payload
+	if m.codec == zstdCodec {
+		w.scratch = w.zstd.EncodeAll(payload, w.scratch[:0])
+		stored = w.scratch
+	}
+	h := &w.header
+	h.reset()
+	h.i32(1, typ)
+	h.i32(2, int32(len(payload)))               //nolint:gosec // bounded
+	h.i32(3, int32(len(stored)))                //nolint:gosec // bounded
+	h.i32(4, int32(crc32.ChecksumIEEE(stored))) //nolint:gosec // bit pattern
+	sub(h)
+	h.b = append(h.b, 0)
+	w.out = append(w.out, h.b...)
+	w.out = append(w.out, stored...)
+	m.uncompressed += int64(len(h.b) + len(payload))
+}
+
+// Finish writes bloom filters and the footer and gives the file, which is
+// valid until the next Begin.
+func (w *Writer) Finish(metadata []KeyValue) ([]byte, error) {
+	if len(w.chunks) != len(w.columns) {
+		return nil, fmt.Errorf("parquet: %d of %d columns were added", len(w.chunks), len(w.columns))
+	}
+	for i := range w.chunks {
+		if m := &w.chunks[i]; m.bloom {
+			w.appendBloom(m)
+		}
+	}
+	at := len(w.out)
+	w.writeFooter(metadata)
+	w.out = append(w.out, w.footer.b...)
+	w.out = binary.LittleEndian.AppendUint32(w.out, uint32(len(w.out)-at)) //nolint:gosec // bounded
+	w.out = append(w.out, magic...)
+	return w.out, nil
+}
+
+func (w *Writer) appendBloom(m *chunkMeta) {
+	m.bloomOffset = int64(len(w.out))
+	h := &w.header
+	h.reset()
+	h.i32(1, int32(len(m.bloomData)))   //nolint:gosec // bounded
+	for id := int16(2); id <= 4; id++ { // algorithm BLOCK, hash XXHASH, compression UNCOMPRESSED
+		h.begin(id)
+		h.begin(1)
+		h.end()
+		h.end()
+	}
+	h.b = append(h.b, 0)
+	w.out = append(w.out, h.b...)
+	w.out = append(w.out, m.bloomData...)
+	m.bloomLength = int64(len(w.out)) - m.bloomOffset
+}
