@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/loghaul/loghaul/internal/testenv"
+)
+
+// cluster is the whole path as separate processes:
+//
+//	input file → loghaul-forwarder → nats-server → loghaul aggregate (two) → S3, Elasticsearch
+type cluster struct {
+	t     *testing.T
+	dir   string
+	node  string
+	input string // the file that is tailed
+	state string // the forwarder's state folder
+	url   string // of the archive
+
+	nats      *testenv.NATSServer
+	s3        *testenv.S3Server
+	elastic   *testenv.ElasticServer // nil unless asked for
+	forwarder *daemon
+	agg       [2]*daemon
+}
+
+// settings change what newCluster makes. The zero value is the usual case.
+type settings struct {
+	elastic  *testenv.ElasticServer // also index here
+	endpoint string                 // S3 endpoint instead of the server's own: a proxy before it
+	s3       *testenv.S3Server      // the server behind endpoint, if made already
+	state    string                 // state folder of the forwarder
+	batch    string                 // largest batch of the forwarder, such as "256KiB"
+	nats     string                 // more lines for nats-server's configuration
+	env      []string               // for all our processes
+}
+
+// newCluster starts the servers, sets the broker up and writes the
+// configuration files. No daemon runs yet.
+func newCluster(t *testing.T, s settings) *cluster {
+	t.Helper()
+	dir := workDir(t)
+	c := &cluster{
+		t: t, dir: dir, node: "edge-1", elastic: s.elastic, s3: s.s3, state: s.state,
+		input: filepath.Join(dir, "haproxy.log"),
+	}
+	if c.state == "" {
+		c.state = filepath.Join(dir, "state")
+	}
+	if c.s3 == nil {
+		c.s3 = testenv.S3(t)
+	}
+	c.url = c.s3.URL("logs")
+	aggURL := c.url
+	if s.endpoint != "" {
+		aggURL = strings.Replace(c.url, escaped(c.s3.Endpoint), escaped(s.endpoint), 1)
+	}
+	c.nats = testenv.NATS(t, mkdir(t, dir, "nats"), s.nats)
+
+	env := append(c.s3.Env(), s.env...)
+	c.forwarder = newDaemon(t, dir, "forwarder", c.address(), "loghaul-forwarder", "--config", filepath.Join(dir, "forwarder.yaml"))
+	c.forwarder.env = s.env
+	c.write("forwarder.yaml", c.forwarderConfig(c.forwarder.http, s))
+	for i := range c.agg {
+		name := fmt.Sprintf("aggregator-%d", i+1)
+		c.agg[i] = newDaemon(t, dir, name, c.address(), "loghaul", "aggregate", "--config", filepath.Join(dir, name+".yaml"))
+		c.agg[i].env = env
+		c.write(name+".yaml", c.aggregatorConfig(name, c.agg[i].http, aggURL))
+	}
+	if _, stderr, code := command(t, env, "loghaul", "broker", "setup", "--config", filepath.Join(dir, "aggregator-1.yaml")); code != 0 {
+		t.Fatalf("loghaul broker setup ended with %d:\n%s", code, stderr)
+	}
+	return c
+}
+
+// start runs the forwarder and both aggregators, and waits until they are ready.
+func (c *cluster) start() {
+	c.t.Helper()
+	c.forwarder.Start()
+	for _, a := range c.agg {
+		a.Start()
+	}
+	c.forwarder.AwaitReady()
+	for _, a := range c.agg {
+		a.AwaitReady()
+	}
+}
+
+// stop drains everything, the forwarder first, and wants clean exits.
+func (c *cluster) stop() {
+	c.t.Helper()
+	c.forwarder.Stop()
+	for _, a := range c.agg {
+		a.Stop()
+	}
+}
+
+// brokerConfig comes back at once: the default delays protect a broker from a
+// fleet of thousands.
+func (c *cluster) brokerConfig() string {
+	return fmt.Sprintf(`broker:
+  servers: [%q]
+  shards: 2
+  delay: { first: 50ms, step: 50ms, max: 500ms }
+`, c.nats.URL)
+}
+
+func (c *cluster) forwarderConfig(http string, s settings) string {
+	more := ""
+	if s.batch != "" {
+		more = "batch: { bytes: " + s.batch + " }\n"
+	}
+	return fmt.Sprintf(`node: %s
+state: %s
+inputs:
+  - file: %s
+http: %s
+ack_timeout: 3s
+%s%s`, c.node, c.state, c.input, http, more, c.brokerConfig())
+}
+
+func (c *cluster) aggregatorConfig(name, http, url string) string {
+	index := ""
+	if c.elastic != nil {
+		index = fmt.Sprintf("index:\n  url: %s\n", c.elastic.URL)
+	}
+	// Windows of a second instead of ten: the tests wait for the last one.
+	return fmt.Sprintf(`name: %s
+archive:
+  url: %q
+window: { age: 1s }
+formats: [httplog]
+timezone: UTC
+http: %s
+%s%s`, name, url, http, index, c.brokerConfig())
+}
+
+// address gives a host:port that is free now.
+func (c *cluster) address() string {
+	return fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(c.t))
+}
+
+func (c *cluster) write(name, text string) {
+	c.t.Helper()
+	if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func mkdir(t *testing.T, dir, name string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// escaped is how an endpoint stands in an archive URL.
+func escaped(endpoint string) string {
+	return strings.NewReplacer(":", "%3A", "/", "%2F").Replace(endpoint)
+}
