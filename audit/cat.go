@@ -1,0 +1,123 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/loghaul/loghaul/archive"
+)
+
+// DefaultMemory is how many bytes of lines Cat holds before it sorts through
+// temporary files.
+const DefaultMemory = 256 << 20
+
+// maxConflicts bounds the warnings about lines of equal identity.
+const maxConflicts = 10
+
+// CatOptions says what Cat prints and with what means.
+type CatOptions struct {
+	Filter Filter
+	// Memory bounds the bytes of lines that are held; 0 is DefaultMemory. The
+	// objects being read and, if lines were spilled, up to 64 buffers of
+	// about 1 MiB come on top.
+	Memory int64
+	// TempDir is where sorted lines are spilled; "" is the system's.
+	TempDir string
+	// Warn gets each thing that is wrong and does not end the call. It must
+	// be safe for concurrent use.
+	Warn func(error)
+}
+
+// CatReport counts what Cat did.
+type CatReport struct {
+	// Lines and Bytes were printed.
+	Lines, Bytes int64
+	// Duplicates were left out: an equal line of equal identity was printed.
+	Duplicates int64
+	// Conflicts are lines that have the identity of another line but other
+	// bytes. All of them were printed.
+	Conflicts int64
+	// Objects were read; Skipped had no line that the filter selects.
+	Objects, Skipped int
+}
+
+// Cat writes the bytes of each selected line to w, once, ordered by node,
+// source and offset. A line ends with LF unless its source ended without one.
+// Nothing is written before the whole archive has been read.
+func Cat(ctx context.Context, store Store, w io.Writer, o CatOptions) (CatReport, error) {
+	if o.Memory <= 0 {
+		o.Memory = DefaultMemory
+	}
+	sorter := newSorter(o.Memory, o.TempDir)
+	report, err := collect(ctx, store, sorter, o)
+	var incomplete *IncompleteError
+	if err == nil || errors.As(err, &incomplete) {
+		err = errors.Join(err, report.print(ctx, w, sorter, o.Warn))
+	}
+	return report, errors.Join(err, sorter.close())
+}
+
+// collect puts all selected lines into the sorter.
+func collect(ctx context.Context, store Store, sorter *sorter, o CatOptions) (CatReport, error) {
+	s := &scan{store: store, filter: o.Filter, whole: true, warn: o.Warn}
+	err := s.run(ctx, func(obj *object) error {
+		return obj.reader.Rows(func(r *archive.Row) error {
+			if !o.Filter.row(r) {
+				return nil
+			}
+			return sorter.add(line{raw: r.Raw, offset: r.Offset, source: sorter.source(r.Source), noLF: r.NoLF})
+		})
+	})
+	return CatReport{Objects: s.objects, Skipped: s.skipped}, err
+}
+
+// print writes the sorted lines without the duplicates, which are neighbours.
+func (c *CatReport) print(ctx context.Context, w io.Writer, s *sorter, warn func(error)) error {
+	in, err := s.sorted()
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(w, 256<<10)
+	last := line{source: -1}
+	for {
+		l, err := in.next()
+		if err == io.EOF { //nolint:errorlint // cursors return it bare
+			return out.Flush()
+		}
+		if err != nil {
+			return err
+		}
+		if l.source == last.source && l.offset == last.offset {
+			if l.noLF == last.noLF && bytes.Equal(l.raw, last.raw) {
+				c.Duplicates++
+				continue
+			}
+			if c.Conflicts++; c.Conflicts <= maxConflicts {
+				src := s.sources[l.source]
+				warn(fmt.Errorf("source %s of node %s has different lines at offset %d; all are printed", src.ID, src.Node, l.offset))
+			}
+		}
+		if err := c.write(out, l); err != nil {
+			return fmt.Errorf("write the lines: %w", err)
+		}
+		last.source, last.offset, last.noLF = l.source, l.offset, l.noLF
+		last.raw = append(last.raw[:0], l.raw...)
+		if c.Lines%(1<<14) == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *CatReport) write(out *bufio.Writer, l *line) error {
+	c.Lines++
+	c.Bytes += int64(len(l.raw))
+	if _, err := out.Write(l.raw); err != nil || l.noLF {
+		return err
+	}
+	c.Bytes++
+	return out.WriteByte('\n')
+}

@@ -1,0 +1,183 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/sinks"
+	"github.com/loghaul/loghaul/sinks/objectstore"
+)
+
+const (
+	// ahead is how many objects are read ahead of their use.
+	ahead = 4
+	// attempts is how often an object is asked for before it is given up.
+	attempts = 3
+)
+
+// object is one object of the archive on its way through a scan.
+type object struct {
+	key    string
+	size   int64
+	name   archive.KeyInfo
+	reader *archive.Reader // nil if it was filtered out or err is set
+	err    error
+	ready  chan struct{}
+}
+
+// scan gives the objects that a filter selects, in the order of their keys.
+type scan struct {
+	store  Store
+	filter Filter
+	// whole reads objects to the end; otherwise only their footers are read.
+	whole bool
+	warn  func(error)
+
+	objects, skipped, broken int
+}
+
+// run calls fn for each selected object. Objects that cannot be read are
+// counted and reported, and the scan goes on; an error of fn ends it.
+func (s *scan) run(ctx context.Context, fn func(*object) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var loads sync.WaitGroup
+	queue := make(chan *object, ahead)
+	listed := make(chan error, 1)
+	go func() {
+		defer close(queue)
+		listed <- s.list(ctx, func(o *object) error {
+			select {
+			case queue <- o:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			loads.Go(func() {
+				defer close(o.ready)
+				s.load(ctx, o)
+			})
+			return nil
+		})
+	}()
+	err := s.use(queue, fn)
+	cancel() // what is still being read is not needed any more
+	for range queue {
+	}
+	listErr := <-listed
+	loads.Wait()
+	switch {
+	case err != nil:
+		return err
+	case listErr != nil:
+		return fmt.Errorf("list the archive: %w", listErr)
+	case s.broken > 0:
+		return &IncompleteError{Objects: s.broken}
+	}
+	return nil
+}
+
+func (s *scan) use(queue <-chan *object, fn func(*object) error) error {
+	for o := range queue {
+		<-o.ready
+		err := o.err
+		if err == nil && o.reader == nil {
+			s.skipped++
+			continue
+		}
+		if err == nil {
+			err = fn(o)
+		}
+		switch {
+		case err == nil:
+			s.objects++
+		case errors.Is(err, archive.ErrCorrupt), errors.Is(err, archive.ErrVersion), o.err != nil && !fatal(err):
+			s.broken++
+			s.warn(fmt.Errorf("%s: %w", o.key, err))
+		default:
+			return fmt.Errorf("%s: %w", o.key, err)
+		}
+	}
+	return nil
+}
+
+// fatal errors concern the whole store: going on cannot help.
+func fatal(err error) bool {
+	return errors.Is(err, sinks.ErrPermanent) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// list gives the objects whose keys the filter lets through.
+func (s *scan) list(ctx context.Context, fn func(*object) error) error {
+	each := func(i objectstore.Info) error {
+		name, err := archive.ParseKey(i.Key)
+		if err != nil {
+			s.warn(fmt.Errorf("passed over: %w", err))
+			return nil
+		}
+		if !s.filter.key(name) {
+			return nil
+		}
+		return fn(&object{key: i.Key, size: i.Size, name: name, ready: make(chan struct{})})
+	}
+	if s.filter.From.IsZero() {
+		return s.store.List(ctx, "dt=", each)
+	}
+	// Only the days on which such an object can have been sealed. Tomorrow is
+	// asked for too: an aggregator's clock may be ahead of ours.
+	day := s.filter.From.Add(-ClockSkew).UTC().Truncate(24 * time.Hour)
+	last := time.Now().Add(24 * time.Hour)
+	for ; !day.After(last); day = day.Add(24 * time.Hour) {
+		if err := s.store.List(ctx, day.Format("dt=2006-01-02/"), each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load opens an object, trying again if the store fails.
+func (s *scan) load(ctx context.Context, o *object) {
+	for n := 1; ; n++ {
+		o.err = s.open(ctx, o)
+		if o.err == nil || n == attempts || fatal(o.err) || errors.Is(o.err, archive.ErrCorrupt) ||
+			errors.Is(o.err, archive.ErrVersion) || errors.Is(o.err, sinks.ErrNotFound) {
+			return
+		}
+		select {
+		case <-time.After(time.Duration(n*n) * 200 * time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// open reads as much of an object as is needed. The footer alone decides
+// whether an object is left out, so a filter saves reading the others.
+func (s *scan) open(ctx context.Context, o *object) error {
+	o.reader = nil
+	if !s.whole || !s.filter.all() {
+		r, err := archive.Open(&remote{ctx: ctx, store: s.store, key: o.key, size: o.size}, o.size)
+		if err != nil {
+			return err
+		}
+		if !s.filter.meta(r.Meta()) {
+			return nil
+		}
+		if !s.whole {
+			o.reader = r
+			return nil
+		}
+	}
+	body, err := s.store.Get(ctx, o.key)
+	if err != nil {
+		return err
+	}
+	if !o.name.Matches(sha256.Sum256(body)) {
+		return fmt.Errorf("%w: its content does not have the checksum in its name", archive.ErrCorrupt)
+	}
+	o.reader, err = archive.Open(bytes.NewReader(body), int64(len(body)))
+	return err
+}
