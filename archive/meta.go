@@ -33,6 +33,9 @@ type Meta struct {
 	// are 0 when it is all null.
 	MinTime int64 `json:"min_time"`
 	MaxTime int64 `json:"max_time"`
+	// Timed counts the rows with a time. Only when it equals Lines may a reader
+	// leave the object out because of MinTime and MaxTime: see audit.
+	Timed int `json:"timed"`
 	// Ranges lists which bytes of which sources are here, in row order.
 	Ranges []Range `json:"ranges"`
 }
