@@ -37,6 +37,7 @@ type settings struct {
 	batch    string                 // largest batch of the forwarder, such as "256KiB"
 	nats     string                 // more lines for nats-server's configuration
 	env      []string               // for all our processes
+	noSetup  bool                   // leave streams and consumers to the test
 }
 
 // newCluster starts the servers, sets the broker up and writes the
@@ -71,10 +72,26 @@ func newCluster(t *testing.T, s settings) *cluster {
 		c.agg[i].env = env
 		c.write(name+".yaml", c.aggregatorConfig(name, c.agg[i].http, aggURL))
 	}
-	if _, stderr, code := command(t, env, "loghaul", "broker", "setup", "--config", filepath.Join(dir, "aggregator-1.yaml")); code != 0 {
-		t.Fatalf("loghaul broker setup ended with %d:\n%s", code, stderr)
+	if !s.noSetup {
+		c.setup()
 	}
 	return c
+}
+
+// setup makes the streams and consumers, as an operator does.
+func (c *cluster) setup() {
+	c.t.Helper()
+	config := filepath.Join(c.dir, "aggregator-1.yaml")
+	if _, stderr, code := command(c.t, c.agg[0].env, "loghaul", "broker", "setup", "--config", config); code != 0 {
+		c.t.Fatalf("loghaul broker setup ended with %d:\n%s", code, stderr)
+	}
+}
+
+// env adds variables to the environment of all our processes.
+func (c *cluster) env(vars ...string) {
+	for _, d := range append([]*daemon{c.forwarder}, c.agg[:]...) {
+		d.env = append(d.env, vars...)
+	}
 }
 
 // start runs the forwarder and both aggregators, and waits until they are ready.
