@@ -1,0 +1,160 @@
+package objectstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/loghaul/loghaul/sinks"
+)
+
+// pageSize is how many keys one listing request asks for: S3's own limit.
+const pageSize = 1000
+
+func (b *bucket) List(ctx context.Context, prefix string, fn func(Info) error) error {
+	after := ""
+	for {
+		page, err := b.page(ctx, prefix, after, pageSize)
+		if err != nil {
+			return b.fail(ctx, "listing", err)
+		}
+		for _, o := range page {
+			if strings.HasSuffix(o.Key, "/") {
+				continue // a folder as some tools mark it
+			}
+			info := Info{Key: strings.TrimPrefix(o.Key, b.prefix), Size: o.Size, Modified: o.LastModified}
+			if err := fn(info); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		after = page[pageSize-1].Key
+	}
+}
+
+// page asks for the keys after the given one, at most limit of them; fewer
+// mean that there are no more. They are collected so that the deadline is that
+// of the request and not that of what is done with the keys.
+func (b *bucket) page(ctx context.Context, prefix, after string, limit int) ([]minio.ObjectInfo, error) {
+	reqCtx, cancel := b.deadline(ctx, 0)
+	defer cancel()
+	owner := false
+	var page []minio.ObjectInfo
+	opts := minio.ListObjectsOptions{Prefix: b.prefix + prefix, Recursive: true, MaxKeys: limit, StartAfter: after, FetchOwner: &owner}
+	for o := range b.core.ListObjectsIter(reqCtx, b.name, opts) {
+		if o.Err != nil {
+			return nil, o.Err
+		}
+		if o.Key <= after {
+			return nil, fmt.Errorf("the server lists %q after %q: it does not keep the order of keys", o.Key, after)
+		}
+		page, after = append(page, o), o.Key
+		if len(page) == limit {
+			return page, nil
+		}
+	}
+	// The iterator ends without a word when its context does.
+	return page, reqCtx.Err()
+}
+
+func (b *bucket) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	body, size, err := b.get(ctx, key, minio.GetObjectOptions{}, MaxGet)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close() //nolint:errcheck // only read
+	if size < 0 || size > MaxGet {
+		return nil, fmt.Errorf("archive %s: %s has %d bytes, too many to read whole", b, key, size)
+	}
+	p := make([]byte, size)
+	if _, err := io.ReadFull(body, p); err != nil {
+		return nil, b.fail(ctx, "reading "+key, err)
+	}
+	return p, nil
+}
+
+func (b *bucket) ReadAt(ctx context.Context, key string, p []byte, off int64) (int, error) {
+	if err := checkKey(key); err != nil {
+		return 0, err
+	}
+	if off < 0 {
+		return 0, fmt.Errorf("archive %s: reading %s: negative offset %d", b, key, off)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	var opts minio.GetObjectOptions
+	opts.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))
+	body, size, err := b.get(ctx, key, opts, len(p))
+	if errors.Is(err, errRange) {
+		return 0, io.EOF
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close() //nolint:errcheck // only read
+	if size > int64(len(p)) {
+		return 0, b.fail(ctx, "reading "+key, errors.New("the server ignores Range"))
+	}
+	n, err := io.ReadFull(body, p)
+	if n == int(size) && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)) {
+		return n, io.EOF // the object ends here
+	}
+	if err != nil {
+		return n, b.fail(ctx, "reading "+key, err)
+	}
+	return n, nil
+}
+
+// errRange means that an object ends before the wanted range begins.
+var errRange = errors.New("range not satisfiable")
+
+// get asks for an object or a range of it. The deadline of a body of at most
+// limit bytes also covers reading it.
+func (b *bucket) get(ctx context.Context, key string, opts minio.GetObjectOptions, limit int) (io.ReadCloser, int64, error) {
+	reqCtx, cancel := b.deadline(ctx, limit)
+	body, info, header, err := b.core.GetObject(reqCtx, b.name, b.prefix+key, opts)
+	if err != nil {
+		cancel()
+		if minio.ToErrorResponse(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {
+			return nil, 0, errRange
+		}
+		return nil, 0, b.fail(ctx, "reading "+key, err)
+	}
+	if opts.Header().Get("Range") != "" && header.Get("Content-Range") == "" && info.Size > 0 {
+		cancel()
+		return nil, 0, errors.Join(b.fail(ctx, "reading "+key, errors.New("the server ignores Range")), body.Close())
+	}
+	return &cancelCloser{body, cancel}, info.Size, nil
+}
+
+// cancelCloser ends the request's context with its body.
+type cancelCloser struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (c *cancelCloser) Close() error {
+	defer c.cancel()
+	return c.ReadCloser.Close()
+}
+
+// Check lists one key: unlike a HEAD of the bucket the answer says why not.
+func (b *bucket) Check(ctx context.Context) error {
+	if _, err := b.page(ctx, "", "", 1); err != nil {
+		return b.fail(ctx, "checking", err)
+	}
+	return nil
+}
+
+var _ sinks.Durable = (*bucket)(nil)
