@@ -1,12 +1,15 @@
 package testenv
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -97,7 +100,33 @@ func (p *Process) Signal(sig syscall.Signal) {
 }
 
 // Pause freezes the process group: connections stay open and nothing answers.
-func (p *Process) Pause() { p.group(syscall.SIGSTOP) }
+// It returns when every process of the group has stopped.
+func (p *Process) Pause() {
+	p.group(syscall.SIGSTOP)
+	if !poll(stopLimit, p.stopped) {
+		p.t.Errorf("%s (pid %d) did not stop within %v", p.name, p.PID(), stopLimit)
+	}
+}
+
+// stopped reports whether all threads of the process group are stopped.
+func (p *Process) stopped() bool {
+	threads, err := filepath.Glob("/proc/[0-9]*/task/*/stat")
+	if err != nil {
+		return false
+	}
+	for _, path := range threads {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // gone
+		}
+		// "pid (name) state ppid pgrp …", and the name may hold anything.
+		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if len(fields) > 2 && fields[2] == strconv.Itoa(p.PID()) && !strings.ContainsAny(fields[0], "TtZX") {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume ends a Pause.
 func (p *Process) Resume() { p.group(syscall.SIGCONT) }

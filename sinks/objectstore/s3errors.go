@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
@@ -25,6 +27,10 @@ func (b *bucket) fail(ctx context.Context, doing string, err error) error {
 	if errors.As(err, &resp) {
 		return b.refused(where, resp)
 	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err // it would repeat the endpoint and the query
+	}
 	var (
 		authority x509.UnknownAuthorityError
 		hostname  x509.HostnameError
@@ -38,6 +44,10 @@ func (b *bucket) fail(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %w: its certificate is not valid: %w", where, sinks.ErrPermanent, err)
 	case errors.As(err, &record), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		return fmt.Errorf("%s: %w: the endpoint speaks plain HTTP: write http:// or use its TLS port: %w", where, sinks.ErrPermanent, err)
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return fmt.Errorf("%s: cannot reach the endpoint: %w", where, err)
 	}
 	return fmt.Errorf("%s: %w", where, err)
 }
@@ -62,7 +72,7 @@ func (b *bucket) hint(r minio.ErrorResponse) string {
 	switch r.Code {
 	case "NoSuchBucket":
 		return fmt.Sprintf("make the bucket %q or correct the archive URL", b.name)
-	case "InvalidAccessKeyId":
+	case "InvalidAccessKeyId", "XAdminUserNotFound":
 		return "check AWS_ACCESS_KEY_ID"
 	case "SignatureDoesNotMatch":
 		return "check AWS_SECRET_ACCESS_KEY, and that no proxy changes the host name"
