@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -203,7 +204,7 @@ func TestMissingBucketIsNamedAndWaitedFor(t *testing.T) {
 func TestWrongS3Secret(t *testing.T) {
 	c := newCluster(t, settings{})
 	right := c.agg[0].env
-	c.agg[0].env = append(right[:len(right):len(right)], "AWS_SECRET_ACCESS_KEY=wrong")
+	c.agg[0].env = append(slices.Clip(right), "AWS_SECRET_ACCESS_KEY=wrong")
 	c.forwarder.Start()
 	c.agg[0].Start()
 	waiting(t, c.agg[0], "AWS_SECRET_ACCESS_KEY", c.s3.Endpoint)

@@ -49,11 +49,10 @@ func appendLine(dst []byte, n int) []byte {
 
 // lineNumber finds the number of a line made by appendLine.
 func lineNumber(line []byte) (int, bool) {
-	i := bytes.Index(line, []byte(lineMark))
-	if i < 0 {
+	_, digits, ok := bytes.Cut(line, []byte(lineMark))
+	if !ok {
 		return 0, false
 	}
-	digits := line[i+len(lineMark):]
 	n, size := 0, 0
 	for size < len(digits) && digits[size] >= '0' && digits[size] <= '9' && n < 1<<40 {
 		n = n*10 + int(digits[size]-'0')

@@ -47,7 +47,7 @@ func TestForwarderLinksNoServerNoSinkNoParser(t *testing.T) {
 
 // TestNoTestCodeInTheTools looks at the other binary.
 func TestNoTestCodeInTheTools(t *testing.T) {
-	for _, dep := range strings.Fields(run(t, "go", "list", "-deps", "./cmd/loghaul")) {
+	for dep := range strings.FieldsSeq(run(t, "go", "list", "-deps", "./cmd/loghaul")) {
 		if dep == "testing" || strings.HasSuffix(dep, "/internal/testenv") {
 			t.Errorf("loghaul links %s", dep)
 		}
@@ -60,8 +60,8 @@ func TestFilesStandAlone(t *testing.T) {
 	outside := regexp.MustCompile(`\.\./` + `shared/|/work/` + `(main|shared)`)
 	conflict := regexp.MustCompile(`(?m)^(<{7}|>{7}) `)
 	root := testenv.Root(t)
-	files := strings.Split(strings.TrimSuffix(run(t, "git", "ls-files", "-z"), "\x00"), "\x00")
-	for _, name := range files {
+	files := strings.TrimSuffix(run(t, "git", "ls-files", "-z"), "\x00")
+	for name := range strings.SplitSeq(files, "\x00") {
 		b, err := os.ReadFile(filepath.Join(root, name))
 		if os.IsNotExist(err) {
 			continue // removed, not committed yet
