@@ -3,7 +3,7 @@ package testenv
 import (
 	"bytes"
 	"errors"
-	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -180,17 +180,25 @@ func (p *Process) seenBy(t testing.TB) *Process {
 	return &Process{t, p.program}
 }
 
+// Ports that tests listen on lie below the range out of which Linux takes the
+// ports of outgoing connections (32768 and up): a server that is killed and
+// started again must find its port free.
+const firstPort, lastPort = 15000, 32000
+
 // FreePort gives a TCP port of 127.0.0.1 that nobody listened on just now.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("looking for a free port: %v", err)
+	var err error
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
+			continue
+		}
+		if err = l.Close(); err == nil {
+			return port
+		}
 	}
-	defer l.Close() //nolint:errcheck // nothing was sent
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatal(fmt.Errorf("a TCP listener has address %v", l.Addr()))
-	}
-	return addr.Port
+	t.Fatalf("looking for a free port: %v", err)
+	return 0
 }
