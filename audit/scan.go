@@ -64,7 +64,7 @@ func (s *scan) run(ctx context.Context, fn func(*object) error) error {
 			return nil
 		})
 	}()
-	err := s.use(queue, fn)
+	err := s.use(ctx, queue, fn)
 	cancel() // what is still being read is not needed any more
 	for range queue {
 	}
@@ -81,7 +81,7 @@ func (s *scan) run(ctx context.Context, fn func(*object) error) error {
 	return nil
 }
 
-func (s *scan) use(queue <-chan *object, fn func(*object) error) error {
+func (s *scan) use(ctx context.Context, queue <-chan *object, fn func(*object) error) error {
 	for o := range queue {
 		<-o.ready
 		err := o.err
@@ -95,7 +95,7 @@ func (s *scan) use(queue <-chan *object, fn func(*object) error) error {
 		switch {
 		case err == nil:
 			s.objects++
-		case errors.Is(err, archive.ErrCorrupt), errors.Is(err, archive.ErrVersion), o.err != nil && !fatal(err):
+		case errors.Is(err, archive.ErrCorrupt), errors.Is(err, archive.ErrVersion), o.err != nil && !fatal(ctx, err):
 			s.broken++
 			s.warn(fmt.Errorf("%s: %w", o.key, err))
 		default:
@@ -105,9 +105,10 @@ func (s *scan) use(queue <-chan *object, fn func(*object) error) error {
 	return nil
 }
 
-// fatal errors concern the whole store: going on cannot help.
-func fatal(err error) bool {
-	return errors.Is(err, sinks.ErrPermanent) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+// fatal errors concern the whole store, or nobody waits any more: going on
+// cannot help.
+func fatal(ctx context.Context, err error) bool {
+	return errors.Is(err, sinks.ErrPermanent) || ctx.Err() != nil
 }
 
 // list gives the objects whose keys the filter lets through.
@@ -142,7 +143,7 @@ func (s *scan) list(ctx context.Context, fn func(*object) error) error {
 func (s *scan) load(ctx context.Context, o *object) {
 	for n := 1; ; n++ {
 		o.err = s.open(ctx, o)
-		if o.err == nil || n == attempts || fatal(o.err) || errors.Is(o.err, archive.ErrCorrupt) ||
+		if o.err == nil || n == attempts || fatal(ctx, o.err) || errors.Is(o.err, archive.ErrCorrupt) ||
 			errors.Is(o.err, archive.ErrVersion) || errors.Is(o.err, sinks.ErrNotFound) {
 			return
 		}

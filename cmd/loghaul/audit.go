@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/loghaul/loghaul/audit"
+	"github.com/loghaul/loghaul/internal/config"
+	"github.com/loghaul/loghaul/sinks/objectstore"
+)
+
+// auditFlags are common to the audit commands.
+type auditFlags struct {
+	archive, from, to, node, source string
+}
+
+func (a *auditFlags) register(fs *flag.FlagSet) {
+	fs.StringVar(&a.archive, "archive", os.Getenv("LOGHAUL_ARCHIVE"),
+		"the archive's `URL`: file:///dir or s3://bucket/prefix?endpoint=http://host:port&region=…;\nLOGHAUL_ARCHIVE if it is not given. Credentials for s3 come from AWS_ACCESS_KEY_ID,\nAWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN")
+	fs.StringVar(&a.from, "from", "", "only lines from `T` on: "+timeHelp)
+	fs.StringVar(&a.to, "to", "", "only lines before `T`")
+	fs.StringVar(&a.node, "node", "", "only lines that were read on `NODE`")
+	fs.StringVar(&a.source, "source", "", "only lines of the source whose id is, or begins with, `ID`")
+}
+
+// open gives the store and the filter that the flags describe.
+func (a *auditFlags) open(ctx context.Context, operands []string) (objectstore.Store, audit.Filter, error) {
+	filter := audit.Filter{Node: a.node, Source: a.source}
+	if len(operands) > 0 {
+		return nil, filter, usagef("unexpected argument %q", operands[0])
+	}
+	var err error
+	if filter.From, filter.To, err = parseRange(a.from, a.to, time.Now()); err != nil {
+		return nil, filter, err
+	}
+	store, err := openArchive(ctx, a.archive)
+	return store, filter, err
+}
+
+// openArchive opens an archive that must be there, for reading.
+func openArchive(ctx context.Context, url string) (objectstore.Store, error) {
+	if url == "" {
+		return nil, usagef("say which archive: --archive file:///dir or --archive s3://bucket/prefix (or set LOGHAUL_ARCHIVE)")
+	}
+	o, err := objectstore.OptionsFromEnv()
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	store, err := objectstore.Open(ctx, url, o)
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	if err := store.Check(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
+}
+
+// warner prints warnings, from any goroutine.
+func warner(w io.Writer) func(error) {
+	var mu sync.Mutex
+	return func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintln(w, "loghaul: warning: "+err.Error()) //nolint:errcheck // nowhere left to report
+	}
+}
+
+const timeNote = `
+--from and --to look at the time HAProxy printed in the line; a line without one has the time at
+which the forwarder read it. An object that an aggregator sealed more than an hour before --from is
+not opened: only a node whose clock is that far ahead can have later lines in it.
+`
+
+func auditCatCommand() command {
+	return command{
+		name:  "audit cat",
+		args:  "--archive URL [--from T] [--to T] [--node N] [--source S]",
+		short: "Print the archived lines as HAProxy wrote them, each once",
+		long: `
+Lines come byte for byte, ordered by node, source and offset. A line that the archive holds several
+times (delivery is at least once) is printed once; lines that claim the same place but differ are
+all printed, with a warning. Sorting is bounded in memory and goes through TMPDIR when it has to.
+An object that cannot be read is named on stderr, the others are printed, and the exit code is 1.
+` + timeNote,
+		examples: `
+			# what a node wrote in the last two hours
+			loghaul audit cat --archive file:///var/lib/loghaul/archive --node web-1 --from -2h
+			# one day out of S3, server errors only
+			loghaul audit cat --archive 's3://logs/haproxy?region=eu-west-1' --from 2026-03-01 --to 2026-03-02 | grep ' 50[0-9] '`,
+		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
+			var f auditFlags
+			f.register(fs)
+			format := fs.String("format", "raw", "raw is the only `FORMAT` so far")
+			memory := config.Size(audit.DefaultMemory)
+			fs.TextVar(&memory, "memory", memory, "the `SIZE` of lines to hold before sorting through TMPDIR")
+			return func(ctx context.Context, s streams, operands []string) error {
+				if err := oneOf("format", *format, "raw"); err != nil {
+					return err
+				}
+				store, filter, err := f.open(ctx, operands)
+				if err != nil {
+					return err
+				}
+				defer store.Close() //nolint:errcheck // only read
+				report, err := audit.Cat(ctx, store, s.out, audit.CatOptions{Filter: filter, Memory: int64(memory), Warn: warner(s.err)})
+				if report.Conflicts > 0 {
+					warner(s.err)(fmt.Errorf("%d lines share node, source and offset with another line that differs", report.Conflicts))
+				}
+				return err
+			}
+		},
+	}
+}
+
+func auditSourcesCommand() command {
+	return command{
+		name:  "audit sources",
+		args:  "--archive URL [--node N] [--source S] [--output table|json]",
+		short: "List the sources: node, path, byte ranges archived and ranges missing",
+		long: `
+A source is one byte stream on one node: a generation of a log file. Ranges are half open, in bytes
+of the source. MISSING lists what lies before and between the archived ranges; what comes after the
+last one may not have been sent yet and cannot be known here. Only the footers of the objects are
+read. With --from or --to ARCHIVED covers the selected objects, and MISSING is not known.
+` + timeNote,
+		examples: `
+			loghaul audit sources --archive file:///var/lib/loghaul/archive
+			# every gap there is
+			loghaul audit sources --archive file:///var/lib/loghaul/archive --output json | jq '.[] | select(.missing != [])'`,
+		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
+			var f auditFlags
+			f.register(fs)
+			output := fs.String("output", "table", "`FORMAT`: table or json, an array of objects")
+			return func(ctx context.Context, s streams, operands []string) error {
+				if err := oneOf("output", *output, "table", "json"); err != nil {
+					return err
+				}
+				store, filter, err := f.open(ctx, operands)
+				if err != nil {
+					return err
+				}
+				defer store.Close() //nolint:errcheck // only read
+				sources, err := audit.Sources(ctx, store, filter, warner(s.err))
+				var incomplete *audit.IncompleteError
+				if err != nil && !errors.As(err, &incomplete) {
+					return err
+				}
+				return errors.Join(printSources(s.out, sources, *output), err)
+			}
+		},
+	}
+}
+
+func auditLsCommand() command {
+	return command{
+		name:  "audit ls",
+		args:  "--archive URL [--from T] [--to T] [--node N] [--source S] [--output table|json]",
+		short: "List the objects: lines, bytes, ratio, times, writer",
+		long: `
+One line for each object, in the order of their keys, and a total. Filters select whole objects:
+those that can hold a line which matches. Only the footers of the objects are read.
+` + timeNote,
+		examples: `
+			loghaul audit ls --archive file:///var/lib/loghaul/archive --from -1d
+			loghaul audit ls --archive 's3://logs/haproxy?region=eu-west-1' --output json | jq -r .key`,
+		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
+			var f auditFlags
+			f.register(fs)
+			output := fs.String("output", "table", "`FORMAT`: table or json, one object in each line")
+			return func(ctx context.Context, s streams, operands []string) error {
+				if err := oneOf("output", *output, "table", "json"); err != nil {
+					return err
+				}
+				store, filter, err := f.open(ctx, operands)
+				if err != nil {
+					return err
+				}
+				defer store.Close() //nolint:errcheck // only read
+				return listObjects(ctx, s, store, filter, *output)
+			}
+		},
+	}
+}
+
+func listObjects(ctx context.Context, s streams, store objectstore.Store, filter audit.Filter, output string) error {
+	t := newObjectTable(s.out, output)
+	err := audit.Ls(ctx, store, filter, warner(s.err), t.add)
+	var incomplete *audit.IncompleteError
+	if err == nil || errors.As(err, &incomplete) {
+		err = errors.Join(t.end(), err)
+	}
+	if n, qerr := audit.Quarantined(ctx, store); qerr == nil && n > 0 {
+		warner(s.err)(fmt.Errorf("%d malformed batches lie under quarantine/; their lines are in no object", n))
+	}
+	return err
+}

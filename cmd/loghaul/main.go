@@ -1,0 +1,43 @@
+// Command loghaul moves HAProxy access logs to an archive that never loses a
+// line and to a search index that may. It is everything in one binary: the
+// two daemons, all of it in one process (up), and the tools around the
+// archive. `loghaul help` lists the commands.
+//
+// This package only composes: flags, configuration files, signals, exit codes.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// commands are all there are, in the order of the help text.
+func commands() []command {
+	return []command{
+		upCommand(),
+		forwardCommand(),
+		aggregateCommand(),
+		brokerSetupCommand(),
+		brokerStatusCommand(),
+		parseCommand(),
+		formatCommand(),
+		auditCatCommand(),
+		auditSourcesCommand(),
+		auditLsCommand(),
+		configCheckCommand(),
+		configExampleCommand(),
+		versionCommand(),
+	}
+}
+
+// planned are commands that the design has and this build has not.
+func planned() []string { return []string{"audit find", "audit verify", "backfill"} }

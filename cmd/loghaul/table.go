@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/loghaul/loghaul/audit"
+)
+
+// maxSpans bounds the ranges that a table shows for one source; JSON has all.
+const maxSpans = 5
+
+func printSources(w io.Writer, sources []audit.Source, output string) error {
+	if output == "json" {
+		if sources == nil {
+			sources = []audit.Source{}
+		}
+		return json.NewEncoder(w).Encode(sources)
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "NODE\tSOURCE\tLINES\tBYTES\tARCHIVED\tMISSING\tPATH") //nolint:errcheck // Flush reports it
+	for _, s := range sources {
+		missing := "-"
+		if s.Missing == nil {
+			missing = "?"
+		} else if len(s.Missing) > 0 {
+			missing = spans(s.Missing)
+		}
+		lines := fmt.Sprint(s.Lines)
+		if s.Overlaps > 0 {
+			lines = "≤" + lines
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", //nolint:errcheck // Flush reports it
+			printable(s.Node), s.ID, lines, s.Bytes, spans(s.Archived), missing, printable(s.Path))
+	}
+	return t.Flush()
+}
+
+func spans(l []audit.Span) string {
+	var b strings.Builder
+	for i, s := range l {
+		if i == maxSpans {
+			fmt.Fprintf(&b, ",… %d more", len(l)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%d-%d", s.From, s.To)
+	}
+	return b.String()
+}
+
+// printable keeps names that came over the network from steering a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// objectTable prints objects as they come: there may be many.
+type objectTable struct {
+	out     *bufio.Writer
+	json    *json.Encoder
+	objects int
+	total   audit.Object
+}
+
+const objectRow = "%-20s  %-20s  %9s  %11s  %11s  %6s  %-12s  %s\n"
+
+func newObjectTable(w io.Writer, output string) *objectTable {
+	t := &objectTable{out: bufio.NewWriter(w)}
+	if output == "json" {
+		t.json = json.NewEncoder(t.out)
+	}
+	return t
+}
+
+func (t *objectTable) add(o audit.Object) error {
+	if t.json != nil {
+		return t.json.Encode(o)
+	}
+	if t.objects == 0 {
+		if _, err := fmt.Fprintf(t.out, objectRow, "FIRST EVENT", "LAST EVENT", "LINES", "RAW", "STORED", "RATIO", "WRITER", "KEY"); err != nil {
+			return err
+		}
+	}
+	t.objects++
+	t.total.Lines += o.Lines
+	t.total.RawBytes += o.RawBytes
+	t.total.Stored += o.Stored
+	if o.From != nil && (t.total.From == nil || o.From.Before(*t.total.From)) {
+		t.total.From = o.From
+	}
+	if o.To != nil && (t.total.To == nil || o.To.After(*t.total.To)) {
+		t.total.To = o.To
+	}
+	return t.row(o)
+}
+
+func (t *objectTable) row(o audit.Object) error {
+	_, err := fmt.Fprintf(t.out, objectRow, second(o.From), second(o.To), fmt.Sprint(o.Lines), fmt.Sprint(o.RawBytes),
+		fmt.Sprint(o.Stored), ratio(o.RawBytes, o.Stored), o.Writer, o.Key)
+	return err
+}
+
+func (t *objectTable) end() error {
+	if t.json == nil && t.objects > 0 {
+		t.total.Writer, t.total.Key = "total", fmt.Sprintf("%d objects", t.objects)
+		if err := t.row(t.total); err != nil {
+			return err
+		}
+	}
+	return t.out.Flush()
+}
+
+func second(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// ratio says how many times smaller the stored form is.
+func ratio(raw, stored int64) string {
+	if stored == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1fx", float64(raw)/float64(stored))
+}
