@@ -1,0 +1,189 @@
+package tail
+
+import (
+	"os"
+	"time"
+
+	"github.com/loghaul/loghaul/forwarder/checkpoint"
+	"github.com/loghaul/loghaul/internal/wire"
+)
+
+type copyKind uint8
+
+const (
+	noCopy        copyKind = iota
+	copyIgnored            // everything in it is known from the original
+	copyTaken              // the original's bytes are gone: the source goes on in the copy
+	copyUndecided          // the original may be about to be truncated: ask again later
+)
+
+// undecided is how long a small file that looks like a copy is left alone.
+const undecided = 10 * time.Second
+
+// copyOf says whether an unknown rotated sibling is a copy of a known source of
+// the same path, as copytruncate and people make them. fd is taken over only
+// with copyTaken.
+func (t *Tailer) copyOf(c *candidate, fd *os.File, h head) copyKind {
+	for _, g := range t.byHead[h] {
+		if g.path != c.path || g.loc == c.key && !g.done {
+			continue
+		}
+		ok, err := g.guard.holds(fd, g.read)
+		ok = ok && err == nil && c.size >= g.read
+		strong := min(c.size, g.read) >= evidenceMin
+		switch {
+		case g.done || g.missing:
+			if !ok || !strong {
+				continue
+			}
+			if c.size > g.read {
+				t.relocate(g, fd, c.info, c.name)
+				return copyTaken
+			}
+			return copyIgnored
+		case g.fd == nil:
+			if ok && strong {
+				return copyIgnored
+			}
+		case sameContent(fd, g.fd, min(c.size, g.size)):
+			if strong {
+				t.log.Info("not read: a copy of another log file", "path", c.name, "original", g.name)
+				return copyIgnored
+			}
+			if g.live && t.now.UnixNano()-c.mtime < int64(undecided) {
+				return copyUndecided
+			}
+		}
+	}
+	return noCopy
+}
+
+// cutOff handles that the bytes of f are not where they were. If a rotated
+// sibling is a copy of them, the source goes on there; otherwise it ends, and
+// what is known to be unread is lost.
+func (t *Tailer) cutOff(f *File, reason, why string) {
+	t.close(f)
+	if t.byLoc[f.loc] == f {
+		delete(t.byLoc, f.loc)
+	}
+	t.dirty = true
+	if f.src.ID != "" && t.findCopy(f) {
+		return
+	}
+	t.deactivate(f)
+	f.done, f.live = true, false
+	unread := max(f.size-f.read, 0)
+	if f.src.ID == "" {
+		t.forget(f)
+	}
+	t.lost(f, reason, unread)
+	f.size = f.read
+	log := t.log.Info
+	if unread > 0 {
+		log = t.log.Error
+	}
+	log("a log file ended without notice", "path", f.path, "source", f.src.ID, "why", why,
+		"read", f.read, "lost_at_least", unread)
+}
+
+// findCopy looks for a sibling that has what f has and what comes after it.
+func (t *Tailer) findCopy(f *File) bool {
+	found, _ := t.list()
+	for i := range found {
+		c := &found[i]
+		if c.path != f.path || c.live || c.key == f.loc || t.byLoc[c.key] != nil || c.size < f.read {
+			continue
+		}
+		fd, st, err := openFile(c.name)
+		if err != nil {
+			continue
+		}
+		p, _, err := readHead(fd)
+		ok := err == nil && st.key == c.key && len(p) >= f.head.n && makeHead(p[:f.head.n]) == f.head
+		if ok {
+			ok, err = f.guard.holds(fd, f.read)
+		}
+		if !ok || err != nil {
+			_ = fd.Close()
+			continue
+		}
+		t.relocate(f, fd, st, c.name)
+		return true
+	}
+	return false
+}
+
+func (t *Tailer) relocate(f *File, fd *os.File, st info, name string) {
+	if t.byLoc[f.loc] == f {
+		delete(t.byLoc, f.loc)
+	}
+	f.live = false
+	t.attach(f, fd, st, name)
+	t.log.Info("the source goes on in the copy that was made of it", "path", f.path, "copy", name,
+		"source", f.src.ID, "read", f.read, "size", st.size)
+}
+
+// truncated handles that the open file f holds another log now.
+func (t *Tailer) truncated(f *File) {
+	t.stats.Truncations.Add(1)
+	fd, name, live, own := f.fd, f.name, f.live, f.loc == f.id
+	f.fd = nil
+	t.open--
+	t.cutOff(f, LostTruncated, "it was truncated or written anew")
+	st, err := statFile(fd)
+	if err != nil || !own || t.byLoc[st.key] != nil {
+		_ = fd.Close()
+		t.nextScan = t.now
+		return
+	}
+	g := &File{t: t, path: f.path, pattern: f.pattern, live: live}
+	t.attach(g, fd, st, name)
+	g.id = st.key
+}
+
+// restore makes a File of what the state says.
+func (t *Tailer) restore(e *checkpoint.Entry) error {
+	h, err := parseHead(e.Head, e.HeadLen)
+	if err != nil {
+		return err
+	}
+	f := &File{
+		t: t, src: wire.Source{ID: e.ID, Node: t.cfg.Node, Path: string(e.Name)},
+		id: fileKey{e.Dev, e.Ino}, loc: fileKey{e.Dev, e.Ino}, gen: e.Gen, head: h, born: e.Born,
+		path: string(e.Path), name: string(e.Name), done: e.Done, expire: e.Seen,
+		read: e.Pos, acked: e.Pos, size: max(e.Size, e.Pos), mtime: e.Mtime,
+		guard: guard{sum: e.Guard, n: e.GuardLen},
+	}
+	f.acks = f.guard
+	if e.AtDev != 0 || e.AtIno != 0 {
+		f.loc = fileKey{e.AtDev, e.AtIno}
+	}
+	f.stats = t.stats.path(f.path)
+	if f.done && f.size > f.read { // it was truncated while its last batches were on their way
+		t.log.Error("batches of a truncated log file were not acknowledged before the last stop",
+			"path", f.path, "source", f.src.ID, "lost_at_most", f.size-f.read)
+		t.lost(f, LostTruncated, f.size-f.read)
+		f.size, t.dirty = f.read, true
+	}
+	t.files[f] = struct{}{}
+	if !f.done {
+		t.byLoc[f.loc] = f
+	}
+	t.index(f)
+	fl := t.floors[f.path]
+	fl.mtime = max(fl.mtime, f.mtime)
+	t.floors[f.path] = fl
+	return nil
+}
+
+func (f *File) entry() checkpoint.Entry {
+	e := checkpoint.Entry{
+		ID: f.src.ID, Path: checkpoint.Text(f.path), Name: checkpoint.Text(f.name),
+		Dev: f.id.dev, Ino: f.id.ino, Head: f.head.String(), HeadLen: f.head.n, Gen: f.gen, Born: f.born,
+		Pos: f.acked, Guard: f.acks.sum, GuardLen: f.acks.n, Size: f.size, Mtime: f.mtime, Seen: f.expire, Done: f.done,
+	}
+	if f.loc != f.id {
+		e.AtDev, e.AtIno = f.loc.dev, f.loc.ino
+	}
+	return e
+}

@@ -1,0 +1,227 @@
+package tail
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+)
+
+// soonest is the shortest time between two looks at a file that is filling a
+// batch. Looking late costs nothing but latency: the bytes wait in the page
+// cache.
+const soonest = 20 * time.Millisecond
+
+// activate has f looked at by the clock, at the given time or before.
+func (t *Tailer) activate(f *File, at time.Time) {
+	if f.done {
+		return
+	}
+	if !f.active {
+		f.active, f.since, f.next = true, t.now, at
+		t.active = append(t.active, f)
+		return
+	}
+	f.next = minTime(f.next, at)
+}
+
+func (t *Tailer) deactivate(f *File) {
+	if !f.active {
+		return
+	}
+	f.active = false
+	for i, g := range t.active {
+		if g == f {
+			last := len(t.active) - 1
+			t.active[i] = t.active[last]
+			t.active[last] = nil
+			t.active = t.active[:last]
+			return
+		}
+	}
+}
+
+// schedule says when to look at f after a batch was read from it.
+func (t *Tailer) schedule(f *File) {
+	switch unread := f.size - f.read; {
+	case unread >= t.cfg.Batch && f.stuck != f.size:
+		f.next = t.now
+	case f.finishing:
+		f.next = t.now
+	default:
+		f.next = t.fullAt(f, unread)
+	}
+	if t.open > t.cfg.MaxOpen {
+		t.closeSpare(f)
+	}
+}
+
+// fullAt is when f will hold a full batch at its present rate, and not later
+// than the linger.
+func (t *Tailer) fullAt(f *File, unread int64) time.Time {
+	last := f.since.Add(t.cfg.Linger)
+	if f.rate <= 0 {
+		return last
+	}
+	eta := float64(t.cfg.Batch-unread) / f.rate
+	if eta > t.cfg.Linger.Seconds() {
+		return last
+	}
+	return minTime(last, t.now.Add(max(time.Duration(eta*float64(time.Second)), soonest)))
+}
+
+// check looks at an active file and says whether a batch is due.
+func (t *Tailer) check(f *File) bool {
+	if f.fd == nil && !t.reopen(f) {
+		return false
+	}
+	st, err := statFile(f.fd)
+	if err != nil {
+		t.trouble(f.name, "can't read log file", err.Error())
+		f.next = t.now.Add(t.cfg.PollOnly)
+		return false
+	}
+	if st.size < f.read {
+		t.truncated(f)
+		return false
+	}
+	f.mtime = st.mtime
+	if st.size != f.size {
+		f.size, f.grown, f.finishing = st.size, t.now, false
+		if f.unacked.IsZero() {
+			f.unacked = f.since
+		}
+	}
+	if f.src.ID == "" && f.size > 0 && f.stuck != f.size {
+		p, complete, err := readHead(f.fd)
+		if err == nil && complete {
+			t.identify(f, p)
+		} else {
+			f.stuck = f.size
+		}
+	}
+	unread := f.size - f.read
+	if unread == 0 || f.stuck == f.size && !f.finishing {
+		return t.quiet(f, st)
+	}
+	if unread >= t.cfg.Batch || f.finishing || !t.now.Before(f.since.Add(t.cfg.Linger)) {
+		return true
+	}
+	f.next = t.fullAt(f, unread)
+	return false
+}
+
+// quiet handles a file in which no whole record is unread.
+func (t *Tailer) quiet(f *File, st info) bool {
+	if !f.live {
+		return t.rotated(f, st)
+	}
+	if still := f.burst.Add(t.cfg.Linger); t.now.Before(still) {
+		f.next = still
+		return false
+	}
+	// Truncated and written again to the very same size: only the bytes tell.
+	if ok, err := f.guard.holds(f.fd, f.read); err == nil && !ok {
+		t.truncated(f)
+		return false
+	}
+	t.arm(f)
+	if now, err := statFile(f.fd); err == nil && now.size != f.size {
+		f.since = t.now
+		f.next = t.now.Add(t.cfg.Linger)
+		return false
+	}
+	t.deactivate(f)
+	if t.open > t.cfg.MaxOpen {
+		t.closeSpare(f)
+	}
+	return false
+}
+
+// rotated decides what becomes of a file that is not live any more and has no
+// whole record left: it is kept open until no writer is left.
+func (t *Tailer) rotated(f *File, st info) bool {
+	gone, known := t.leaseCheck(f)
+	if !known {
+		gone = t.now.Sub(f.grown) >= t.cfg.RotatedWait && t.now.UnixNano()-st.mtime >= int64(t.cfg.RotatedWait)
+	}
+	if !gone {
+		f.next = t.now.Add(min(5*time.Second, max(t.cfg.Linger, t.cfg.RotatedWait/4)))
+		return false
+	}
+	if now, err := statFile(f.fd); err != nil || now.size != f.size { // the last write of the last writer
+		f.next = t.now
+		return false
+	}
+	switch {
+	case f.size > f.read:
+		if f.src.ID == "" {
+			p, _, err := readHead(f.fd)
+			if err != nil || len(p) == 0 {
+				f.next = t.now.Add(t.cfg.PollOnly)
+				return false
+			}
+			t.identify(f, p)
+		}
+		f.finishing = true
+		return true
+	case len(f.cuts) > 0:
+		f.next = t.now.Add(5 * time.Second) // Confirm brings it back sooner
+		return false
+	}
+	t.close(f)
+	t.deactivate(f)
+	switch {
+	case f.src.ID == "":
+		t.forget(f)
+	case st.links == 0:
+		f.done = true
+		delete(t.byLoc, f.loc)
+	}
+	t.dirty = true
+	return false
+}
+
+// closeSpare closes a file that can be opened again by its name.
+func (t *Tailer) closeSpare(f *File) {
+	if f.fd == nil || f.src.ID == "" {
+		return
+	}
+	if st, err := statPath(f.name); err == nil && st.key == f.loc {
+		t.close(f)
+	}
+}
+
+func (t *Tailer) close(f *File) {
+	if f.fd == nil {
+		return
+	}
+	if err := f.fd.Close(); err != nil {
+		t.log.Warn("closing a log file", "path", f.name, "why", err)
+	}
+	f.fd = nil
+	t.open--
+}
+
+// reopen opens a known file again. If another one lies at its name, the next
+// scan says where it went.
+func (t *Tailer) reopen(f *File) bool {
+	fd, st, err := openFile(f.name)
+	if err == nil && (st.key != f.loc || (f.born != 0 && st.born != 0 && f.born != st.born)) {
+		err = fd.Close()
+		t.nextScan = t.now
+		t.deactivate(f)
+		return false
+	}
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.trouble(f.name, "can't read log file", whyUnreadable(f.name, err))
+		}
+		t.nextScan = minTime(t.nextScan, t.now.Add(t.cfg.PollOnly))
+		t.deactivate(f)
+		return false
+	}
+	t.troubleEnds(f.name)
+	f.fd = fd
+	t.open++
+	return true
+}

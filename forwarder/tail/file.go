@@ -1,0 +1,253 @@
+package tail
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/loghaul/loghaul/internal/wire"
+)
+
+// File is one source: one generation of a file. It is used by the goroutine
+// that drives its Tailer and by no other.
+type File struct {
+	t   *Tailer
+	src wire.Source // ID is empty until the head is complete
+
+	id   fileKey // what the ID was derived from
+	loc  fileKey // where the bytes are; another inode only when they moved to a copy
+	gen  int
+	head head
+	born int64
+
+	path    string // the path the input named
+	name    string // where the file lies
+	pattern string
+	stats   *PathStats
+
+	fd       *os.File // nil while closed
+	verified bool     // fd (or the file it was opened from) was compared with what is known
+	live     bool     // lies at path; otherwise rotated away
+	missing  bool     // not found by the last complete scan
+	done     bool     // no further byte can come
+	expire   int64    // when the entry was last of use, in seconds since 1970
+	seen     uint64   // number of the last scan that found it
+
+	read  int64 // read position
+	acked int64 // confirmed position
+	guard guard // of the bytes before read
+	acks  guard // of the bytes before acked
+	cuts  []cut // batches between acked and read, in order
+	size  int64 // as seen last
+	mtime int64
+
+	active    bool // has unread bytes, or had some a moment ago: looked at by the clock, not by inotify
+	finishing bool // rotated away, no writer left: a last record without LF may go
+	stuck     int64
+	next      time.Time // when to look again
+	since     time.Time // the oldest unread byte is at most this old
+	burst     time.Time // when the last batch was read
+	grown     time.Time // when the file was last seen to grow
+	unacked   time.Time // when the oldest unconfirmed byte was seen
+	rate      float64   // bytes a second between the last bursts
+	armed     bool
+}
+
+type cut struct {
+	to    int64
+	lines int
+	guard guard
+}
+
+// Sink takes the bytes of one batch. ship's packer is one.
+type Sink interface {
+	// Room is how many raw bytes are sure to fit still, whatever they are.
+	Room() int
+	// Add takes a run of bytes, at most Room. It copies what it keeps.
+	Add(run []byte)
+}
+
+// Name gives the source's identity.
+func (f *File) Name() wire.Source { return f.src }
+
+// Read reads one batch into sink: whole records from the read position on, at
+// most limit bytes unless the first record alone is longer. buf is scratch
+// space and bounds the size of a run. It returns the range read, which is empty
+// if no whole record is there; the read position moves to its end.
+//
+// A record longer than MaxLine is cut there; its rest counts as a record of its
+// own. So is a record that does not fit into sink by itself.
+func (f *File) Read(buf []byte, limit int64, sink Sink) (from, to int64, err error) {
+	from = f.read
+	if f.fd == nil || f.src.ID == "" {
+		return from, from, nil
+	}
+	ok, err := f.guard.holds(f.fd, from)
+	if err != nil {
+		return from, from, fmt.Errorf("reading %s: %w", f.name, err)
+	}
+	if !ok {
+		f.t.truncated(f)
+		return from, from, nil
+	}
+	r := reader{f: f, buf: buf[:min(len(buf), f.t.cfg.MaxLine)], sink: sink, off: from, end: min(f.size, from+limit)}
+	if err := r.run(); err != nil && r.off == from {
+		return from, from, fmt.Errorf("reading %s: %w", f.name, err)
+	}
+	to = r.off
+	now := f.t.now
+	if to > from {
+		f.read, f.guard, f.stuck = to, r.guard, 0
+		f.cuts = append(f.cuts, cut{to: to, lines: r.lines, guard: r.guard})
+		f.stats.ReadBytes.Add(to - from)
+		f.stats.ReadLines.Add(int64(r.lines))
+		if d := now.Sub(f.burst).Seconds(); d > 0 {
+			f.rate = float64(to-from) / d
+		}
+	} else if f.fd != nil {
+		f.stuck = f.size
+	}
+	f.burst, f.since = now, now
+	f.t.schedule(f)
+	return from, to, nil
+}
+
+// Confirm says that every byte before to is durably stored. to is the end of
+// a batch that Read gave; batches are confirmed in order.
+func (f *File) Confirm(to int64) {
+	for len(f.cuts) > 0 && f.cuts[0].to <= to {
+		c := f.cuts[0]
+		f.cuts = f.cuts[1:]
+		f.stats.AckedBytes.Add(c.to - f.acked)
+		f.stats.AckedLines.Add(int64(c.lines))
+		f.acked, f.acks = c.to, c.guard
+	}
+	f.unacked = f.t.now
+	if len(f.cuts) == 0 {
+		f.cuts = nil // or the array would grow with the history
+		if f.acked >= f.size {
+			f.unacked = time.Time{}
+		}
+		if !f.live && !f.done {
+			f.t.activate(f, f.t.now) // it may be finished now
+		}
+	}
+	f.t.dirty = true
+}
+
+// InFlight says whether batches of the file are not confirmed yet.
+func (f *File) InFlight() bool { return len(f.cuts) > 0 }
+
+// reader does one Read.
+type reader struct {
+	f        *File
+	buf      []byte
+	sink     Sink
+	off, end int64
+	lines    int
+	guard    guard
+}
+
+func (r *reader) run() error {
+	start := r.off
+	for r.off < r.f.size && (r.off < r.end || r.off == start) {
+		room := r.sink.Room()
+		if r.off > start && room < len(r.buf) {
+			return nil // the next batch begins with an empty sink
+		}
+		p := r.buf[:min(int64(len(r.buf)), r.f.size-r.off)]
+		n, err := r.f.fd.ReadAt(p, r.off)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		p = p[:n]
+		if r.off > start && int64(n) > r.end-r.off {
+			p = p[:r.end-r.off]
+		}
+		i := bytes.LastIndexByte(p[:min(len(p), room)], '\n')
+		if r.off == start && int64(n) > r.end-r.off {
+			// The first record goes whole even if it is longer than the limit.
+			if j := bytes.LastIndexByte(p[:min(int64(len(p)), r.end-r.off, int64(room))], '\n'); j >= 0 {
+				i = j
+			} else {
+				i = bytes.IndexByte(p[:min(len(p), room)], '\n')
+			}
+		}
+		if i < 0 {
+			if r.off > start || n == 0 {
+				return nil
+			}
+			return r.long()
+		}
+		r.add(p[:i+1])
+	}
+	return nil
+}
+
+func (r *reader) add(run []byte) {
+	r.sink.Add(run)
+	r.off += int64(len(run))
+	r.lines += wire.CountRecords(run)
+	r.guard = makeGuard(run)
+}
+
+// long handles a first record that has no LF within the buffer: one that is
+// longer than the buffer, or the unfinished end of the file.
+func (r *reader) long() error {
+	f, start := r.f, r.off
+	length, whole, err := r.recordLength(start)
+	if err != nil || length == 0 {
+		return err
+	}
+	for r.off < start+length {
+		room := r.sink.Room()
+		if room <= 0 {
+			whole = false // incompressible: the rest goes with the next batch
+			break
+		}
+		p := r.buf[:min(int64(len(r.buf)), start+length-r.off, int64(room))]
+		n, err := f.fd.ReadAt(p, r.off)
+		if n == 0 {
+			whole = false
+			if err == nil || errors.Is(err, io.EOF) {
+				break
+			}
+			return err
+		}
+		r.sink.Add(p[:n])
+		r.off += int64(n)
+		r.guard = makeGuard(p[:n])
+	}
+	r.lines = 1
+	if !whole {
+		f.stats.CutLines.Add(1)
+	}
+	return nil
+}
+
+// recordLength finds the length of the record at off: through its LF, or
+// MaxLine bytes when it is longer (whole is false then), or 0 when its end was
+// not written yet. The unfinished end of a finished file is a record.
+func (r *reader) recordLength(off int64) (n int64, whole bool, err error) {
+	f, maxLine := r.f, int64(r.f.t.cfg.MaxLine)
+	for n < maxLine {
+		k, err := f.fd.ReadAt(r.buf[:min(int64(len(r.buf)), maxLine-n)], off+n)
+		if i := bytes.IndexByte(r.buf[:k], '\n'); i >= 0 {
+			return n + int64(i) + 1, true, nil
+		}
+		n += int64(k)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, false, err
+		}
+		if k == 0 {
+			if f.finishing {
+				return n, true, nil
+			}
+			return 0, false, nil
+		}
+	}
+	return maxLine, false, nil
+}

@@ -1,0 +1,269 @@
+// Package tail follows log files through everything that happens to them:
+// growth, rotation by rename (also several times while nobody looked), copy and
+// truncate, deletion, reuse of inodes.
+//
+// A file is known by device, inode and head: its first record, at most 1,024
+// bytes of it. Each generation of a file is a source of its own, whose identity
+// comes from nothing but those, so reading it again after all state was lost
+// gives the same. Nothing of a file is shipped before its head is complete.
+//
+// Data is left in the page cache until a batch is due: after the linger, or
+// when a look at the size shows a full batch. Only idle files are watched by
+// inotify, each with a watch that fires once; active ones are looked at by the
+// clock. That is half of the CPU a tailer needs.
+//
+// Invariants: the confirmed position of a file never passes its read position;
+// a descriptor of a file that is rotated away or deleted is kept until its last
+// byte is confirmed and no writer is left; bytes that are known to be gone
+// unread are counted as lost, never passed over.
+//
+// A Tailer and its Files belong to one goroutine. Only Stats may be used by others.
+package tail
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/loghaul/loghaul/forwarder/checkpoint"
+)
+
+// Config says what to follow and when a batch is due.
+type Config struct {
+	// Node is this machine's name. It is part of every identity.
+	Node string
+	// Patterns are paths, wildcards as in path/filepath.Match.
+	Patterns []string
+	// Batch is how many unread bytes are a full batch; Linger is how long
+	// fewer wait.
+	Batch  int64
+	Linger time.Duration
+	// MaxLine is where a longer record is cut.
+	MaxLine int
+	// Poll is how often folders are looked through when inotify works,
+	// PollOnly how often when it does not.
+	Poll, PollOnly time.Duration
+	// NoInotify makes the Tailer poll only.
+	NoInotify bool
+	// RotatedWait is how long a file that was rotated away must be quiet
+	// before it counts as finished, where the kernel can't say whether a
+	// writer is left.
+	RotatedWait time.Duration
+	// MaxOpen bounds the files held open.
+	MaxOpen int
+	// Keep bounds the entries of files that are no more, KeepFor their age.
+	Keep    int
+	KeepFor time.Duration
+}
+
+// DefaultConfig gives the defaults; Node and Patterns are left empty.
+func DefaultConfig() Config {
+	return Config{
+		Batch: 2 << 20, Linger: time.Second, MaxLine: 1 << 20,
+		Poll: 10 * time.Second, PollOnly: time.Second, RotatedWait: time.Minute,
+		MaxOpen: 1024, Keep: 10_000, KeepFor: 7 * 24 * time.Hour,
+	}
+}
+
+// Validate says what is wrong.
+func (c *Config) Validate() error {
+	var errs []error
+	for _, p := range c.Patterns {
+		if _, err := filepath.Match(p, ""); err != nil || !filepath.IsAbs(p) {
+			errs = append(errs, fmt.Errorf("path %q: want an absolute path or pattern", p))
+		}
+	}
+	if c.MaxLine < 4096 || c.MaxLine > 8<<20 {
+		errs = append(errs, fmt.Errorf("longest line %d: want 4 KiB to 8 MiB", c.MaxLine))
+	}
+	if c.Batch < 4096 || c.Batch > 8<<20 {
+		errs = append(errs, fmt.Errorf("batch of %d bytes: want 4 KiB to 8 MiB", c.Batch))
+	}
+	if c.MaxOpen < 1 {
+		errs = append(errs, errors.New("at least one file must be allowed open"))
+	}
+	return errors.Join(errs...)
+}
+
+// Tailer finds files and says which of them has a batch due.
+type Tailer struct {
+	cfg   Config
+	log   *slog.Logger
+	now   time.Time // of the current call
+	stats *Stats
+
+	files  map[*File]struct{}
+	byLoc  map[fileKey]*File   // where the bytes are; no done files
+	byID   map[fileKey][]*File // what the identity came from
+	byHead map[head][]*File
+	active []*File
+	turn   int
+	open   int
+
+	patterns map[string]int64 // when each was watched first
+	floors   map[string]floor
+	ignored  map[fileKey]info
+	troubles map[string]string
+
+	scans      uint64
+	nextScan   time.Time
+	incomplete bool // the running scan could not look everywhere
+	dirty      bool
+	watch      *watcher
+	leaseCheck func(f *File) (gone, known bool)
+}
+
+// New makes a Tailer that goes on from st. It opens nothing yet: the first
+// Step does.
+func New(cfg Config, st checkpoint.State, log *slog.Logger) (*Tailer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	t := &Tailer{
+		cfg: cfg, log: log, stats: newStats(),
+		files: map[*File]struct{}{}, byLoc: map[fileKey]*File{}, byID: map[fileKey][]*File{}, byHead: map[head][]*File{},
+		patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
+		leaseCheck: func(f *File) (bool, bool) { return writersGone(f.fd) },
+	}
+	maps.Copy(t.patterns, st.Patterns)
+	for i := range st.Entries {
+		if err := t.restore(&st.Entries[i]); err != nil {
+			return nil, fmt.Errorf("entry %d of the positions: %w", i+1, err)
+		}
+	}
+	if !cfg.NoInotify {
+		w, err := newWatcher()
+		if err != nil {
+			log.Warn("inotify can't be used, polling instead", "every", cfg.PollOnly, "why", err)
+		} else {
+			t.watch = w
+		}
+	}
+	return t, nil
+}
+
+// Wake is received from when something happened that Step should see before
+// NextStep. It is nil when inotify is not used.
+func (t *Tailer) Wake() <-chan []Event {
+	if t.watch == nil {
+		return nil
+	}
+	return t.watch.events
+}
+
+// Notice takes what Wake gave.
+func (t *Tailer) Notice(events []Event, now time.Time) {
+	t.now = now
+	for _, e := range events {
+		t.noticed(e)
+	}
+}
+
+// Step looks for new, rotated and deleted files when that is due.
+func (t *Tailer) Step(now time.Time) {
+	t.now = now
+	if now.Before(t.nextScan) {
+		return
+	}
+	every := t.cfg.Poll
+	if t.watch == nil {
+		every = t.cfg.PollOnly
+	}
+	t.nextScan = now.Add(every)
+	t.scan()
+}
+
+// NextStep says when to call Step and Next again at the latest.
+func (t *Tailer) NextStep() time.Time {
+	at := t.nextScan
+	for _, f := range t.active {
+		if f.next.Before(at) {
+			at = f.next
+		}
+	}
+	return at
+}
+
+// Next gives a file that has a batch due, in turns, or nil.
+func (t *Tailer) Next(now time.Time) *File {
+	t.now = now
+	for range len(t.active) {
+		if len(t.active) == 0 {
+			return nil
+		}
+		t.turn %= len(t.active)
+		f := t.active[t.turn]
+		if now.Before(f.next) {
+			t.turn++
+			continue
+		}
+		before := len(t.active)
+		due := t.check(f)
+		if len(t.active) == before {
+			t.turn++ // otherwise another file took f's place in the list
+		}
+		if due {
+			return f
+		}
+	}
+	return nil
+}
+
+// Dirty says whether Entries changed since it was last asked.
+func (t *Tailer) Dirty() bool {
+	d := t.dirty
+	t.dirty = false
+	return d
+}
+
+// State gives what has to be remembered.
+func (t *Tailer) State() checkpoint.State {
+	st := checkpoint.State{Patterns: maps.Clone(t.patterns), Entries: make([]checkpoint.Entry, 0, len(t.files))}
+	for f := range t.files {
+		if f.src.ID == "" {
+			continue
+		}
+		st.Entries = append(st.Entries, f.entry())
+	}
+	slices.SortFunc(st.Entries, func(a, b checkpoint.Entry) int {
+		switch {
+		case a.Path != b.Path:
+			return compare(a.Path, b.Path)
+		default:
+			return compare(a.ID, b.ID)
+		}
+	})
+	return st
+}
+
+// Stats gives the counters. They may be read at any time by anybody.
+func (t *Tailer) Stats() *Stats { return t.stats }
+
+// Close lets go of all files and of inotify.
+func (t *Tailer) Close() error {
+	var errs []error
+	for f := range t.files {
+		if f.fd != nil {
+			errs = append(errs, f.fd.Close())
+			f.fd = nil
+		}
+	}
+	if t.watch != nil {
+		errs = append(errs, t.watch.close())
+	}
+	return errors.Join(errs...)
+}
+
+func compare[T ~string](a, b T) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
