@@ -67,17 +67,18 @@ func drain(t *testing.T, s *sorter) []string {
 func TestSorterInMemoryAndSpilled(t *testing.T) {
 	for name, tc := range map[string]struct {
 		limit int64
+		lines int
 		runs  func(int) bool
 	}{
-		"fits":               {1 << 30, func(n int) bool { return n == 0 }},
-		"spills":             {1 << 18, func(n int) bool { return n > 3 && n < maxFanIn }},
-		"more than the fan":  {1 << 13, func(n int) bool { return n > 0 && n <= maxFanIn }},
-		"smaller than lines": {1, func(n int) bool { return n > 0 && n <= maxFanIn }},
+		"fits":               {1 << 30, 3000, func(n int) bool { return n == 0 }},
+		"spills":             {1 << 18, 3000, func(n int) bool { return n > 3 && n < maxFanIn }},
+		"more than the fan":  {1 << 14, 3000, func(n int) bool { return n > 0 && n <= maxFanIn }},
+		"smaller than lines": {1, 200, func(n int) bool { return n > 0 && n <= maxFanIn }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := newSorter(tc.limit, dir)
-			want := fill(t, s, 3000)
+			want := fill(t, s, tc.lines)
 			if !tc.runs(len(s.runs)) {
 				t.Errorf("%d runs", len(s.runs))
 			}

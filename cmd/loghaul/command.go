@@ -96,7 +96,7 @@ func dispatch(ctx context.Context, args []string, s streams) error {
 	}
 	c, rest, err := find(args)
 	if err != nil {
-		if len(args) > 1 && isHelp(args[1]) || len(args) == 1 && isGroup(args[0]) {
+		if len(args) > 1 && isHelp(args[1]) {
 			return help(s, args[:1])
 		}
 		return err
