@@ -23,6 +23,9 @@ type Format struct {
 	fields     []Field
 	timeFields []int // fields that tell the time of the event, best first
 	msField    int   // %ms, or -1
+	nodes      []node
+	lone       int // the node of a %hr that is followed by %hs so that a lone block is ambiguous, or -1
+	program    []op
 }
 
 // Name returns the well-known name the format was compiled from, or the log-format string itself.
@@ -34,21 +37,3 @@ func (f *Format) Spec() string { return f.spec }
 // Fields returns the fields in the order of the format; a field's index is its index in Record.Values. The slice must
 // not be changed.
 func (f *Format) Fields() []Field { return f.fields }
-
-// Compile compiles spec, a well-known name (see WellKnown) or a log-format string as HAProxy sees it after its
-// own quoting. The error is a *SyntaxError.
-func Compile(spec string) (*Format, error) { return &Format{name: spec, spec: spec, msField: -1}, nil }
-
-// WellKnown returns the names that Compile knows.
-func WellKnown() []string { return nil }
-
-// Parse reads line, without its LF, into r and reports whether it is of this format. It is true only when the whole
-// line is what HAProxy prints for the format, so that Append(nil, r) is line again. It does not allocate once r has
-// seen a few lines. When it is false the contents of r are undefined.
-func (f *Format) Parse(line []byte, r *Record) bool { return false }
-
-// Append appends the line of r, without LF, to dst: the exact bytes that were parsed.
-func (f *Format) Append(dst []byte, r *Record) []byte { return dst }
-
-type dateCache struct{}
-type solver struct{}

@@ -95,9 +95,9 @@ type Record struct {
 	// whose it is, so both are Unsure. Its kind is KindList.
 	Lone Value
 
-	spans []span // stretches of the line that cannot be split into fields, see solve
-	dates dateCache
-	solver
+	spans   []span // stretches of the line that cannot be split into fields, see solve
+	dates   dateCache
+	solver  solver
 	scratch []byte // what Text points to where it differs from the line
 }
 

@@ -1,0 +1,177 @@
+package parser
+
+import "strings"
+
+// Compile compiles spec, a well-known name (see WellKnown) or a log-format string as HAProxy sees it after its own
+// quoting. The error is a *SyntaxError.
+func Compile(spec string) (*Format, error) {
+	for i := range wellKnown {
+		if wellKnown[i].name == spec {
+			return compile(spec, wellKnown[i].spec, true)
+		}
+	}
+	return compile(spec, spec, false)
+}
+
+func compile(name, spec string, allowLegacy bool) (*Format, error) {
+	s := scanner{spec: spec}
+	if err := s.scan(); err != nil {
+		return nil, err
+	}
+	f := &Format{name: name, spec: spec, msField: -1, lone: -1}
+	if err := f.addNodes(s.items, allowLegacy); err != nil {
+		return nil, err
+	}
+	if len(f.nodes) == 0 {
+		return nil, s.fail(0, "the string prints nothing: expected a well-known name ("+strings.Join(WellKnown(), ", ")+
+			") or a log-format string")
+	}
+	f.findLone()
+	f.findTime()
+	f.program = assemble(f.nodes, f.lone)
+	return f, nil
+}
+
+// addNodes turns items into nodes and fields. It settles each separator whose printing does not depend on the line.
+func (f *Format) addNodes(items []item, allowLegacy bool) error {
+	after := sepPrinted // what the line looks like to a separator: it starts as if one had been printed
+	for i := range items {
+		switch it := &items[i]; it.kind {
+		case itemText:
+			f.addText(it.text, false)
+			after = sepNone
+		case itemSpace:
+			switch after {
+			case sepNone:
+				f.addText(" ", true)
+			case sepEither:
+				f.nodes = append(f.nodes, node{kind: nodeSep, pos: it.pos})
+			case sepPrinted:
+			}
+			after = sepPrinted
+		case itemAlias, itemExpr:
+			n, err := f.addField(it, allowLegacy)
+			if err != nil {
+				return err
+			}
+			if !n.blank || n.expr {
+				after = sepNone
+			} else if after == sepPrinted {
+				after = sepEither
+			}
+		}
+	}
+	return nil
+}
+
+type separator uint8
+
+const (
+	sepNone    separator = iota // something else was printed last
+	sepPrinted                  // a separator was printed last
+	sepEither                   // it depends on the line
+)
+
+func (f *Format) addText(text string, sep bool) {
+	if last := len(f.nodes) - 1; last >= 0 && f.nodes[last].kind == nodeText {
+		f.nodes[last].text += text
+		f.nodes[last].sep = sep
+		return
+	}
+	f.nodes = append(f.nodes, node{kind: nodeText, text: text, sep: sep})
+}
+
+func (f *Format) addField(it *item, allowLegacy bool) (*node, error) {
+	row := &sampleExpression
+	field := Field{Name: it.name}
+	if it.kind == itemAlias {
+		row = findAlias(it.text, allowLegacy)
+		if row == nil {
+			return nil, f.unknownAlias(it)
+		}
+		field.Alias = it.text
+	} else {
+		field.Expr = it.text
+	}
+	if field.Name == "" {
+		field.Name = it.text
+	}
+	field.Kind, field.Doc, field.zoned = row.kind, row.doc, row.flags&zoned != 0
+	has := func(flag aliasFlags) bool { return row.flags&flag != 0 }
+	set := func(opt options) bool { return it.opts&opt != 0 }
+	n := node{
+		kind: nodeField, field: len(f.fields), pos: it.pos,
+		shape: row.shape, class: row.class, width: int(row.class),
+		hex:     has(hexed) && set(optHex),
+		plus:    has(plus),
+		zoned:   has(zoned),
+		expr:    has(expression),
+		quoted:  has(quotable) && set(optQuote),
+		absent:  has(missing),
+		escaped: row.kind != KindInt && row.kind != KindDate && row.kind != KindAddr && row.shape != shapeState && set(optEscape),
+	}
+	n.dashed = has(dash) && has(missing) && !n.quoted && set(optMandatory)
+	switch row.shape {
+	case shapeBlock, shapeItems:
+		n.blank = true // prints nothing without captures, even in quotes
+	default:
+		n.blank = !n.quoted && !n.dashed && (has(empty) || has(missing))
+	}
+	if !n.blank && !(n.quoted && (has(empty) || has(missing))) {
+		n.min = 1
+	}
+	f.fields = append(f.fields, field)
+	f.nodes = append(f.nodes, n)
+	return &f.nodes[len(f.nodes)-1], nil
+}
+
+// unknownAlias names the aliases that differ from the unknown one only in case or by what follows.
+func (f *Format) unknownAlias(it *item) error {
+	msg := "there is no alias " + quote(it.text)
+	var near []string
+	for i := range aliases {
+		a := &aliases[i]
+		if a.flags&legacy == 0 && (strings.EqualFold(a.name, it.text) || strings.HasPrefix(it.text, a.name)) {
+			near = append(near, "%"+a.name)
+		}
+	}
+	switch {
+	case len(near) > 0:
+		msg += ": did you mean " + strings.Join(near, " or ") + "?"
+	default:
+		msg += "; a percent sign is written '%%'"
+	}
+	return &SyntaxError{Spec: f.spec, Pos: it.pos, Msg: msg}
+}
+
+// findLone looks for %hr and %hs with nothing but a separator between and a separator around: a line with one block
+// there does not tell which of the two it is.
+func (f *Format) findLone() {
+	for i := 1; i+3 < len(f.nodes); i++ {
+		n := f.nodes[i-1 : i+4]
+		if n[0].kind == nodeText && n[0].sep && n[1].plainBlock() && n[2].kind == nodeSep && n[3].plainBlock() &&
+			n[4].kind == nodeSep && n[1].escaped == n[3].escaped {
+			f.lone = i
+			return
+		}
+	}
+}
+
+func (n *node) plainBlock() bool { return n.kind == nodeField && n.shape == shapeBlock && !n.quoted }
+
+// findTime lists the fields that tell the time of the event: when the request began before when the connection was
+// accepted, milliseconds before seconds.
+func (f *Format) findTime() {
+	for _, name := range []string{"tr", "trg", "trl", "t", "T", "Tl", "Ts"} {
+		for i := range f.fields {
+			if f.fields[i].Alias == name {
+				f.timeFields = append(f.timeFields, i)
+			}
+		}
+	}
+	for i := range f.fields {
+		if f.fields[i].Alias == "ms" {
+			f.msField = i
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package parser
+
+import "math"
+
+// scanInt reads the decimal number at line[p:] as printf would print it: no leading zero, no "-0". end is p if there
+// is none, or if it does not fit.
+func scanInt(line []byte, p int) (v int64, end int) {
+	q, negative := p, false
+	if q < len(line) && line[q] == '-' {
+		negative = true
+		q++
+	}
+	start, u := q, uint64(0)
+	for q < len(line) {
+		d := line[q] - '0'
+		if d > 9 {
+			break
+		}
+		if q-start >= 18 && u > (math.MaxInt64-uint64(d))/10 {
+			return 0, p
+		}
+		u = u*10 + uint64(d)
+		q++
+	}
+	switch {
+	case q == start, q-start > 1 && line[start] == '0', negative && u == 0:
+		return 0, p
+	case negative:
+		return -int64(u), q
+	default:
+		return int64(u), q
+	}
+}
+
+// scanHex reads the hexadecimal number of at least width digits, upper case, at line[p:], as "%04X" would print it.
+func scanHex(line []byte, p, width int) (v int64, end int) {
+	q, u := p, uint64(0)
+	for q < len(line) && q-p < 16 {
+		d, ok := hexDigit(line[q])
+		if !ok {
+			break
+		}
+		u = u<<4 | uint64(d)
+		q++
+	}
+	if q-p < max(width, 1) || q-p > max(width, 1) && line[p] == '0' || u > math.MaxInt64 {
+		return 0, p
+	}
+	return int64(u), q
+}
+
+func hexDigit(c byte) (byte, bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0', true
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10, true
+	default:
+		return 0, false
+	}
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// appendHex is the inverse of scanHex.
+func appendHex(dst []byte, v uint64, width int) []byte {
+	var digits [16]byte
+	i := len(digits)
+	for v > 0 || len(digits)-i < width {
+		i--
+		digits[i] = upperHex[v&15]
+		v >>= 4
+	}
+	return append(dst, digits[i:]...)
+}
+
+// twoDigits reads two decimal digits; it is above 99 if they are none.
+func twoDigits(line []byte, p int) int {
+	a, b := line[p]-'0', line[p+1]-'0'
+	if a > 9 || b > 9 {
+		return math.MaxInt32
+	}
+	return int(a)*10 + int(b)
+}
+
+func appendTwo(dst []byte, v int64) []byte { return append(dst, byte('0'+v/10), byte('0'+v%10)) }

@@ -1,0 +1,121 @@
+package parser
+
+import "strconv"
+
+// Append appends the line of r, without LF, to dst: the exact bytes that were parsed. r may also have been filled in by
+// hand after Reset; the fields that are not set then print as absent. It may use r's caches, so that r must not be
+// used by another goroutine meanwhile.
+func (f *Format) Append(dst []byte, r *Record) []byte {
+	sep, spans := true, r.spans
+	for i := 0; i < len(f.nodes); i++ {
+		if len(spans) > 0 && spans[0].first == i {
+			dst = append(dst, spans[0].text...)
+			sep, i = spans[0].sep, spans[0].last-1
+			spans = spans[1:]
+			continue
+		}
+		n := &f.nodes[i]
+		switch n.kind {
+		case nodeText:
+			dst = append(dst, n.text...)
+			sep = n.sep
+		case nodeSep:
+			if !sep {
+				dst = append(dst, ' ')
+				sep = true
+			}
+		case nodeField:
+			if i == f.lone && r.Lone.State&Present != 0 {
+				dst = append(n.appendBlock(dst, &r.Lone), ' ')
+				sep, i = true, i+3
+				continue
+			}
+			start := len(dst)
+			dst = n.appendValue(dst, &r.Values[n.field], r)
+			if len(dst) > start || n.expr {
+				sep = false
+			}
+		}
+	}
+	return dst
+}
+
+func (n *node) appendValue(dst []byte, v *Value, r *Record) []byte {
+	if v.State&(Present|Unsure) == 0 {
+		switch {
+		case n.shape == shapeBlock, n.shape == shapeItems:
+			return dst
+		case n.quoted:
+			return append(dst, '"', '"')
+		case n.dashed:
+			return append(dst, '-')
+		default:
+			return dst
+		}
+	}
+	switch n.shape {
+	case shapeInt, shapePort, shapeMilli:
+		return n.appendNumber(dst, v)
+	case shapeDate:
+		return r.dates.appendDate(dst, v, n.zoned)
+	case shapeState:
+		return append(dst, v.Text...)
+	case shapeBlock:
+		if !n.quoted {
+			return n.appendBlock(dst, v)
+		}
+		return append(n.appendBlock(append(dst, '"'), v), '"')
+	case shapeItems:
+		return n.appendItems(dst, v)
+	case shapeAddr:
+		if n.hex {
+			return appendHexAddr(dst, v)
+		}
+	}
+	if n.quoted {
+		return append(n.appendText(append(dst, '"'), v.Text), '"')
+	}
+	return n.appendText(dst, v.Text)
+}
+
+func (n *node) appendText(dst, text []byte) []byte {
+	if n.escaped {
+		return appendEscaped(dst, text)
+	}
+	return append(dst, text...)
+}
+
+func (n *node) appendBlock(dst []byte, v *Value) []byte {
+	return append(n.appendText(append(dst, '{'), v.Text), '}')
+}
+
+func (n *node) appendItems(dst []byte, v *Value) []byte {
+	first := true
+	for item := range v.Items {
+		if !first {
+			dst = append(dst, ' ')
+		}
+		first = false
+		if n.quoted {
+			dst = append(n.appendText(append(dst, '"'), item), '"')
+		} else {
+			dst = n.appendText(dst, item)
+		}
+	}
+	return dst
+}
+
+func (n *node) appendNumber(dst []byte, v *Value) []byte {
+	switch {
+	case n.hex && n.shape == shapePort:
+		return appendHex(dst, uint64(v.Int), 4)
+	case n.hex:
+		return appendHex(dst, uint64(v.Int), n.width)
+	case n.shape == shapeMilli:
+		return append(dst, byte('0'+v.Int/100%10), byte('0'+v.Int/10%10), byte('0'+v.Int%10))
+	case v.State&Plus != 0:
+		return strconv.AppendInt(append(dst, '+'), v.Int, 10)
+	default:
+		return strconv.AppendInt(dst, v.Int, 10)
+	}
+}
