@@ -1,16 +1,76 @@
 package archive
 
 import (
-	"errors"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/loghaul/loghaul/archive/parquet"
+	"github.com/loghaul/loghaul/internal/wire"
+	"github.com/loghaul/loghaul/parser"
 )
+
+// schemaRoot is the name of the Parquet schema.
+const schemaRoot = "haproxy_log"
+
+// flagNoLF is the bit of the column flags for a record without an LF.
+const flagNoLF = 1
 
 // Encoder makes objects. It keeps its buffers between them. One goroutine may
 // use it at a time.
-type Encoder struct{}
+type Encoder struct {
+	options  Options
+	set      *parser.Set
+	plans    []plan
+	defs     []columnDef
+	schema   []parquet.Column
+	formats  []FormatInfo
+	table    *table
+	writer   *parquet.Writer
+	verifier *verifier
+	record   parser.Record
+	refused  map[int]bool // rows whose columns did not render back
+
+	// afterWrite is nil outside of tests, which break objects here.
+	afterWrite func([]byte) []byte
+}
 
 // NewEncoder makes an Encoder. The error says what is wrong with o.
-func NewEncoder(o Options) (*Encoder, error) { return nil, errors.New("not yet") }
+func NewEncoder(o Options) (*Encoder, error) {
+	if err := checkWriter(o.Writer); err != nil {
+		return nil, err
+	}
+	if o.Zone == nil {
+		o.Zone = parser.NewZone(nil)
+	}
+	if o.CreatedBy == "" {
+		o.CreatedBy = "0.0.0"
+	}
+	names := map[string]bool{}
+	e := &Encoder{options: o, set: parser.NewSet(o.Formats...), refused: map[int]bool{}}
+	for _, f := range o.Formats {
+		if names[f.Name()] {
+			return nil, fmt.Errorf("format %q is given twice", f.Name())
+		}
+		names[f.Name()] = true
+		e.formats = append(e.formats, FormatInfo{Name: f.Name(), Spec: f.Spec()})
+	}
+	e.plans, e.defs = plans(o.Formats)
+	for _, d := range e.defs {
+		e.schema = append(e.schema, d.Column)
+	}
+	e.table = newTable(e.defs, o.Zone)
+	w, err := parquet.NewWriter(schemaRoot, "loghaul version "+o.CreatedBy+" (build go)")
+	if err != nil {
+		return nil, err
+	}
+	e.writer = w
+	e.verifier = newVerifier(e.plans, e.defs)
+	return e, nil
+}
 
 // Encode makes one object of batches and verifies it. It sorts batches by
 // node, source and offset and drops those that repeat another one exactly.
@@ -18,5 +78,154 @@ func NewEncoder(o Options) (*Encoder, error) { return nil, errors.New("not yet")
 // the object is stored. An error that wraps ErrUnverified means that no
 // object could be made that gives the bytes back.
 func (e *Encoder) Encode(batches []Batch, sealed time.Time) (*Object, error) {
-	return nil, errors.New("not yet")
+	w, err := newWindow(batches)
+	if err != nil {
+		return nil, err
+	}
+	clear(e.refused)
+	for attempt := 0; ; attempt++ {
+		body, meta, err := e.write(w, sealed)
+		if err != nil {
+			return nil, err
+		}
+		refused, err := e.verifier.verify(body, w, meta, e.table)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnverified, err)
+		}
+		if len(refused) == 0 {
+			return e.object(body, w, meta, sealed), nil
+		}
+		if attempt > 0 {
+			return nil, fmt.Errorf("%w: row %d does not give its line back although it keeps the bytes", ErrUnverified, refused[0])
+		}
+		for _, row := range refused {
+			e.refused[row] = true
+		}
+	}
 }
+
+// write makes the Parquet file of a window. The file is valid until the next
+// call.
+func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
+	meta := &Meta{
+		Version: Version, Writer: e.options.Writer, Sealed: sealed.UTC().Truncate(time.Millisecond),
+		Formats: e.formats, Lines: w.lines, RawBytes: w.bytes, Ranges: w.ranges,
+	}
+	e.table.reset(w.lines)
+	row := 0
+	for _, b := range w.batches {
+		row = e.addBatch(row, b, meta)
+	}
+	meta.MinTime, meta.MaxTime = e.table.timeRange()
+	text, err := meta.encode()
+	if err != nil {
+		return nil, nil, err
+	}
+	e.writer.Begin(e.schema, w.lines)
+	for i := range e.table.columns {
+		if err := e.writer.Add(&e.table.columns[i].chunk); err != nil {
+			return nil, nil, err
+		}
+	}
+	body, err := e.writer.Finish([]parquet.KeyValue{{Key: metaKey, Value: text}})
+	if err == nil && e.afterWrite != nil {
+		body = e.afterWrite(body)
+	}
+	return body, meta, err
+}
+
+func (e *Encoder) addBatch(row int, b *Batch, meta *Meta) int {
+	t := e.table.columns
+	start := row
+	rest, offset := b.Raw, b.Header.From
+	for len(rest) > 0 {
+		line, after, noLF := nextRecord(rest)
+		t[colOffset].chunk.Int64s = append(t[colOffset].chunk.Int64s, offset)
+		flags := int32(0)
+		if noLF {
+			flags = flagNoLF
+		}
+		t[colFlags].chunk.Int32s = append(t[colFlags].chunk.Int32s, flags)
+		e.addLine(row, line, meta)
+		offset += int64(len(rest) - len(after))
+		rest = after
+		row++
+	}
+	readAt := b.Header.ReadAt.UnixMilli()
+	node, source, path := text(b.Header.Source.Node), []byte(b.Header.Source.ID), text(b.Header.Source.Path)
+	t[colNode].addRun(start, row, node)
+	t[colSource].addRun(start, row, source)
+	t[colPath].addRun(start, row, path)
+	for range row - start {
+		t[colReadTime].chunk.Int64s = append(t[colReadTime].chunk.Int64s, readAt)
+	}
+	return row
+}
+
+// text makes a name fit for a text column: what is not UTF-8 is replaced. A
+// source is identified by its ID, so this loses no identity.
+func text(s string) []byte { return []byte(strings.ToValidUTF8(s, "\uFFFD")) }
+
+// nextRecord cuts the first record off b.
+func nextRecord(b []byte) (line, rest []byte, noLF bool) {
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 {
+		return b, nil, true
+	}
+	return b[:i], b[i+1:], false
+}
+
+func (e *Encoder) addLine(row int, line []byte, meta *Meta) {
+	t := e.table
+	if e.refused[row] {
+		meta.Unparsed++
+		t.columns[colRaw].addText(row, line)
+		return
+	}
+	i := e.set.Parse(line, &e.record)
+	if i < 0 {
+		meta.Unparsed++
+		t.columns[colRaw].addText(row, line)
+		return
+	}
+	p := &e.plans[i]
+	t.columns[colFormat].addText(row, p.name)
+	if !t.addRecord(row, p, &e.record) {
+		meta.RawKept++
+		t.columns[colRaw].addText(row, line)
+	}
+}
+
+func (t *table) timeRange() (lo, hi int64) {
+	times := t.columns[colTime].chunk.Int64s
+	if len(times) == 0 {
+		return 0, 0
+	}
+	lo, hi = times[0], times[0]
+	for _, v := range times {
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	return lo, hi
+}
+
+func (e *Encoder) object(body []byte, w *window, meta *Meta, sealed time.Time) *Object {
+	sum := sha256.Sum256(body)
+	key := KeyInfo{Writer: e.options.Writer, Sealed: sealed, Hash: hex.EncodeToString(sum[:hashDigits/2])}
+	return &Object{
+		Key: key.Key(), Body: bytes.Clone(body), SHA256: sum,
+		Lines: w.lines, Unparsed: meta.Unparsed, RawKept: meta.RawKept, Refused: len(e.refused),
+		Duplicates: w.duplicates, RawBytes: w.bytes, Ranges: w.ranges,
+		MinTime: meta.MinTime, MaxTime: meta.MaxTime,
+	}
+}
+
+// window is the batches of one object in the order of its rows.
+type window struct {
+	batches    []*Batch
+	ranges     []Range
+	lines      int
+	bytes      int64
+	duplicates int
+}
+
+func sameSource(a, b *wire.Source) bool { return a.ID == b.ID && a.Node == b.Node }

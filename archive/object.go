@@ -49,6 +49,9 @@ type Object struct {
 	// Lines counts the records. Unparsed ones matched no format. RawKept ones
 	// are those that matched but keep their bytes in the column raw.
 	Lines, Unparsed, RawKept int
+	// Refused counts the unparsed lines that a format did match but whose
+	// columns did not give the line back: defects of this program.
+	Refused int
 	// Duplicates counts batches that were dropped because another batch of the
 	// object has the same source and range.
 	Duplicates int

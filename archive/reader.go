@@ -1,15 +1,27 @@
 package archive
 
 import (
-	"errors"
+	"fmt"
 	"io"
 
+	"github.com/loghaul/loghaul/archive/parquet"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 )
 
-// Reader reads one object.
-type Reader struct{ meta Meta }
+// maxObject is the largest object that is read. The writer stays far below:
+// columns, even uncompressed, take about what the raw bytes take.
+const maxObject = 2 * MaxRawBytes
+
+// Reader reads one object. One goroutine may use it at a time.
+type Reader struct {
+	meta   Meta
+	r      io.ReaderAt
+	size   int64
+	footer *parquet.Footer
+	plans  []plan
+	defs   []columnDef
+}
 
 // Row is one line of an object. It and everything it refers to are valid only
 // during the call that it is passed to.
@@ -37,13 +49,118 @@ type Row struct {
 }
 
 // Open reads and checks the footer of an object of size bytes. Pages are read
-// by Rows. Corrupt input gives an error that matches ErrCorrupt; errors of r
-// are passed on.
-func Open(r io.ReaderAt, size int64) (*Reader, error) { return nil, errors.New("not yet") }
+// by Rows. Corrupt input gives an error that matches ErrCorrupt, an object of a
+// newer program one that matches ErrVersion; errors of r are passed on.
+func Open(r io.ReaderAt, size int64) (*Reader, error) {
+	if size > maxObject {
+		return nil, corrupt("footer", "", -1, "%d bytes, the limit is %d", size, maxObject)
+	}
+	footer, err := parquet.ReadFooter(r, size)
+	if err != nil {
+		return nil, footerError(err)
+	}
+	rd := &Reader{r: r, size: size, footer: footer}
+	for _, kv := range footer.Metadata {
+		if kv.Key == metaKey {
+			if rd.meta, err = decodeMeta(kv.Value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if rd.meta.Version == 0 {
+		return nil, corrupt("metadata", "", -1, "no entry %q: not an object of loghaul", metaKey)
+	}
+	return rd, rd.check()
+}
+
+// check makes the plans and compares the footer's schema with them.
+func (rd *Reader) check() error {
+	m := &rd.meta
+	if m.Lines != rd.footer.Rows {
+		return corrupt("metadata", "", -1, "%d lines in %d rows", m.Lines, rd.footer.Rows)
+	}
+	if len(m.Formats) > maxFormats {
+		return corrupt("metadata", "", -1, "%d formats", len(m.Formats))
+	}
+	var formats []*parser.Format
+	for _, f := range m.Formats {
+		compiled, err := f.compile()
+		if err != nil {
+			return err
+		}
+		formats = append(formats, compiled)
+	}
+	rd.plans, rd.defs = plans(formats)
+	for i := range rd.plans {
+		rd.plans[i].name = text(m.Formats[i].Name)
+	}
+	if len(rd.defs) != len(rd.footer.Columns) {
+		return corrupt("schema", "", -1, "%d columns, want %d", len(rd.footer.Columns), len(rd.defs))
+	}
+	for i, d := range rd.defs {
+		if got := rd.footer.Columns[i].Column; got != d.Column {
+			return corrupt("schema", d.Name, -1, "is %+v, want %+v", got, d.Column)
+		}
+	}
+	return rd.checkRanges()
+}
+
+// maxFormats bounds the formats of one object.
+const maxFormats = 1000
+
+func (rd *Reader) checkRanges() error {
+	row, size := 0, int64(0)
+	for i, r := range rd.meta.Ranges {
+		if r.Row != row || r.Lines < 1 || r.From < 0 || r.To-r.From < int64(r.Lines) {
+			return corrupt("metadata", "", -1, "range %d: %d lines in [%d, %d) at row %d, want row %d", i, r.Lines, r.From, r.To, r.Row, row)
+		}
+		row += r.Lines
+		size += r.To - r.From
+	}
+	if row != rd.meta.Lines || size != rd.meta.RawBytes {
+		return corrupt("metadata", "", -1, "ranges of %d lines and %d bytes, want %d and %d", row, size, rd.meta.Lines, rd.meta.RawBytes)
+	}
+	return nil
+}
+
+// compile gives the format again. A well-known name may have come to stand for
+// another string since; then the string counts.
+func (f *FormatInfo) compile() (*parser.Format, error) {
+	compiled, err := parser.Compile(f.Name)
+	if err == nil && compiled.Spec() == f.Spec {
+		return compiled, nil
+	}
+	if compiled, err = parser.Compile(f.Spec); err != nil {
+		return nil, corrupt("metadata", "", -1, "format %q: %w", f.Name, err)
+	}
+	return compiled, nil
+}
 
 // Meta gives what the footer says about the object.
-func (r *Reader) Meta() *Meta { return &r.meta }
+func (rd *Reader) Meta() *Meta { return &rd.meta }
 
 // Rows calls fn for each line in the order of the rows until fn returns an
-// error, which it then returns as it is.
-func (r *Reader) Rows(fn func(*Row) error) error { return errors.New("not yet") }
+// error, which it then returns as it is. It reads the whole object into memory
+// and checks sizes and CRCs before anything is decoded.
+func (rd *Reader) Rows(fn func(*Row) error) error {
+	file := make([]byte, rd.size)
+	if n, err := rd.r.ReadAt(file, 0); n != len(file) {
+		return fmt.Errorf("reading %d bytes: %w", rd.size, err)
+	}
+	if err := rd.footer.CheckPages(file); err != nil {
+		return corrupt("pages", "", -1, "%w", err)
+	}
+	w := walk{renderer: newRenderer(rd.plans), meta: &rd.meta, fn: fn}
+	defer w.release()
+	if err := w.open(file, rd.defs, rd.meta.Lines); err != nil {
+		return err
+	}
+	return w.all()
+}
+
+func footerError(err error) error {
+	if isParquet(err) {
+		return corrupt("footer", "", -1, "%w", err)
+	}
+	return err
+}

@@ -1,0 +1,280 @@
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	pq "github.com/parquet-go/parquet-go"
+
+	"github.com/loghaul/loghaul/archive/parquet"
+)
+
+// decoded is the columns of an object as parquet-go reads them. That is the
+// point of it: what wrote the object had no part in reading it.
+type decoded struct {
+	file    *pq.File
+	columns []decodedColumn
+	rows    int
+}
+
+// decodedColumn walks the rows of one column. Values are read in row order.
+type decodedColumn struct {
+	def   *columnDef
+	pages []decodedPage
+	// The current page.
+	page  *decodedPage
+	index int // of the next page
+	start int // first row of the page
+	end   int // first row behind it
+	value int // next value of the page
+}
+
+// decodedPage holds views of a page; they are valid until release.
+type decodedPage struct {
+	page   pq.Page
+	rows   int
+	levels []byte // per row: 1 has a value; nil: all have
+	values int
+
+	bools []byte
+	i32   []int32
+	i64   []int64
+	// Texts: data and len+1 offsets; codes select them when there is a
+	// dictionary, as they select integers.
+	data    []byte
+	offsets []uint32
+	coded   bool
+	codes   []int32
+	dict32  []int32
+	dict64  []int64
+}
+
+// open reads the footer of file with parquet-go, which must agree about the
+// columns. file has passed CheckPages: parquet-go trusts sizes.
+func (d *decoded) open(file []byte, defs []columnDef, rows int) (err error) {
+	defer recovered(&err, "decode")
+	d.release()
+	f, err := pq.OpenFile(bytes.NewReader(file), int64(len(file)), pq.SkipPageIndex(true), pq.ReadBufferSize(64<<10))
+	if err != nil {
+		return corrupt("footer", "", -1, "%w", err)
+	}
+	if len(f.RowGroups()) != 1 || int(f.NumRows()) != rows {
+		return corrupt("footer", "", -1, "%d row groups of %d rows, want one of %d", len(f.RowGroups()), f.NumRows(), rows)
+	}
+	chunks := f.RowGroups()[0].ColumnChunks()
+	if len(chunks) != len(defs) {
+		return corrupt("schema", "", -1, "%d columns, want %d", len(chunks), len(defs))
+	}
+	d.file, d.rows = f, rows
+	if cap(d.columns) < len(defs) {
+		d.columns = make([]decodedColumn, len(defs))
+	}
+	d.columns = d.columns[:len(defs)]
+	for i := range defs {
+		c := &d.columns[i]
+		*c = decodedColumn{def: &defs[i], pages: c.pages[:0]}
+		if err := c.read(chunks[i], rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release gives the pages back to parquet-go.
+func (d *decoded) release() {
+	for i := range d.columns {
+		c := &d.columns[i]
+		for j := range c.pages {
+			pq.Release(c.pages[j].page)
+		}
+		clear(c.pages)
+		c.pages = c.pages[:0]
+	}
+	d.columns = d.columns[:0]
+	d.file = nil
+}
+
+// recovered turns a panic of the decoder into an error about the object.
+func recovered(err *error, check string) {
+	if r := recover(); r != nil {
+		*err = corrupt(check, "", -1, "the Parquet decoder failed: %v", r)
+	}
+}
+
+func (c *decodedColumn) read(chunk pq.ColumnChunk, rows int) error {
+	pages := chunk.Pages()
+	defer func() { _ = pages.Close() }()
+	total := 0
+	for {
+		p, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return corrupt("decode", c.def.Name, -1, "%w", err)
+		}
+		c.pages = append(c.pages, decodedPage{page: p})
+		if err := c.pages[len(c.pages)-1].view(c.def); err != nil {
+			return corrupt("decode", c.def.Name, -1, "%w", err)
+		}
+		total += c.pages[len(c.pages)-1].rows
+	}
+	if total != rows {
+		return corrupt("decode", c.def.Name, -1, "%d rows, want %d", total, rows)
+	}
+	return nil
+}
+
+// view takes the slices out of a page and checks that they fit together.
+func (p *decodedPage) view(def *columnDef) error {
+	p.rows = int(p.page.NumRows())
+	p.values = p.rows
+	if def.Optional {
+		p.levels = p.page.DefinitionLevels()
+		if len(p.levels) != p.rows {
+			return fmt.Errorf("%d definition levels for %d rows", len(p.levels), p.rows)
+		}
+		p.values = bytes.Count(p.levels, []byte{1})
+	}
+	data := p.page.Data()
+	if dict := p.page.Dictionary(); dict != nil {
+		p.coded = true
+		p.codes = data.Int32()
+		p.typed(def, dict.Page())
+		return p.checkCodes(dict.Len())
+	}
+	p.typed(def, p.page)
+	if n := p.length(def); n < p.values {
+		return fmt.Errorf("%d values, want %d", n, p.values)
+	}
+	return nil
+}
+
+func (p *decodedPage) typed(def *columnDef, from pq.Page) {
+	data := from.Data()
+	switch def.Type {
+	case parquet.Boolean:
+		p.bools = data.Boolean()
+	case parquet.Int32:
+		p.i32 = data.Int32()
+	case parquet.Int64:
+		p.i64 = data.Int64()
+	case parquet.ByteArray:
+		p.data, p.offsets = data.ByteArray()
+	}
+	if p.coded {
+		p.dict32, p.dict64 = p.i32, p.i64
+	}
+}
+
+// length gives the number of values that the slices hold.
+func (p *decodedPage) length(def *columnDef) int {
+	switch def.Type {
+	case parquet.Boolean:
+		return len(p.bools) * 8
+	case parquet.Int32:
+		return len(p.i32)
+	case parquet.Int64:
+		return len(p.i64)
+	case parquet.ByteArray:
+	}
+	return len(p.offsets) - 1
+}
+
+func (p *decodedPage) checkCodes(entries int) error {
+	if len(p.codes) < p.values {
+		return fmt.Errorf("%d codes, want %d", len(p.codes), p.values)
+	}
+	for _, c := range p.codes[:p.values] {
+		if int(c) >= entries || c < 0 {
+			return fmt.Errorf("code %d in a dictionary of %d", c, entries)
+		}
+	}
+	return nil
+}
+
+// has reports whether row has a value. Rows must be asked for in order.
+func (c *decodedColumn) has(row int) bool {
+	for row >= c.end {
+		c.next()
+	}
+	return c.page.levels == nil || c.page.levels[row-c.start] == 1
+}
+
+// rewind goes back to the first row.
+func (c *decodedColumn) rewind() {
+	c.page, c.index, c.start, c.end, c.value = nil, 0, 0, 0, 0
+}
+
+// next goes to the next page.
+func (c *decodedColumn) next() {
+	if c.page != nil && c.value != c.page.values {
+		panic(unread{c.def.Name, c.page.values - c.value})
+	}
+	c.page = &c.pages[c.index]
+	c.index++
+	c.start, c.end, c.value = c.end, c.end+c.page.rows, 0
+}
+
+// unread is the panic for values in rows whose format has no such field.
+type unread struct {
+	column string
+	values int
+}
+
+func (u unread) String() string {
+	return fmt.Sprintf("column %s has %d values in rows that do not use it", u.column, u.values)
+}
+
+// finish checks that all values were read.
+func (c *decodedColumn) finish() error {
+	if c.page != nil && c.value == c.page.values && c.index == len(c.pages) {
+		return nil
+	}
+	for row := c.start; row < c.end; row++ { // an unused column must be all null
+		if c.page.levels == nil || c.page.levels[row-c.start] == 1 {
+			return corrupt("values", c.def.Name, row, "values in rows whose format does not use them")
+		}
+	}
+	for _, p := range c.pages[c.index:] {
+		if p.values > 0 {
+			return corrupt("values", c.def.Name, -1, "%d values in rows whose format does not use them", p.values)
+		}
+	}
+	return nil
+}
+
+func (c *decodedColumn) text() []byte {
+	p, i := c.page, c.value
+	c.value++
+	if p.coded {
+		i = int(p.codes[i])
+	}
+	return p.data[p.offsets[i]:p.offsets[i+1]]
+}
+
+func (c *decodedColumn) int32() int32 {
+	p, i := c.page, c.value
+	c.value++
+	if p.coded {
+		return p.dict32[p.codes[i]]
+	}
+	return p.i32[i]
+}
+
+func (c *decodedColumn) int64() int64 {
+	p, i := c.page, c.value
+	c.value++
+	if p.coded {
+		return p.dict64[p.codes[i]]
+	}
+	return p.i64[i]
+}
+
+func (c *decodedColumn) bool() bool {
+	i := c.value
+	c.value++
+	return c.page.bools[i>>3]>>(i&7)&1 != 0
+}

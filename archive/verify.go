@@ -1,0 +1,175 @@
+package archive
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/loghaul/loghaul/archive/parquet"
+)
+
+// verifier decodes objects that were just made and compares them with what
+// went in. The order of its checks is that of docs/formats/archive.md.
+type verifier struct {
+	renderer
+	defs   []columnDef
+	schema string
+}
+
+func newVerifier(plans []plan, defs []columnDef) *verifier {
+	return &verifier{renderer: newRenderer(plans), defs: defs, schema: schemaString(defs)}
+}
+
+// verify checks file against the window it was made of. It gives the rows
+// whose columns do not render back to their bytes; an error is anything that
+// keeping the bytes of rows cannot cure.
+func (v *verifier) verify(file []byte, w *window, meta *Meta, t *table) (refused []int, err error) {
+	defer recovered(&err, "decode")
+	defer v.release()
+	if err := v.load(file, w.lines); err != nil {
+		return nil, err
+	}
+	if err := v.checkMeta(meta); err != nil {
+		return nil, err
+	}
+	refused, err = v.compare(w)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.finish(); err != nil {
+		return nil, err
+	}
+	if err := v.checkTimes(t); err != nil {
+		return nil, err
+	}
+	return refused, v.checkFooter()
+}
+
+// load checks sizes, CRCs and schema and decodes all pages.
+func (v *verifier) load(file []byte, rows int) error {
+	footer, err := parquet.ReadFooter(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		return corrupt("footer", "", -1, "%w", err)
+	}
+	if err := footer.CheckPages(file); err != nil {
+		return corrupt("pages", "", -1, "%w", err)
+	}
+	if err := v.open(file, v.defs, rows); err != nil {
+		return err
+	}
+	if got := v.file.Schema().String(); got != v.schema {
+		return corrupt("schema", "", -1, "schema is %s", firstDifference(got, v.schema))
+	}
+	return nil
+}
+
+func (v *verifier) checkMeta(want *Meta) error {
+	text, ok := v.file.Lookup(metaKey)
+	if !ok {
+		return corrupt("metadata", "", -1, "no entry %q", metaKey)
+	}
+	// What is written must read back, so compare the text of what was read.
+	got, err := decodeMeta(text)
+	if err != nil {
+		return err
+	}
+	a, err := got.encode()
+	if err != nil {
+		return err
+	}
+	b, err := want.encode()
+	if err != nil {
+		return err
+	}
+	if a != b {
+		return corrupt("metadata", "", -1, "metadata is %s", firstDifference(a, b))
+	}
+	return nil
+}
+
+// compare renders every row and compares it, and its identity, with what was
+// received.
+func (v *verifier) compare(w *window) (refused []int, err error) {
+	row := 0
+	for _, b := range w.batches {
+		h := &b.Header
+		node, source, path := text(h.Source.Node), []byte(h.Source.ID), text(h.Source.Path)
+		readAt, offset := h.ReadAt.UnixMilli(), h.From
+		for rest := b.Raw; len(rest) > 0; row++ {
+			line, after, noLF := nextRecord(rest)
+			id := v.identity(row)
+			if id.offset != offset || id.readAt != readAt || id.noLF != noLF ||
+				!bytes.Equal(id.node, node) || !bytes.Equal(id.source, source) || !bytes.Equal(id.path, path) {
+				return nil, corrupt("identity", "", row, "is %s/%s:%d, want %s/%s:%d", id.node, id.source, id.offset, node, source, offset)
+			}
+			same, err := v.sameLine(row, line)
+			if err != nil {
+				return nil, err
+			}
+			if !same {
+				refused = append(refused, row)
+			}
+			offset += int64(len(rest) - len(after))
+			rest = after
+		}
+	}
+	return refused, nil
+}
+
+// sameLine renders a row. A row that keeps its bytes must have the right ones;
+// its fields are read all the same, so that every value is accounted for.
+func (v *verifier) sameLine(row int, line []byte) (bool, error) {
+	p, err := v.planOf(row)
+	if err != nil {
+		return false, err
+	}
+	raw, kept := v.raw(row)
+	if p != nil {
+		v.build(row, p)
+	}
+	switch {
+	case kept:
+		if !bytes.Equal(raw, line) {
+			return false, corrupt("lines", "raw", row, "kept bytes differ from the line")
+		}
+		return true, nil
+	case p == nil:
+		return false, corrupt("lines", "raw", row, "neither fields nor bytes")
+	}
+	v.line = p.format.Append(v.line[:0], &v.record)
+	return bytes.Equal(v.line, line), nil
+}
+
+// checkTimes compares what no line shows by itself: the resolved times.
+func (v *verifier) checkTimes(t *table) error {
+	times, offsets := t.columns[colTime].chunk.Int64s, t.columns[colUTCOffset].chunk.Int32s
+	a, b := &v.columns[colTime], &v.columns[colUTCOffset]
+	a.rewind()
+	b.rewind()
+	for row := range v.rows {
+		if a.has(row) {
+			if len(times) == 0 || a.int64() != times[0] {
+				return corrupt("values", "time", row, "differs from what was parsed")
+			}
+			times = times[1:]
+		}
+		if b.has(row) {
+			if len(offsets) == 0 || b.int32() != offsets[0] {
+				return corrupt("values", "utc_offset", row, "differs from what was parsed")
+			}
+			offsets = offsets[1:]
+		}
+	}
+	if len(times)+len(offsets) > 0 {
+		return corrupt("values", "time", -1, "%d values are missing", len(times)+len(offsets))
+	}
+	return nil
+}
+
+func firstDifference(got, want string) string {
+	i := 0
+	for i < len(got) && i < len(want) && got[i] == want[i] {
+		i++
+	}
+	cut := func(s string) string { return s[max(0, i-20):min(len(s), i+40)] }
+	return fmt.Sprintf("…%q…, want …%q…", cut(got), cut(want))
+}
