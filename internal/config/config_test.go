@@ -31,7 +31,17 @@ type input struct {
 	Limit *int     `yaml:"limit"`
 }
 
+type extra struct {
+	Depth int `yaml:"depth"`
+}
+
+type extra2 struct {
+	Width int `yaml:"width"`
+}
+
 type sample struct {
+	Extra  extra             `yaml:",inline"`
+	Extra2 extra2            `yaml:",inline"`
 	Node   string            `yaml:"node"`
 	On     bool              `yaml:"on"`
 	Rate   float64           `yaml:"rate"`
@@ -67,6 +77,7 @@ func TestParse(t *testing.T) {
 		"only comments":   {"# nothing\n", defaults()},
 		"empty section":   {"batch:\n  # bytes: 1MiB\nnode: host\n", defaults()},
 		"everything":      {"node: web-1\non: true\nrate: 0.5\nbatch: {bytes: 2MiB, linger: 1.5s}\ninputs:\n- files: [/var/log/haproxy.log, 2]\n  limit: 7\n- {}\nlabels: {dc: 1}\n", full},
+		"inlined":         {"width: 3\ndepth: 4\n", func() sample { s := defaults(); s.Extra.Depth, s.Extra2.Width = 4, 3; return s }()},
 		"anchor":          {"node: &n host\nlabels: {dc: *n}\n", func() sample { s := defaults(); s.Labels = map[string]string{"dc": "host"}; return s }()},
 		"size in bytes":   {"batch: {bytes: 1048576}\n", defaults()},
 		"fraction of MiB": {"batch: {bytes: 0.5 MiB}\n", func() sample { s := defaults(); s.Batch.Bytes = 512 << 10; return s }()},
@@ -100,7 +111,7 @@ func TestProblems(t *testing.T) {
 		"no value":          {"node:\n", `f.yml:1: node has no value; want text such as "web-1", or leave the key out`},
 		"list for section":  {"batch: [1]\n", `f.yml:1: batch: got a list, want a section with keys (bytes, linger)`},
 		"text for list":     {"inputs:\n- files: /a\n", `f.yml:2: inputs[0].files: got "/a", want a list, each item in its own line after "- "`},
-		"text for file":     {"hello\n", `f.yml:1: the file: got "hello", want a section with keys (node, on, rate, batch, inputs, labels)`},
+		"text for file":     {"hello\n", `f.yml:1: the file: got "hello", want a section with keys (depth, width, node, on, rate, batch, inputs, labels)`},
 		"section for text":  {"node: {a: b}\n", `f.yml:1: node: got a section, want text such as "web-1"`},
 		"secret":            {"token: s3cret\n", `f.yml:1: token is a secret and does not stand in this file: set LOGHAUL_TEST_TOKEN, or LOGHAUL_TEST_TOKEN_FILE to a file that holds it`},
 		"not YAML":          {"node: a\n\tbatch: b\n", "f.yml:2: this is not YAML: found a tab character that violates indentation"},

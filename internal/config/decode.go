@@ -66,19 +66,17 @@ func (d *decoder) structure(path string, n *yaml.Node, v reflect.Value) {
 		d.add(n, "%s: got %s, want a section with keys (%s)", where(path), kindName(n), list(keysOf(v.Type())))
 		return
 	}
-	fields := map[string]int{}
-	for i := range v.NumField() {
-		if key := keyOf(v.Type().Field(i)); key != "" {
-			fields[key] = i
-		}
+	fields := map[string][]int{}
+	for _, f := range fieldsOf(v.Type()) {
+		fields[f.key] = f.index
 	}
 	d.keys(path, n, func(key, val *yaml.Node) {
-		i, ok := fields[key.Value]
+		index, ok := fields[key.Value]
 		if !ok {
 			d.unknown(path, key, v.Type())
 			return
 		}
-		d.value(join(path, key.Value), val, v.Field(i))
+		d.value(join(path, key.Value), val, v.FieldByIndex(index))
 		d.lines[join(path, key.Value)] = key.Line
 	})
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,21 +49,35 @@ func distance(a, b string) int {
 	return prev[len(b)]
 }
 
-// keyOf is the key a field is filled from, "" if none.
-func keyOf(f reflect.StructField) string {
-	key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-	if key == "-" || !f.IsExported() {
-		return ""
+// field is a struct field that is filled from a key.
+type field struct {
+	key   string
+	index []int // for reflect.Value.FieldByIndex
+}
+
+// fieldsOf gives the fields of a struct in order, those of a struct tagged
+// ",inline" in its place.
+func fieldsOf(t reflect.Type) []field {
+	var fields []field
+	for f := range t.Fields() {
+		key, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		switch {
+		case !f.IsExported() || key == "-":
+		case option == "inline":
+			for _, sub := range fieldsOf(f.Type) {
+				fields = append(fields, field{sub.key, append(slices.Clone(f.Index), sub.index...)})
+			}
+		case key != "":
+			fields = append(fields, field{key, f.Index})
+		}
 	}
-	return key
+	return fields
 }
 
 func keysOf(t reflect.Type) []string {
 	var keys []string
-	for f := range t.Fields() {
-		if key := keyOf(f); key != "" {
-			keys = append(keys, key)
-		}
+	for _, f := range fieldsOf(t) {
+		keys = append(keys, f.key)
 	}
 	return keys
 }
