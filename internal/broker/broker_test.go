@@ -128,11 +128,14 @@ func TestSetupMakesWhatDaemonsBindTo(t *testing.T) {
 			t.Errorf("second set-up: %+v", s)
 		}
 	}
-	con, err := broker.Bind(ctx(t), js, 2)
+	b, err := broker.Bind(ctx(t), js, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := con.CachedInfo().Config
+	if b.AckWait != 90*time.Second || b.MaxMessage != 4<<20 {
+		t.Errorf("binding: %+v", b)
+	}
+	c := b.Consumer.CachedInfo().Config
 	if c.AckPolicy != jetstream.AckExplicitPolicy || c.MaxDeliver != -1 || c.AckWait != 90*time.Second || c.MaxAckPending != 4096 {
 		t.Errorf("consumer: %+v", c)
 	}

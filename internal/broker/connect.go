@@ -32,6 +32,8 @@ type Options struct {
 	// Once makes Connect give up after one attempt at each server, without
 	// delay: for tools that somebody waits for.
 	Once bool
+	// InProcess, if set, is the server to use instead of Config.Servers.
+	InProcess nats.InProcessConnProvider
 	// Extra options are applied last.
 	Extra []nats.Option
 }
@@ -167,6 +169,9 @@ func (d *dialing) options(o Options) (nats.Options, error) {
 	}
 	if d.cfg.IgnoreDiscovered {
 		list = append(list, nats.IgnoreDiscoveredServers())
+	}
+	if o.InProcess != nil {
+		list = append(list, nats.InProcessServer(o.InProcess))
 	}
 	login, err := d.cfg.login()
 	if err != nil {

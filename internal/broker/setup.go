@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -108,13 +109,13 @@ func Status(ctx context.Context, js jetstream.JetStream, c SetupConfig) (Report,
 	return walk(ctx, js, c, false)
 }
 
-func walk(ctx context.Context, js jetstream.JetStream, c SetupConfig, make bool) (Report, error) {
+func walk(ctx context.Context, js jetstream.JetStream, c SetupConfig, create bool) (Report, error) {
 	var r Report
 	if c.Shards < 1 || c.Shards > wire.MaxShards {
 		return r, fmt.Errorf("broker.shards is %d: it must be 1 to %d", c.Shards, wire.MaxShards)
 	}
 	for n := range c.Shards {
-		s, err := shard(ctx, js, &c, n, make)
+		s, err := shard(ctx, js, &c, n, create)
 		r.Shards = append(r.Shards, s)
 		if err != nil {
 			return r, err
@@ -125,14 +126,14 @@ func walk(ctx context.Context, js jetstream.JetStream, c SetupConfig, make bool)
 	return r, err
 }
 
-func shard(ctx context.Context, js jetstream.JetStream, c *SetupConfig, n int, make bool) (ShardReport, error) {
+func shard(ctx context.Context, js jetstream.JetStream, c *SetupConfig, n int, create bool) (ShardReport, error) {
 	want := c.Streams.stream(n)
 	r := ShardReport{Stream: want.Name, StreamOutcome: Same, ConsumerOutcome: Absent}
 	s, err := js.Stream(ctx, want.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		r.StreamOutcome = Absent
-		if !make {
+		if !create {
 			return r, nil
 		}
 		if s, err = js.CreateStream(ctx, want); err != nil {
@@ -154,16 +155,16 @@ func shard(ctx context.Context, js jetstream.JetStream, c *SetupConfig, n int, m
 	}
 	info := s.CachedInfo()
 	r.Messages, r.Bytes, r.MaxBytes = info.State.Msgs, info.State.Bytes, info.Config.MaxBytes
-	return r, consumer(ctx, s, c, &r, make)
+	return r, consumer(ctx, s, c, &r, create)
 }
 
-func consumer(ctx context.Context, s jetstream.Stream, c *SetupConfig, r *ShardReport, make bool) error {
+func consumer(ctx context.Context, s jetstream.Stream, c *SetupConfig, r *ShardReport, create bool) error {
 	want := c.Streams.consumer()
 	name := r.Stream + "/" + want.Durable
 	con, err := s.Consumer(ctx, want.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
-		if !make {
+		if !create {
 			return nil
 		}
 		if con, err = s.CreateConsumer(ctx, want); err != nil {
@@ -262,19 +263,37 @@ func describe(err error) error {
 	return err
 }
 
-// Bind gives the consumer of a shard and the most important thing about it for
-// its user: how long it may stay silent. It makes nothing; the error wraps
+// Binding is a shard's consumer and what its user must know about it.
+type Binding struct {
+	Consumer jetstream.Consumer
+	// AckWait is how long its user may stay silent about a message.
+	AckWait time.Duration
+	// MaxMessage bounds a message, headers included; 0 if only the server's
+	// max_payload does.
+	MaxMessage int64
+}
+
+// Bind looks up the consumer of a shard. It makes nothing; the error wraps
 // ErrMissing if the stream or the consumer does not exist.
-func Bind(ctx context.Context, js jetstream.JetStream, shard int) (jetstream.Consumer, error) {
+func Bind(ctx context.Context, js jetstream.JetStream, shard int) (Binding, error) {
 	name := wire.StreamName(shard)
-	con, err := js.Consumer(ctx, name, wire.ConsumerName)
-	switch {
-	case err == nil:
-		return con, nil
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, Missing("stream", name)
-	case errors.Is(err, jetstream.ErrConsumerNotFound):
-		return nil, Missing("consumer", name+"/"+wire.ConsumerName)
+	stream, err := js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return Binding{}, Missing("stream", name)
 	}
-	return nil, fmt.Errorf("bind to consumer %s/%s: %w", name, wire.ConsumerName, describe(err))
+	if err != nil {
+		return Binding{}, fmt.Errorf("look up stream %s: %w", name, describe(err))
+	}
+	con, err := stream.Consumer(ctx, wire.ConsumerName)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return Binding{}, Missing("consumer", name+"/"+wire.ConsumerName)
+	}
+	if err != nil {
+		return Binding{}, fmt.Errorf("bind to consumer %s/%s: %w", name, wire.ConsumerName, describe(err))
+	}
+	return Binding{
+		Consumer:   con,
+		AckWait:    con.CachedInfo().Config.AckWait,
+		MaxMessage: max(int64(stream.CachedInfo().Config.MaxMsgSize), 0),
+	}, nil
 }

@@ -1,0 +1,271 @@
+// Package aggregator is the second tier: it takes batches of raw log lines
+// from the broker, stores them in the archive, and then offers them to the
+// index. Aggregators are stateless; any number of them share the work.
+//
+// What must hold:
+//
+//   - A message is acknowledged only after the object that holds its lines was
+//     stored and the store has confirmed it.
+//   - An object is stored only after it was decoded again and compared with the
+//     bytes received.
+//   - Nothing is thrown away: a message that is no batch is stored as it came.
+//   - The index is offered what is archived already, and cannot hold anything up.
+//   - Memory is bounded: one window of raw bytes, two windows of encoded
+//     objects, Pull.Bytes of messages.
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/window"
+	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/internal/broker"
+	"github.com/loghaul/loghaul/internal/metrics"
+	"github.com/loghaul/loghaul/sinks"
+)
+
+// Encoder makes verified objects: archive.Encoder, outside of tests.
+type Encoder interface {
+	Encode(batches []archive.Batch, sealed time.Time) (*archive.Object, error)
+}
+
+// Deps are what an Aggregator works with.
+type Deps struct {
+	// Logger may be nil.
+	Logger *slog.Logger
+	// Metrics must hold Metrics(). Nil makes an own registry.
+	Metrics *metrics.Registry
+	// Archive stores the objects. The Aggregator retries, see sinks.Retry.
+	Archive sinks.Durable
+	// Check asks whether the archive can be used, for readiness at the start.
+	// It may be nil.
+	Check func(context.Context) error
+	// Index is offered what is archived. It may be nil.
+	Index sinks.BestEffort
+	// Broker is added to Config.Broker; its Name and Logger are set here.
+	Broker broker.Options
+	// Encoder replaces the one that New makes. It may be nil.
+	Encoder Encoder
+	// Retry is the policy for the archive; zero is the default for daemons.
+	Retry sinks.RetryPolicy
+}
+
+// Aggregator is one aggregator. Make it with New, run it once.
+type Aggregator struct {
+	cfg     Config
+	deps    Deps
+	log     *slog.Logger
+	archive *sinks.Retrying
+	encoder Encoder
+	window  *window.Window
+	count   counts
+	carried *consume.Message // did not fit into the window that was closed
+
+	hurry atomic.Int32  // callers of Flush
+	wake  chan struct{} // hurry has changed
+
+	mu     sync.Mutex
+	source *consume.Source // nil until connected
+	health error           // why the archive was not usable at the start
+}
+
+// New checks the configuration and makes an Aggregator that has not connected
+// yet.
+func New(cfg Config, deps Deps) (*Aggregator, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Archive == nil {
+		return nil, errors.New("aggregator: no archive is given")
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.New(slog.DiscardHandler)
+	}
+	if deps.Metrics == nil {
+		deps.Metrics = metrics.New(Metrics()...)
+	}
+	if deps.Retry == (sinks.RetryPolicy{}) {
+		deps.Retry = sinks.DefaultRetryPolicy()
+	}
+	if deps.Encoder == nil {
+		e, err := newEncoder(&cfg)
+		if err != nil {
+			return nil, err
+		}
+		deps.Encoder = e
+	}
+	w, err := window.New(window.Limits{Lines: cfg.Window.Lines, Bytes: int64(cfg.Window.Bytes), Age: cfg.Window.Age})
+	if err != nil {
+		return nil, err
+	}
+	a := &Aggregator{
+		cfg: cfg, deps: deps, log: deps.Logger, encoder: deps.Encoder, window: w,
+		archive: sinks.Retry(deps.Archive, deps.Retry, deps.Logger, deps.Metrics),
+		wake:    make(chan struct{}, 1),
+	}
+	a.count.register(deps.Metrics, a)
+	if deps.Check != nil {
+		a.health = errors.New("the archive was not checked yet")
+	}
+	return a, nil
+}
+
+// Run works until ctx ends, then stores what it holds within
+// Config.DrainTimeout, gives the rest back to the broker and returns nil. The
+// hand-offs, in their order:
+//
+//	pull → verify → window → encode, read back, compare → store → ack → index
+//
+// The first four are one goroutine and the last three another, with one
+// sealed window between them: while an object is being stored the next window
+// is filled, and no more.
+func (a *Aggregator) Run(ctx context.Context) error {
+	work, stop := outlive(ctx, a.cfg.DrainTimeout)
+	defer stop()
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { a.check(ctx) })
+
+	source, disconnect, err := a.connect(ctx)
+	if err != nil || source == nil {
+		return err
+	}
+	defer disconnect()
+	care, release := context.WithCancel(work)
+	var pulling sync.WaitGroup
+	pulling.Go(func() { source.Run(care, ctx) }) // pull, until ctx ends
+	defer pulling.Wait()
+	defer release() // what is not acknowledged goes back to the broker
+
+	sealed := make(chan *batchGroup)
+	all.Go(func() {
+		defer close(sealed)
+		for {
+			w, more := a.fill(work, source.Messages()) // verify, collect
+			if w != nil {
+				a.encode(w) // read back, compare
+				select {
+				case sealed <- w:
+				case <-work.Done():
+					return
+				}
+			}
+			if !more {
+				return
+			}
+		}
+	})
+	for w := range sealed {
+		if err = a.store(work, w); err != nil { // durable
+			break
+		}
+		if err = a.ack(work, source, w); err != nil { // only now
+			break
+		}
+		a.offer(w) // may be dropped
+	}
+	stop() // after an error: ends the filling
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	if n := source.Held(); n > 0 {
+		a.log.Warn("not everything was archived before the end; the broker delivers it again", "messages", n)
+	}
+	return nil
+}
+
+// connect waits for the broker. It gives no source when ctx ends first.
+func (a *Aggregator) connect(ctx context.Context) (*consume.Source, func(), error) {
+	o := a.deps.Broker
+	o.Name, o.Logger = a.cfg.Name, a.log
+	nc, err := broker.Connect(ctx, a.cfg.Broker, o)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, nil, nil
+		}
+		return nil, nil, err
+	}
+	s, err := consume.New(nc, consume.Config{Shards: a.cfg.Broker.Shards, Bytes: int64(a.cfg.Pull.Bytes)}, a.log)
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	a.mu.Lock()
+	a.source = s
+	a.mu.Unlock()
+	return s, nc.Close, nil
+}
+
+// outlive gives a context that ends the given time after ctx, or by stop.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var timer atomic.Pointer[time.Timer]
+	detach := context.AfterFunc(ctx, func() { timer.Store(time.AfterFunc(d, cancel)) })
+	return work, func() {
+		detach()
+		if t := timer.Load(); t != nil {
+			t.Stop()
+		}
+		cancel()
+	}
+}
+
+// check asks the archive until it is usable, for readiness and for a clear
+// message at the start. Lines wait at the broker meanwhile.
+func (a *Aggregator) check(ctx context.Context) {
+	if a.deps.Check == nil {
+		return
+	}
+	failing := false
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		err := a.deps.Check(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.mu.Lock()
+		a.health = err
+		a.mu.Unlock()
+		if err == nil {
+			return
+		}
+		if !failing {
+			a.log.Error("the archive cannot be used; trying until it can", "error", err)
+		}
+		failing = true
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Ready is nil when all shards are bound and the archive stores objects, else
+// it says what is missing.
+func (a *Aggregator) Ready() error {
+	a.mu.Lock()
+	source, health := a.source, a.health
+	a.mu.Unlock()
+	if source == nil {
+		return errors.New("not connected to the broker yet")
+	}
+	if err := source.Ready(); err != nil {
+		return err
+	}
+	if err := a.archive.Err(); err != nil {
+		return fmt.Errorf("archive: %w", err)
+	}
+	if health != nil {
+		return fmt.Errorf("archive: %w", health)
+	}
+	return nil
+}
