@@ -87,3 +87,10 @@ func (s *byteSet) meets(k class) bool {
 	}
 	return false
 }
+
+// only reports whether nothing but c can follow.
+func (s *byteSet) only(c byte) bool {
+	var just byteSet
+	just.add(c)
+	return *s == just
+}

@@ -56,10 +56,9 @@ func (f *Format) setLone(r *Record, text []byte, first, last int) bool {
 	if first != f.lone || last != f.lone+4 || len(text) == 0 || text[len(text)-1] != ' ' {
 		return false
 	}
-	return f.nodes[first].decodeBlock(text[:len(text)-1], &r.Lone, r) && r.setLonePresent()
-}
-
-func (r *Record) setLonePresent() bool {
-	r.Lone.State = Present
+	if !f.nodes[first].decode(text[:len(text)-1], &r.Lone, r) {
+		r.Lone = Value{}
+		return false
+	}
 	return true
 }

@@ -149,15 +149,15 @@ func (f *Format) unknownAlias(it *item) error {
 func (f *Format) findLone() {
 	for i := 1; i+3 < len(f.nodes); i++ {
 		n := f.nodes[i-1 : i+4]
-		if n[0].kind == nodeText && n[0].sep && n[1].plainBlock() && n[2].kind == nodeSep && n[3].plainBlock() &&
-			n[4].kind == nodeSep && n[1].escaped == n[3].escaped {
+		if n[0].kind == nodeText && n[0].sep && n[1].block() && n[2].kind == nodeSep && n[3].block() &&
+			n[4].kind == nodeSep && n[1].escaped == n[3].escaped && n[1].quoted == n[3].quoted {
 			f.lone = i
 			return
 		}
 	}
 }
 
-func (n *node) plainBlock() bool { return n.kind == nodeField && n.shape == shapeBlock && !n.quoted }
+func (n *node) block() bool { return n.kind == nodeField && n.shape == shapeBlock }
 
 // findTime lists the fields that tell the time of the event: when the request began before when the connection was
 // accepted, milliseconds before seconds.

@@ -116,6 +116,11 @@ func (s *solver) blockEnds(n *node, text []byte, p int) {
 		}
 		end++
 	}
+	var v Value
+	var r Record
+	if n.escaped && !n.decode(text[p:end], &v, &r) {
+		return
+	}
 	s.ends = append(s.ends, end)
 }
 

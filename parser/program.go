@@ -1,26 +1,253 @@
 package parser
 
+import "bytes"
+
 // Parse reads line, without its LF, into r and reports whether it is of this format. It is true only when the whole
 // line is what HAProxy prints for the format, so that Append(nil, r) is line again. It does not allocate once r has
-// seen a few lines. When it is false the contents of r are undefined.
+// seen a few lines. When it is false the contents of r are undefined. The values of r alias line.
 func (f *Format) Parse(line []byte, r *Record) bool {
-	r.begin(f)
-	return f.solve(line, 0, 0, true, r)
-}
-
-func (r *Record) begin(f *Format) {
 	if r.Format != f {
-		r.Format = f
-		if cap(r.Values) < len(f.fields) {
-			r.Values = make([]Value, len(f.fields))
-		}
-		r.Values = r.Values[:len(f.fields)]
+		r.use(f)
 	}
 	r.Lone.State = 0
 	r.spans = r.spans[:0]
 	r.scratch = r.scratch[:0]
+	values := r.Values
+	p, proved := 0, false
+	for i := range f.program {
+		o := &f.program[i]
+		start := p
+		switch o.code {
+		case opInt:
+			v := &values[o.field]
+			v.State = Present
+			n, q := int64(0), p
+			for q < len(line) {
+				d := line[q] - '0'
+				if d > 9 {
+					break
+				}
+				n = n*10 + int64(d)
+				q++
+			}
+			if q == p || q-p > 1 && (line[p] == '0' || q-p > 18) {
+				node := &f.nodes[o.node]
+				n, v.State, q = node.scanNumber(line, p)
+				if q == p {
+					if !node.dashed || p >= len(line) || line[p] != '-' {
+						return false
+					}
+					v.State, q = 0, p+1
+				}
+			}
+			v.Int = n
+			p = q
+		case opWord:
+			q := p
+			for q < len(line) && classes[line[q]]&o.class != 0 {
+				q++
+			}
+			n := &f.nodes[o.node]
+			v := &values[o.field]
+			v.Text, v.State = line[p:q:q], Present
+			if q-p < 2 && !n.shortWord(line[p:q], v) {
+				if n.blank {
+					return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+				}
+				return false
+			}
+			p = q
+		case opDate:
+			v := &values[o.field]
+			v.State = Present
+			v.Int, v.Zone, p = r.dates.date(line, p, f.nodes[o.node].zoned)
+			if p == start {
+				return false
+			}
+		case opAddr, opAddrColon:
+			v := &values[o.field]
+			addr, q := scanIPv4(line, p)
+			v.Int, v.State = int64(addr), Present|IPv4
+			if q == p {
+				if q = f.otherAddr(line, p, o, v); q == p {
+					return false
+				}
+			}
+			v.Text = line[p:q:q]
+			p = q
+		case opState:
+			p = stateEnd(line, p, f.nodes[o.node].width)
+			if p == start {
+				return false
+			}
+			v := &values[o.field]
+			v.Text, v.State = line[start:p:p], Present
+		case opNoCookie:
+			if len(line)-p < 2 || line[p] != '-' || line[p+1] != ' ' {
+				return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+			}
+			values[o.field].State = 0
+			p++
+		case opTwoBlocks:
+			end, items := blockEnd(line, p)
+			first, second := &values[o.field], &values[f.nodes[o.node+2].field]
+			first.State, second.State = 0, 0
+			if end == p {
+				continue
+			}
+			if end >= len(line) || line[end] != ' ' {
+				return false
+			}
+			end2, items2 := blockEnd(line, end+1)
+			if end2 == end+1 {
+				first.State, second.State = Unsure, Unsure
+				first.Text, second.Text = nil, nil
+				r.Lone = Value{Text: line[p+1 : end-1 : end-1], Int: int64(items), State: Present}
+				p = end + 1
+				continue
+			}
+			if end2 >= len(line) || line[end2] != ' ' {
+				return false
+			}
+			first.Text, first.Int, first.State = line[p+1:end-1:end-1], int64(items), Present
+			second.Text, second.Int, second.State = line[end+2:end2-1:end2-1], int64(items2), Present
+			p = end2 + 1
+		case opBlock:
+			end, items := blockEnd(line, p)
+			v := &values[o.field]
+			v.State = 0
+			if end == p {
+				continue
+			}
+			if end >= len(line) || line[end] != ' ' {
+				return false
+			}
+			v.Text, v.Int, v.State = line[p+1:end-1:end-1], int64(items), Present
+			p = end + 1
+		case opPrint:
+			if p >= len(line) || line[p] != '"' {
+				return false
+			}
+			end := printEnd(line, p+1)
+			if end >= len(line) || line[end] != '"' || end-p-1 < f.nodes[o.node].min {
+				return false
+			}
+			v := &values[o.field]
+			v.Text, v.State = line[p+1:end:end], Present
+			p = end + 1
+		case opQuoted:
+			if p = f.quoted(line, p, o, r); p == start {
+				return false
+			}
+		case opFree:
+			if !proved {
+				if int(o.quotes) != bytes.Count(line[p:], quoteMark) {
+					return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+				}
+				proved = true
+			}
+			if p >= len(line) || line[p] != '"' {
+				return false
+			}
+			end := bytes.IndexByte(line[p+1:], '"')
+			if end < 0 || !f.nodes[o.node].decode(line[p:p+end+2], &values[o.field], r) {
+				return false
+			}
+			p += end + 2
+		case opNumber:
+			v := &values[o.field]
+			n := &f.nodes[o.node]
+			v.Int, v.State, p = n.scanNumber(line, p)
+			if p == start {
+				return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+			}
+		case opRest:
+			if !f.nodes[o.node].decode(line[p:], &values[o.field], r) {
+				return false
+			}
+			p = len(line)
+		case opLit:
+		case opEnd:
+			return p == len(line)
+		case opSolve:
+			return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+		}
+		switch len(o.lit) {
+		case 0:
+		case 1:
+			if p >= len(line) || line[p] != o.lit[0] {
+				return false
+			}
+			p++
+		default:
+			end := p + len(o.lit)
+			if end > len(line) || string(line[p:end]) != o.lit {
+				return false
+			}
+			p = end
+		}
+	}
+	return true
 }
 
-type op struct{}
+// quoteMark is never written to.
+var quoteMark = []byte{'"'}
 
-func assemble(nodes []node, lone int) []op { return nil }
+func (r *Record) use(f *Format) {
+	r.Format = f
+	if cap(r.Values) < len(f.fields) {
+		r.Values = make([]Value, len(f.fields))
+	}
+	r.Values = r.Values[:len(f.fields)]
+}
+
+// sepBefore reports whether what a program read before node i ended with a separator.
+func (f *Format) sepBefore(i int) bool {
+	return i == 0 || f.nodes[i-1].kind == nodeSep || f.nodes[i-1].kind == nodeText && f.nodes[i-1].sep
+}
+
+// shortWord completes the value of a text of less than two bytes. It is false if n cannot be that short.
+func (n *node) shortWord(text []byte, v *Value) bool {
+	switch {
+	case len(text) == 0:
+		return false
+	case n.dashed && text[0] == '-':
+		v.Text, v.State = nil, 0
+	}
+	return true
+}
+
+// quoted reads a field in quotes whose text cannot hold a bare one, and returns the offset after it, or p.
+func (f *Format) quoted(line []byte, p int, o *op, r *Record) int {
+	if p >= len(line) || line[p] != '"' {
+		return p
+	}
+	n := &f.nodes[o.node]
+	end := closing(line, p, n.class, n.escaped)
+	if end < 0 || !n.decode(line[p:end+1], &r.Values[o.field], r) {
+		return p
+	}
+	return end + 1
+}
+
+// otherAddr reads an address that is not an IPv4 one and returns the offset after it, or p.
+func (f *Format) otherAddr(line []byte, p int, o *op, v *Value) int {
+	const unix = "unix"
+	if end := p + len(unix); end <= len(line) && string(line[p:end]) == unix {
+		v.State = Present
+		return end
+	}
+	if f.nodes[o.node].dashed && p < len(line) && line[p] == '-' {
+		v.State = 0
+		return p + 1
+	}
+	end := runEnd(line, p, classAddr)
+	if o.code == opAddrColon {
+		end = p + max(0, bytes.LastIndexByte(line[p:end], ':'))
+	}
+	if !validIPv6(line[p:end]) {
+		return p
+	}
+	v.State = Present
+	return end
+}

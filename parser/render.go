@@ -26,7 +26,7 @@ func (f *Format) Append(dst []byte, r *Record) []byte {
 			}
 		case nodeField:
 			if i == f.lone && r.Lone.State&Present != 0 {
-				dst = append(n.appendBlock(dst, &r.Lone), ' ')
+				dst = append(n.appendValue(dst, &r.Lone, r), ' ')
 				sep, i = true, i+3
 				continue
 			}
