@@ -1,0 +1,115 @@
+package elastic
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/loghaul/loghaul/internal/config"
+)
+
+// Config is the part of an aggregator's configuration about the index.
+type Config struct {
+	// URL is http://host:port or https://host:port; several, separated by
+	// commas, are nodes of one cluster. Empty means that there is no index.
+	URL string `yaml:"url"`
+	// Namespace ends the name of the data stream logs-haproxy.log-NAMESPACE.
+	Namespace string `yaml:"namespace"`
+	// User and Password, or APIKey, are the credentials, if it wants any.
+	User     string `yaml:"-" env:"LOGHAUL_ELASTIC_USER"`
+	Password string `yaml:"-" env:"LOGHAUL_ELASTIC_PASSWORD"`
+	APIKey   string `yaml:"-" env:"LOGHAUL_ELASTIC_API_KEY"`
+	// CA is a file of PEM certificates to trust instead of the system's.
+	CA string `yaml:"ca"`
+	// Queue bounds the archived objects that wait or are being sent. When it
+	// is full, groups are dropped.
+	Queue config.Size `yaml:"queue"`
+	// Senders is how many bulk requests run at once, 1 to 4.
+	Senders int `yaml:"senders"`
+	// Bulk bounds the body of a bulk request.
+	Bulk config.Size `yaml:"bulk"`
+	// Timeout bounds each request.
+	Timeout config.Duration `yaml:"timeout"`
+	// Retries is how often a refused or failed bulk request is sent again
+	// before its documents are dropped.
+	Retries int `yaml:"retries"`
+	// Drain bounds how long a stopping daemon goes on sending what is queued.
+	Drain config.Duration `yaml:"drain"`
+	// Message indexes the raw line too.
+	Message bool `yaml:"message"`
+	// Template installs the index template at start.
+	Template bool `yaml:"template"`
+}
+
+// DefaultConfig gives the defaults. Its URL is empty.
+func DefaultConfig() Config {
+	return Config{
+		Namespace: "default",
+		Queue:     64 << 20,
+		Senders:   2,
+		Bulk:      5 << 20,
+		Timeout:   30 * time.Second,
+		Retries:   4,
+		Drain:     5 * time.Second,
+		Message:   true,
+		Template:  true,
+	}
+}
+
+// Validate reports every mistake, under the names of the keys.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) { errs = append(errs, config.Invalid(key, format, args...)) }
+	if c.URL != "" {
+		if _, err := c.addresses(); err != nil {
+			bad("url", "%v", err)
+		}
+	}
+	if c.Namespace == "" || len(c.Namespace) > 100 || strings.ToLower(c.Namespace) != c.Namespace || strings.ContainsAny(c.Namespace, `-\/*?"<>| ,#:`) {
+		bad("namespace", "%q has to be 1 to 100 lower-case characters without - \\ / * ? \" < > | , # : and blanks", c.Namespace)
+	}
+	if c.Queue < 1<<20 {
+		bad("queue", "%v is less than 1MiB", c.Queue)
+	}
+	if c.Senders < 1 || c.Senders > 4 {
+		bad("senders", "%d is not within 1 and 4", c.Senders)
+	}
+	if c.Bulk < 64<<10 || c.Bulk > 50<<20 {
+		bad("bulk", "%v is not within 64KiB and 50MiB", c.Bulk)
+	}
+	if c.Timeout < 100*time.Millisecond || c.Timeout > 10*time.Minute {
+		bad("timeout", "%v is not within 100ms and 10m", c.Timeout)
+	}
+	if c.Retries < 0 || c.Retries > 20 {
+		bad("retries", "%d is not within 0 and 20", c.Retries)
+	}
+	if c.Drain < 0 || c.Drain > 10*time.Minute {
+		bad("drain", "%v is not within 0 and 10m", c.Drain)
+	}
+	if c.APIKey != "" && c.User != "" {
+		errs = append(errs, errors.New("both LOGHAUL_ELASTIC_API_KEY and LOGHAUL_ELASTIC_USER are set: choose one"))
+	}
+	return errors.Join(errs...)
+}
+
+// addresses gives the nodes.
+func (c Config) addresses() ([]*url.URL, error) {
+	var urls []*url.URL
+	for s := range strings.SplitSeq(c.URL, ",") {
+		u, err := url.Parse(strings.TrimSpace(s))
+		switch {
+		case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
+			return nil, errors.New("want http://host:port or https://host:port")
+		case u.User != nil:
+			return nil, errors.New("credentials do not belong in a URL: set LOGHAUL_ELASTIC_USER and LOGHAUL_ELASTIC_PASSWORD, or LOGHAUL_ELASTIC_API_KEY")
+		case u.RawQuery != "" || u.Fragment != "":
+			return nil, errors.New("an index URL takes nothing after the host and path")
+		}
+		urls = append(urls, u)
+	}
+	return urls, nil
+}
+
+// stream is the name of the data stream.
+func (c Config) stream() string { return "logs-haproxy.log-" + c.Namespace }

@@ -1,0 +1,56 @@
+package elastic
+
+import "github.com/loghaul/loghaul/internal/metrics"
+
+// Why lines were dropped: values of the label reason.
+const (
+	dropQueueFull   = "queue_full"
+	dropShutdown    = "shutdown"
+	dropUnreachable = "unreachable" // no answer, or not in time
+	dropOverloaded  = "overloaded"  // 429, 502, 503, 504, of the request or the document
+	dropRefused     = "refused"     // any other answer to a request
+	dropTooLarge    = "too_large"   // 413 for a single document
+	dropUnreadable  = "unreadable"  // the object could not be decoded
+)
+
+const (
+	metricOffered    = "loghaul_index_offered_lines_total"
+	metricDocuments  = "loghaul_index_documents_total"
+	metricDropped    = "loghaul_index_dropped_lines_total"
+	metricRejected   = "loghaul_index_rejected_lines_total"
+	metricResent     = "loghaul_index_resent_documents_total"
+	metricRequests   = "loghaul_index_requests_total"
+	metricSeconds    = "loghaul_index_request_seconds"
+	metricQueue      = "loghaul_index_queue_bytes"
+	metricQueueLimit = "loghaul_index_queue_limit_bytes"
+	metricUp         = "loghaul_index_up"
+)
+
+// Metrics describes what a Sink counts. Once the queue is empty, offered is
+// the sum of documents, dropped and rejected.
+func Metrics() []metrics.Desc {
+	return []metrics.Desc{
+		{Name: metricOffered, Kind: metrics.KindCounter, Help: "Archived lines that were offered to the index."},
+		{
+			Name: metricDocuments, Kind: metrics.KindCounter, Labels: []string{"result"},
+			Help: "Lines that are in the index: indexed now, or exists, because they had been indexed before.",
+		},
+		{
+			Name: metricDropped, Kind: metrics.KindCounter, Labels: []string{"reason"},
+			Help: "Lines that were not indexed and not tried again: queue_full, unreachable, overloaded, refused, too_large, unreadable, shutdown. They are in the archive.",
+		},
+		{
+			Name: metricRejected, Kind: metrics.KindCounter, Labels: []string{"type"},
+			Help: "Lines that Elasticsearch rejected for what they hold, by its type of error. They are in the archive.",
+		},
+		{Name: metricResent, Kind: metrics.KindCounter, Help: "Documents that were sent again after a failure or refusal."},
+		{
+			Name: metricRequests, Kind: metrics.KindCounter, Labels: []string{"status"},
+			Help: "Bulk requests by HTTP status, or error when there was no answer.",
+		},
+		{Name: metricSeconds, Kind: metrics.KindHistogram, Help: "How long bulk requests took until their answer or failure."},
+		{Name: metricQueue, Kind: metrics.KindGauge, Help: "Size of the archived objects that wait for the index or are being sent."},
+		{Name: metricQueueLimit, Kind: metrics.KindGauge, Help: "The most that the queue of the index may hold."},
+		{Name: metricUp, Kind: metrics.KindGauge, Help: "1 while the last bulk request was answered with success, else 0."},
+	}
+}
