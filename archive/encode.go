@@ -117,6 +117,7 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 		row = e.addBatch(row, b, meta)
 	}
 	meta.MinTime, meta.MaxTime = e.table.timeRange()
+	meta.Timed = len(e.table.columns[colTime].chunk.Int64s)
 	text, err := meta.encode()
 	if err != nil {
 		return nil, nil, err
