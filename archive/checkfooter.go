@@ -28,9 +28,9 @@ func schemaString(defs []columnDef) string {
 		case parquet.Boolean:
 			typ = "boolean"
 		case parquet.Int32:
-			typ = "int32"
+			typ, logical = "int32", " (INT(32,true))" // how parquet-go shows a bare int32
 		case parquet.Int64:
-			typ = "int64"
+			typ, logical = "int64", " (INT(64,true))"
 		case parquet.ByteArray:
 			typ = "binary"
 		}
