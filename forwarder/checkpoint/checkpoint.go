@@ -40,8 +40,9 @@ type State struct {
 
 // Entry is what is remembered about one source: one generation of a file.
 type Entry struct {
-	// ID is the source's identity as it travels with every batch.
-	ID string `json:"id"`
+	// ID is the source's identity as it travels with every batch. It is empty
+	// while the file has no complete head: nothing of it was shipped then.
+	ID string `json:"id,omitempty"`
 	// Path is the path the input named; Name is where the file lay last.
 	Path Text `json:"path"`
 	Name Text `json:"name,omitempty"`
@@ -53,8 +54,8 @@ type Entry struct {
 	AtDev uint64 `json:"at_dev,omitempty"`
 	AtIno uint64 `json:"at_ino,omitempty"`
 	// Head is the hash of the first HeadLen bytes.
-	Head    string `json:"head"`
-	HeadLen int    `json:"head_len"`
+	Head    string `json:"head,omitempty"`
+	HeadLen int    `json:"head_len,omitempty"`
 	// Gen counts the generations that share Dev, Ino and Head.
 	Gen int `json:"gen,omitempty"`
 	// Born is the inode's birth time in nanoseconds, 0 where unknown.
@@ -198,6 +199,8 @@ func Decode(p []byte) (State, error) {
 
 func (e *Entry) valid() error {
 	switch {
+	case e.ID == "" && e.Pos == 0 && e.HeadLen == 0:
+		return nil
 	case len(e.ID) != 24:
 		return fmt.Errorf("id %q is not 24 hexadecimal digits", e.ID)
 	case e.Pos < 0 || e.Gen < 0 || e.HeadLen < 1 || e.GuardLen < 0 || int64(e.GuardLen) > e.Pos:

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"os"
+	"slices"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
@@ -27,6 +28,12 @@ func (t *Tailer) copyOf(c *candidate, fd *os.File, h head) copyKind {
 	for _, g := range t.byHead[h] {
 		if g.path != c.path || g.loc == c.key && !g.done {
 			continue
+		}
+		if t.overwritten(g) {
+			t.truncated(g)
+			if t.byLoc[c.key] != nil {
+				return copyTaken
+			}
 		}
 		ok, err := g.guard.holds(fd, g.read)
 		ok = ok && err == nil && c.size >= g.read
@@ -58,6 +65,20 @@ func (t *Tailer) copyOf(c *candidate, fd *os.File, h head) copyKind {
 	return noCopy
 }
 
+// overwritten says whether an open file does not hold any more what was read
+// from it.
+func (t *Tailer) overwritten(f *File) bool {
+	if f.fd == nil {
+		return false
+	}
+	st, err := statFile(f.fd)
+	if err != nil || st.size < f.size {
+		return err == nil
+	}
+	ok, err := f.intact()
+	return err == nil && !ok
+}
+
 // cutOff handles that the bytes of f are not where they were. If a rotated
 // sibling is a copy of them, the source goes on there; otherwise it ends, and
 // what is known to be unread is lost.
@@ -74,6 +95,11 @@ func (t *Tailer) cutOff(f *File, reason, why string) {
 	f.done, f.live = true, false
 	unread := max(f.size-f.read, 0)
 	if f.src.ID == "" {
+		// Without a head no copy can be known as one: it is read as a source
+		// of its own.
+		if unread > 0 && t.anyCopy(f) {
+			unread = 0
+		}
 		t.forget(f)
 	}
 	t.lost(f, reason, unread)
@@ -113,6 +139,13 @@ func (t *Tailer) findCopy(f *File) bool {
 	return false
 }
 
+func (t *Tailer) anyCopy(f *File) bool {
+	found, _ := t.list()
+	return slices.ContainsFunc(found, func(c candidate) bool {
+		return c.path == f.path && !c.live && c.key != f.loc && c.size >= f.size && c.mtime >= f.mtime
+	})
+}
+
 func (t *Tailer) relocate(f *File, fd *os.File, st info, name string) {
 	if t.byLoc[f.loc] == f {
 		delete(t.byLoc, f.loc)
@@ -138,14 +171,17 @@ func (t *Tailer) truncated(f *File) {
 	}
 	g := &File{t: t, path: f.path, pattern: f.pattern, live: live}
 	t.attach(g, fd, st, name)
-	g.id = st.key
+	g.id, g.mtime = st.key, f.mtime
 }
 
 // restore makes a File of what the state says.
 func (t *Tailer) restore(e *checkpoint.Entry) error {
-	h, err := parseHead(e.Head, e.HeadLen)
-	if err != nil {
-		return err
+	var h head
+	var err error
+	if e.ID != "" {
+		if h, err = parseHead(e.Head, e.HeadLen); err != nil {
+			return err
+		}
 	}
 	f := &File{
 		t: t, src: wire.Source{ID: e.ID, Node: t.cfg.Node, Path: string(e.Name)},
@@ -169,7 +205,9 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 	if !f.done {
 		t.byLoc[f.loc] = f
 	}
-	t.index(f)
+	if e.ID != "" {
+		t.index(f)
+	}
 	fl := t.floors[f.path]
 	fl.mtime = max(fl.mtime, f.mtime)
 	t.floors[f.path] = fl
@@ -181,6 +219,9 @@ func (f *File) entry() checkpoint.Entry {
 		ID: f.src.ID, Path: checkpoint.Text(f.path), Name: checkpoint.Text(f.name),
 		Dev: f.id.dev, Ino: f.id.ino, Head: f.head.String(), HeadLen: f.head.n, Gen: f.gen, Born: f.born,
 		Pos: f.acked, Guard: f.acks.sum, GuardLen: f.acks.n, Size: f.size, Mtime: f.mtime, Seen: f.expire, Done: f.done,
+	}
+	if f.src.ID == "" {
+		e.Head = ""
 	}
 	if f.loc != f.id {
 		e.AtDev, e.AtIno = f.loc.dev, f.loc.ino

@@ -80,24 +80,18 @@ func (t *Tailer) check(f *File) bool {
 		f.next = t.now.Add(t.cfg.PollOnly)
 		return false
 	}
-	if st.size < f.read {
+	if st.size < f.size {
 		t.truncated(f)
 		return false
 	}
-	f.mtime = st.mtime
 	if st.size != f.size {
 		f.size, f.grown, f.finishing = st.size, t.now, false
 		if f.unacked.IsZero() {
 			f.unacked = f.since
 		}
 	}
-	if f.src.ID == "" && f.size > 0 && f.stuck != f.size {
-		p, complete, err := readHead(f.fd)
-		if err == nil && complete {
-			t.identify(f, p)
-		} else {
-			f.stuck = f.size
-		}
+	if f.size > 0 && f.stuck != f.size && !t.headed(f) {
+		f.stuck = f.size
 	}
 	unread := f.size - f.read
 	if unread == 0 || f.stuck == f.size && !f.finishing {
@@ -120,7 +114,7 @@ func (t *Tailer) quiet(f *File, st info) bool {
 		return false
 	}
 	// Truncated and written again to the very same size: only the bytes tell.
-	if ok, err := f.guard.holds(f.fd, f.read); err == nil && !ok {
+	if ok, err := f.intact(); err == nil && !ok {
 		t.truncated(f)
 		return false
 	}
@@ -171,8 +165,9 @@ func (t *Tailer) rotated(f *File, st info) bool {
 	t.close(f)
 	t.deactivate(f)
 	switch {
-	case f.src.ID == "":
+	case f.src.ID == "": // empty, and nobody is left to write into it
 		t.forget(f)
+		t.ignored[f.loc] = st
 	case st.links == 0:
 		f.done = true
 		delete(t.byLoc, f.loc)

@@ -42,7 +42,7 @@ type File struct {
 	acks  guard // of the bytes before acked
 	cuts  []cut // batches between acked and read, in order
 	size  int64 // as seen last
-	mtime int64
+	mtime int64 // as the last scan found it: what came since may be siblings that no scan saw
 
 	active    bool // has unread bytes, or had some a moment ago: looked at by the clock, not by inotify
 	finishing bool // rotated away, no writer left: a last record without LF may go
@@ -85,7 +85,7 @@ func (f *File) Read(buf []byte, limit int64, sink Sink) (from, to int64, err err
 	if f.fd == nil || f.src.ID == "" {
 		return from, from, nil
 	}
-	ok, err := f.guard.holds(f.fd, from)
+	ok, err := f.intact()
 	if err != nil {
 		return from, from, fmt.Errorf("reading %s: %w", f.name, err)
 	}
@@ -113,6 +113,16 @@ func (f *File) Read(buf []byte, limit int64, sink Sink) (from, to int64, err err
 	f.burst, f.since = now, now
 	f.t.schedule(f)
 	return from, to, nil
+}
+
+// intact says whether the bytes before the read position are still there. At
+// position 0 it is the head that tells.
+func (f *File) intact() (bool, error) {
+	if f.read > 0 || f.src.ID == "" {
+		return f.guard.holds(f.fd, f.read)
+	}
+	p, _, err := readHead(f.fd)
+	return err != nil || len(p) >= f.head.n && makeHead(p[:f.head.n]) == f.head, err
 }
 
 // Confirm says that every byte before to is durably stored. to is the end of

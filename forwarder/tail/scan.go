@@ -42,14 +42,26 @@ func (t *Tailer) scan() {
 	}
 	found, dirs := t.list()
 	if t.watch != nil {
-		known := len(t.watch.dirs)
+		before := len(t.watch.dirs)
 		t.watchDirs(dirs)
-		if len(t.watch.dirs) != known { // a file may have come before the watch did
+		if len(t.watch.dirs) != before { // a file may have come before the watch did
 			found, _ = t.list()
 		}
 	}
+	// Known files first: one that turns out to be cut off looks for its copy
+	// among the files that nobody knows yet.
 	for i := range found {
-		t.place(&found[i])
+		if f := t.byLoc[found[i].key]; f != nil {
+			t.refresh(f, &found[i])
+		}
+	}
+	for i := range found {
+		c := &found[i]
+		if t.byLoc[c.key] == nil {
+			if f := t.admit(c); f != nil {
+				f.seen = t.scans
+			}
+		}
 	}
 	t.absent()
 	for i := range found {
@@ -69,17 +81,12 @@ func (t *Tailer) scan() {
 	t.expireEntries()
 }
 
-// place finds out which source the bytes of a found file belong to.
-func (t *Tailer) place(c *candidate) {
-	f := t.byLoc[c.key]
-	if f != nil && f.fd == nil && f.born != 0 && c.born != 0 && f.born != c.born {
+// refresh updates a known file that was found. If other bytes lie there than
+// those that are known, f ends and the file is unknown after that.
+func (t *Tailer) refresh(f *File, c *candidate) {
+	if f.fd == nil && f.born != 0 && c.born != 0 && f.born != c.born {
 		t.cutOff(f, LostGone, "the file is gone and its inode was given to another one")
-		f = nil
-	}
-	if f == nil {
-		if f = t.admit(c); f == nil {
-			return
-		}
+		return
 	}
 	if f.name != c.name {
 		f.name, f.src.Path = c.name, c.name
@@ -96,6 +103,7 @@ func (t *Tailer) place(c *candidate) {
 		return
 	}
 	f.mtime = c.mtime
+	t.headed(f) // copies are known by the head, so the originals' must be known first
 	if c.size != f.size || f.live != wasLive || (!f.live && f.fd != nil) {
 		t.activate(f, t.now)
 	}
@@ -107,7 +115,7 @@ func (t *Tailer) admit(c *candidate) *File {
 	if old, ok := t.ignored[c.key]; ok && !c.live && old.size == c.size && old.mtime == c.mtime {
 		return nil
 	}
-	if !c.live && (c.size == 0 || c.mtime < max(t.patterns[c.pattern], t.floors[c.path].at(t.now))) {
+	if !c.live && (c.mtime < max(t.patterns[c.pattern], t.floors[c.path].at(t.now))) {
 		t.ignored[c.key] = c.info
 		return nil
 	}
@@ -134,7 +142,11 @@ func (t *Tailer) admit(c *candidate) *File {
 	if !c.live && complete {
 		switch t.copyOf(c, fd, makeHead(p)) {
 		case copyTaken:
-			return t.byLoc[c.key]
+			g := t.byLoc[c.key]
+			if g.fd != fd {
+				_ = fd.Close()
+			}
+			return g
 		case copyIgnored:
 			t.ignored[c.key] = c.info
 			fallthrough
@@ -188,6 +200,16 @@ func (t *Tailer) identify(f *File, p []byte) {
 	t.dirty = true
 }
 
+// headed gives f its identity if it has none and its head is complete now.
+func (t *Tailer) headed(f *File) bool {
+	if f.src.ID == "" && f.fd != nil {
+		if p, complete, err := readHead(f.fd); err == nil && complete {
+			t.identify(f, p)
+		}
+	}
+	return f.src.ID != ""
+}
+
 func (t *Tailer) index(f *File) {
 	t.byID[f.id] = append(t.byID[f.id], f)
 	t.byHead[f.head] = append(t.byHead[f.head], f)
@@ -217,8 +239,11 @@ func (t *Tailer) verify(f *File, c *candidate) {
 	why := ""
 	ok, err := f.guard.holds(fd, f.read)
 	switch {
+	case f.src.ID == "" && st.size < f.size:
+		why = "it was cut short"
 	case f.born != 0 && st.born != 0 && f.born != st.born:
 		why = "the file is gone and its inode was given to another one"
+	case f.src.ID == "":
 	case len(p) < f.head.n || makeHead(p[:f.head.n]) != f.head:
 		why = "another log was written over it"
 	case st.size < f.read:
@@ -229,15 +254,13 @@ func (t *Tailer) verify(f *File, c *candidate) {
 	if why == "" {
 		delete(t.byLoc, f.loc)
 		t.attach(f, fd, st, c.name)
+		t.headed(f)
 		return
 	}
 	_ = fd.Close()
 	f.live = false
 	t.stats.Truncations.Add(1)
 	t.cutOff(f, LostTruncated, why)
-	if g := t.admit(c); g != nil {
-		g.live = c.live
-	}
 }
 
 // absent handles the files that the scan did not find.

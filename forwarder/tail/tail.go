@@ -224,9 +224,6 @@ func (t *Tailer) Dirty() bool {
 func (t *Tailer) State() checkpoint.State {
 	st := checkpoint.State{Patterns: maps.Clone(t.patterns), Entries: make([]checkpoint.Entry, 0, len(t.files))}
 	for f := range t.files {
-		if f.src.ID == "" {
-			continue
-		}
 		st.Entries = append(st.Entries, f.entry())
 	}
 	slices.SortFunc(st.Entries, func(a, b checkpoint.Entry) int {
