@@ -7,9 +7,10 @@ type op struct {
 	code   opcode
 	field  uint16
 	node   uint16
-	class  class  // opWord: the bytes of the text
-	quotes int16  // opFree: how many quotes the line prints from here on
-	lit    string // what is printed after the field
+	class  class    // opWord: the bytes of the text
+	quotes int16    // opFree: how many quotes the line prints from here on
+	lit    string   // what is printed after the field
+	delims *byteSet // opTight: what ends the text
 }
 
 type opcode uint8
@@ -28,7 +29,7 @@ const (
 	opPrint     // the same in quotes, for classPrint
 	opQuoted    // text in quotes that holds none, or only with a backslash
 	opFree      // any text in quotes, if the quotes of the line are as many as the format prints
-	opNoCookie  // the "-" of a cookie that was not captured
+	opTight     // any text up to the first of delims; right if the rest of the line matches, see tightGroup
 	opBlock     // one block of headers and the separator after it, or neither
 	opTwoBlocks // the same twice
 	opRest      // any text up to the end of the line
@@ -37,8 +38,18 @@ const (
 // assemble derives the program from the nodes.
 func assemble(nodes []node, lone int) []op {
 	var program []op
+	var delims *byteSet
+	tight, groupEnd := -1, 0 // the first op of a tight group; the node after it
 	for i := 0; i < len(nodes); i++ {
 		n := &nodes[i]
+		if i >= groupEnd {
+			if end, set := tightGroup(nodes, i); end > i {
+				groupEnd, delims = end, set
+				if tight < 0 {
+					tight = len(program)
+				}
+			}
+		}
 		next := op{node: uint16(i), field: uint16(n.field), class: n.class}
 		switch {
 		case n.kind == nodeText:
@@ -62,6 +73,9 @@ func assemble(nodes []node, lone int) []op {
 		default:
 			next.code = fieldOp(nodes, i)
 			next.quotes = int16(quotesFrom(nodes, i))
+			if i < groupEnd {
+				next.code, next.delims = opTight, delims
+			}
 			if next.code != opSolve && i+1 < len(nodes) && nodes[i+1].kind == nodeText {
 				i++
 				next.lit = nodes[i].text
@@ -69,6 +83,10 @@ func assemble(nodes []node, lone int) []op {
 		}
 		program = append(program, next)
 		if next.code == opSolve {
+			if tight >= 0 { // there is no use in a guess that the program cannot follow up
+				program = program[:tight+1]
+				program[tight].code = opSolve
+			}
 			return program
 		}
 	}
@@ -142,8 +160,6 @@ func textOp(nodes []node, i int, follow *byteSet) opcode {
 		return opSolve
 	case n.free() && last && !n.blank:
 		return opRest
-	case n.shape == shapeCookie && n.dashed && follow.only(' '):
-		return opNoCookie
 	case n.class != classAny && !follow.meets(n.class):
 		return opWord
 	default:

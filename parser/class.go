@@ -13,6 +13,7 @@ const (
 	classGraph          // what %HU prints: visible, no quote
 	classPrint          // the same and spaces: what %r prints
 	classHeader         // an item of %hrl: the same without { | }
+	classTLS            // TLS versions and ciphers
 	classAddr           // IPv6 addresses
 	classAny            // every byte
 )
@@ -51,6 +52,7 @@ func makeClasses() (t [256]class) {
 	add(classGraph, graph)
 	add(classPrint, func(c byte) bool { return graph(c) || c == ' ' })
 	add(classHeader, func(c byte) bool { return (graph(c) || c == ' ') && !oneOf("{|}")(c) })
+	add(classTLS, func(c byte) bool { return alnum(c) || oneOf("-_.()+:")(c) })
 	add(classAddr, func(c byte) bool { return digit(c) || c >= 'a' && c <= 'f' || c == ':' || c == '.' })
 	add(classAny, func(byte) bool { return true })
 	return t
@@ -86,11 +88,4 @@ func (s *byteSet) meets(k class) bool {
 		}
 	}
 	return false
-}
-
-// only reports whether nothing but c can follow.
-func (s *byteSet) only(c byte) bool {
-	var just byteSet
-	just.add(c)
-	return *s == just
 }

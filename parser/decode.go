@@ -42,7 +42,7 @@ func (n *node) decode(text []byte, v *Value, r *Record) bool {
 		return n.decodeItems(text, v, r)
 	case shapeCookie:
 		if len(text) == 0 {
-			return n.setAbsent(v)
+			return n.wrapped() && n.setAbsent(v)
 		}
 		name := runEnd(text, 0, classToken)
 		if name == 0 || name == len(text) || text[name] != '=' {

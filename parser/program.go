@@ -14,6 +14,8 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 	r.scratch = r.scratch[:0]
 	values := r.Values
 	p, proved := 0, false
+	guess, guessed := -1, 0 // the op from which on the solver has to take over if the rest does not match, and where it began
+run:
 	for i := range f.program {
 		o := &f.program[i]
 		start := p
@@ -35,7 +37,7 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 				n, v.State, q = node.scanNumber(line, p)
 				if q == p {
 					if !node.dashed || p >= len(line) || line[p] != '-' {
-						return false
+						break run
 					}
 					v.State, q = 0, p+1
 				}
@@ -52,9 +54,12 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 			v.Text, v.State = line[p:q:q], Present
 			if q-p < 2 && !n.shortWord(line[p:q], v) {
 				if n.blank {
-					return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+					if guess < 0 {
+						guess, guessed = i, start
+					}
+					break run
 				}
-				return false
+				break run
 			}
 			p = q
 		case opDate:
@@ -62,7 +67,7 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 			v.State = Present
 			v.Int, v.Zone, p = r.dates.date(line, p, f.nodes[o.node].zoned)
 			if p == start {
-				return false
+				break run
 			}
 		case opAddr, opAddrColon:
 			v := &values[o.field]
@@ -70,7 +75,7 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 			v.Int, v.State = int64(addr), Present|IPv4
 			if q == p {
 				if q = f.otherAddr(line, p, o, v); q == p {
-					return false
+					break run
 				}
 			}
 			v.Text = line[p:q:q]
@@ -78,16 +83,22 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 		case opState:
 			p = stateEnd(line, p, f.nodes[o.node].width)
 			if p == start {
-				return false
+				break run
 			}
 			v := &values[o.field]
 			v.Text, v.State = line[start:p:p], Present
-		case opNoCookie:
-			if len(line)-p < 2 || line[p] != '-' || line[p+1] != ' ' {
-				return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+		case opTight:
+			if guess < 0 {
+				guess, guessed = i, start
 			}
-			values[o.field].State = 0
-			p++
+			q := p
+			for q < len(line) && !o.delims.has(line[q]) {
+				q++
+			}
+			if len(o.lit) == 0 && q < len(line) || !f.nodes[o.node].decode(line[p:q:q], &values[o.field], r) {
+				break run
+			}
+			p = q
 		case opTwoBlocks:
 			end, items := blockEnd(line, p)
 			first, second := &values[o.field], &values[f.nodes[o.node+2].field]
@@ -96,7 +107,7 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 				continue
 			}
 			if end >= len(line) || line[end] != ' ' {
-				return false
+				break run
 			}
 			end2, items2 := blockEnd(line, end+1)
 			if end2 == end+1 {
@@ -107,7 +118,7 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 				continue
 			}
 			if end2 >= len(line) || line[end2] != ' ' {
-				return false
+				break run
 			}
 			first.Text, first.Int, first.State = line[p+1:end-1:end-1], int64(items), Present
 			second.Text, second.Int, second.State = line[end+2:end2-1:end2-1], int64(items2), Present
@@ -120,38 +131,41 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 				continue
 			}
 			if end >= len(line) || line[end] != ' ' {
-				return false
+				break run
 			}
 			v.Text, v.Int, v.State = line[p+1:end-1:end-1], int64(items), Present
 			p = end + 1
 		case opPrint:
 			if p >= len(line) || line[p] != '"' {
-				return false
+				break run
 			}
 			end := printEnd(line, p+1)
 			if end >= len(line) || line[end] != '"' || end-p-1 < f.nodes[o.node].min {
-				return false
+				break run
 			}
 			v := &values[o.field]
 			v.Text, v.State = line[p+1:end:end], Present
 			p = end + 1
 		case opQuoted:
 			if p = f.quoted(line, p, o, r); p == start {
-				return false
+				break run
 			}
 		case opFree:
 			if !proved {
 				if int(o.quotes) != bytes.Count(line[p:], quoteMark) {
-					return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+					if guess < 0 {
+						guess, guessed = i, start
+					}
+					break run
 				}
 				proved = true
 			}
 			if p >= len(line) || line[p] != '"' {
-				return false
+				break run
 			}
 			end := bytes.IndexByte(line[p+1:], '"')
 			if end < 0 || !f.nodes[o.node].decode(line[p:p+end+2], &values[o.field], r) {
-				return false
+				break run
 			}
 			p += end + 2
 		case opNumber:
@@ -159,35 +173,45 @@ func (f *Format) Parse(line []byte, r *Record) bool {
 			n := &f.nodes[o.node]
 			v.Int, v.State, p = n.scanNumber(line, p)
 			if p == start {
-				return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+				if guess < 0 {
+					guess, guessed = i, start
+				}
+				break run
 			}
 		case opRest:
 			if !f.nodes[o.node].decode(line[p:], &values[o.field], r) {
-				return false
+				break run
 			}
 			p = len(line)
 		case opLit:
 		case opEnd:
 			return p == len(line)
 		case opSolve:
-			return f.solve(line, start, int(o.node), f.sepBefore(int(o.node)), r)
+			if guess < 0 {
+				guess, guessed = i, start
+			}
+			break run
 		}
 		switch len(o.lit) {
 		case 0:
 		case 1:
 			if p >= len(line) || line[p] != o.lit[0] {
-				return false
+				break run
 			}
 			p++
 		default:
 			end := p + len(o.lit)
 			if end > len(line) || string(line[p:end]) != o.lit {
-				return false
+				break run
 			}
 			p = end
 		}
 	}
-	return true
+	if guess < 0 {
+		return false
+	}
+	node := int(f.program[guess].node)
+	return f.solve(line, guessed, node, f.sepBefore(node), r)
 }
 
 // quoteMark is never written to.
