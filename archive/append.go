@@ -123,32 +123,6 @@ func (t *table) addURI(row int, text []byte) bool {
 	return ok
 }
 
-// addList spreads the items of a list over the slots from column first on.
-func (t *table) addList(row, first int, v *parser.Value) bool {
-	if v.Int < 1 {
-		return false
-	}
-	if g, known := t.groups.find(first, v.Text); known {
-		for i, code := range g.codes[:g.n] {
-			t.columns[first+i].addCode(row, code)
-		}
-		return g.exact
-	} else if g != nil {
-		return t.learnList(row, first, v, g)
-	}
-	return t.spreadList(row, first, v)
-}
-
-func (t *table) spreadList(row, first int, v *parser.Value) bool {
-	ok, n := true, 0
-	v.Items(func(item []byte) bool {
-		ok = t.columns[first+n].addText(row, item) && ok
-		n++
-		return n < slots
-	})
-	return ok && int64(n) == v.Int
-}
-
 // addTime fills time and utc_offset, and reports whether the printed clock can
 // be had back from them.
 func (t *table) addTime(row int, v *parser.Value, r *parser.Record) bool {

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"github.com/loghaul/loghaul/archive/parquet"
@@ -12,7 +13,10 @@ type column struct {
 	chunk parquet.Chunk
 	bits  []uint64 // chunk.Present of an optional column
 	dict  dict
-	spare parquet.Strings // memory for expand
+	// last is the text that addText coded last, which often comes again.
+	last     []byte
+	lastCode uint32
+	spare    parquet.Strings // memory for expand
 	// plain says that a dictionary does not pay for these values; after retry
 	// more objects it is tried again.
 	plain bool
@@ -46,6 +50,7 @@ func (c *column) reset(rows int) {
 		if k.Coded {
 			c.dict.reset()
 		}
+		c.last = c.last[:0]
 		if c.plain {
 			c.retry--
 			c.plain = c.retry > 0
@@ -100,12 +105,16 @@ func (c *column) addText(row int, v []byte) bool {
 		c.mark(row)
 		return true
 	}
-	code, added := c.dict.code(v, &k.Texts)
-	if added && !c.admit(v) {
+	if len(k.Codes) > 0 && bytes.Equal(c.last, v) {
+		c.addCode(row, c.lastCode)
+		return true
+	}
+	code, added := c.dict.code(v)
+	if added && !c.admit(code, v) {
 		return false
 	}
-	k.Codes = append(k.Codes, code)
-	c.mark(row)
+	c.addCode(row, code)
+	c.last, c.lastCode = append(c.last[:0], v...), code
 	if added && k.Texts.Len()%plainCheck == 0 && k.Texts.Len()*2 > len(k.Codes) {
 		c.expand()
 	}
@@ -123,16 +132,18 @@ func (c *column) addRun(from, to int, v []byte) {
 	}
 }
 
-// admit checks a new entry and takes it out again when it is not UTF-8.
-func (c *column) admit(v []byte) bool {
+// admit adds the text of a new code, or takes the code back when the text is
+// not UTF-8. That is rare, so the table is simply built anew.
+func (c *column) admit(code uint32, v []byte) bool {
+	t := &c.chunk.Texts
 	if utf8.Valid(v) {
+		t.Append(v)
 		return true
 	}
-	// Rare, so the table is simply built anew without the entry.
-	t := &c.chunk.Texts
-	t.Data = t.Data[:len(t.Data)-len(v)]
-	t.Ends = t.Ends[:len(t.Ends)-1]
-	c.dict.rebuild(t)
+	c.dict.reset()
+	for i := range int(code) {
+		c.dict.code(t.At(i))
+	}
 	return false
 }
 

@@ -23,12 +23,14 @@ type decoded struct {
 type decodedColumn struct {
 	def   *columnDef
 	pages []decodedPage
-	// The current page.
-	page  *decodedPage
-	index int // of the next page
-	start int // first row of the page
-	end   int // first row behind it
-	value int // next value of the page
+	// The current page, with what is asked for on every row.
+	page   *decodedPage
+	levels []byte // nil: all rows are alike
+	all    bool   // all rows have a value, if levels is nil
+	index  int    // of the next page
+	start  int    // first row of the page
+	end    int    // first row behind it
+	value  int    // next value of the page
 }
 
 // decodedPage holds views of a page; they are valid until release.
@@ -200,7 +202,10 @@ func (c *decodedColumn) has(row int) bool {
 	for row >= c.end {
 		c.next()
 	}
-	return c.page.levels == nil || c.page.levels[row-c.start] == 1
+	if c.levels == nil {
+		return c.all
+	}
+	return c.levels[row-c.start] == 1
 }
 
 // rewind goes back to the first row.
@@ -216,6 +221,10 @@ func (c *decodedColumn) next() {
 	c.page = &c.pages[c.index]
 	c.index++
 	c.start, c.end, c.value = c.end, c.end+c.page.rows, 0
+	c.levels, c.all = c.page.levels, c.page.values == c.page.rows
+	if c.all || c.page.values == 0 {
+		c.levels = nil
+	}
 }
 
 // unread is the panic for values in rows whose format has no such field.

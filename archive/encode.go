@@ -95,11 +95,17 @@ func (e *Encoder) Encode(batches []Batch, sealed time.Time) (*Object, error) {
 		if len(refused) == 0 {
 			return e.object(body, w, meta, sealed), nil
 		}
-		if attempt > 0 {
+		switch attempt {
+		case 0:
+			for _, row := range refused {
+				e.refused[row] = true
+			}
+		case 1: // Other rows fail now. Lines without fields are better than no object.
+			for row := range w.lines {
+				e.refused[row] = true
+			}
+		default:
 			return nil, fmt.Errorf("%w: row %d does not give its line back although it keeps the bytes", ErrUnverified, refused[0])
-		}
-		for _, row := range refused {
-			e.refused[row] = true
 		}
 	}
 }

@@ -1,7 +1,8 @@
 package archive
 
 import (
-	"github.com/loghaul/loghaul/archive/parquet"
+	"hash/maphash"
+
 	"github.com/loghaul/loghaul/parser"
 )
 
@@ -9,15 +10,12 @@ import (
 // agents and hosts repeat together, so that one look-up does for all slots.
 type groups struct {
 	dict    dict
-	texts   parquet.Strings // a byte for the side, then the block
 	entries []group
-	scratch []byte
 }
 
 type group struct {
 	codes [slots]uint32
-	n     int
-	exact bool
+	n     int // 0: not known
 }
 
 // groupLimit bounds the blocks that are remembered for one object.
@@ -27,38 +25,62 @@ func newGroups() groups { return groups{dict: newDict()} }
 
 func (g *groups) reset() {
 	g.dict.reset()
-	g.texts.Reset()
 	g.entries = g.entries[:0]
 }
 
-// find gives the entry of a block for the slots from column first on. known is
-// false for a new entry, which the caller must fill in; the entry is nil when
-// there is no room.
-func (g *groups) find(first int, block []byte) (entry *group, known bool) {
-	g.scratch = append(append(g.scratch[:0], byte(first)), block...)
+// find gives the entry of a block for the slots from column first on, or nil
+// when there is no room for more.
+func (g *groups) find(first int, block []byte) *group {
+	h := maphash.Bytes(g.dict.seed, block) + uint64(first)*0x9e3779b97f4a7c15 //nolint:gosec // a hash
 	if len(g.entries) >= groupLimit {
-		return nil, false
+		return nil
 	}
-	code, added := g.dict.code(g.scratch, &g.texts)
+	code, added := g.dict.codeOf(h)
 	if added {
 		g.entries = append(g.entries, group{})
 	}
-	e := &g.entries[code]
-	return e, e.n > 0
+	return &g.entries[code]
 }
 
-// learnList is spreadList that remembers the codes. Columns that are not coded
-// (or stop to be, meanwhile) are not remembered.
-func (t *table) learnList(row, first int, v *parser.Value, g *group) bool {
+// addList spreads the items of a list over the slots from column first on.
+func (t *table) addList(row, first int, v *parser.Value) bool {
+	if v.Int < 1 {
+		return false
+	}
+	g := t.groups.find(first, v.Text)
+	if g != nil && g.n > 0 {
+		for i, code := range g.codes[:g.n] {
+			t.columns[first+i].addCode(row, code)
+		}
+		return int64(g.n) == v.Int
+	}
 	ok := t.spreadList(row, first, v)
-	n := int(min(v.Int, slots))
+	if ok && g != nil {
+		t.learn(first, int(v.Int), g)
+	}
+	return ok
+}
+
+// spreadList adds the items one by one and reports whether all found a place.
+func (t *table) spreadList(row, first int, v *parser.Value) bool {
+	ok, n := true, 0
+	v.Items(func(item []byte) bool {
+		ok = t.columns[first+n].addText(row, item) && ok
+		n++
+		return n < slots
+	})
+	return ok && int64(n) == v.Int
+}
+
+// learn remembers the codes that were given last to the n slots from column
+// first on, unless one of these columns is not coded.
+func (t *table) learn(first, n int, g *group) {
 	for i := range n {
 		k := &t.columns[first+i].chunk
-		if !ok || !k.Coded {
-			return ok
+		if !k.Coded {
+			return
 		}
 		g.codes[i] = k.Codes[len(k.Codes)-1]
 	}
-	g.n, g.exact = n, ok
-	return ok
+	g.n = n
 }

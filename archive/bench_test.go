@@ -1,0 +1,154 @@
+package archive
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// cpu gives the user and system time of the process: what a core really spent,
+// garbage collection included, on a machine that others use too.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// benchWindow is a window of 100,000 real lines in batches of 1 MiB.
+func benchWindow(b *testing.B) *window {
+	b.Helper()
+	raw := readCorpus(b, corpusDir+"/httplog-200k.log.zst")
+	at := 0
+	for range 100_000 {
+		_, rest, _ := nextRecord(raw[at:])
+		at = len(raw) - len(rest)
+	}
+	w, err := newWindow(cut(1, raw[:at], 1<<20))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return w
+}
+
+// perMillion runs fn b.N times and reports CPU seconds per million lines.
+func perMillion(b *testing.B, lines int, fn func()) {
+	b.Helper()
+	fn() // fills the buffers
+	runtime.GC()
+	b.ReportAllocs()
+	start := cpu()
+	for b.Loop() {
+		fn()
+	}
+	b.ReportMetric((cpu()-start).Seconds()/float64(b.N)/float64(lines)*1e6, "cpu-s/Mline")
+}
+
+// BenchmarkEncode gives the cost of each stage of making an object, the whole,
+// and as a baseline zstd -3 over the same raw lines.
+func BenchmarkEncode(b *testing.B) {
+	w := benchWindow(b)
+	e := newEncoder(b, wellKnown(b)...)
+	must := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("1-parse", func(b *testing.B) {
+		perMillion(b, w.lines, func() {
+			for _, batch := range w.batches {
+				for rest := batch.Raw; len(rest) > 0; {
+					var line []byte
+					line, rest, _ = nextRecord(rest)
+					if e.set.Parse(line, &e.record) < 0 {
+						b.Fatalf("unparsed: %s", line)
+					}
+				}
+			}
+		})
+	})
+	b.Run("2-parse+columns", func(b *testing.B) {
+		perMillion(b, w.lines, func() {
+			e.table.reset(w.lines)
+			row, meta := 0, &Meta{}
+			for _, batch := range w.batches {
+				row = e.addBatch(row, batch, meta)
+			}
+		})
+	})
+	b.Run("3-parse+columns+encode", func(b *testing.B) {
+		var body []byte
+		perMillion(b, w.lines, func() {
+			var err error
+			body, _, err = e.write(w, sealed)
+			must(err)
+		})
+		b.ReportMetric(float64(len(body))/float64(w.lines), "B/line")
+	})
+	b.Run("4-readback", func(b *testing.B) {
+		body, _, err := e.write(w, sealed)
+		must(err)
+		perMillion(b, w.lines, func() {
+			must(e.verifier.load(body, w.lines))
+			e.verifier.release()
+		})
+	})
+	b.Run("5-readback+render+compare+footer", func(b *testing.B) {
+		body, meta, err := e.write(w, sealed)
+		must(err)
+		perMillion(b, w.lines, func() {
+			refused, err := e.verifier.verify(body, w, meta, e.table)
+			if must(err); len(refused) > 0 {
+				b.Fatal(refused)
+			}
+		})
+	})
+	batches := make([]Batch, len(w.batches))
+	for i := range batches {
+		batches[i] = *w.batches[i]
+	}
+	b.Run("6-all", func(b *testing.B) {
+		var o *Object
+		perMillion(b, w.lines, func() {
+			var err error
+			o, err = e.Encode(batches, sealed)
+			must(err)
+		})
+		b.ReportMetric(float64(len(o.Body))/float64(w.lines), "B/line")
+		b.ReportMetric(peak(b), "peakRSS-MB")
+	})
+	b.Run("baseline-zstd-3", func(b *testing.B) {
+		z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(3)), zstd.WithEncoderConcurrency(1))
+		must(err)
+		var raw, out []byte
+		for _, batch := range w.batches {
+			raw = append(raw, batch.Raw...)
+		}
+		perMillion(b, w.lines, func() { out = z.EncodeAll(raw, out[:0]) })
+		b.ReportMetric(float64(len(out))/float64(w.lines), "B/line")
+	})
+}
+
+// peak gives the most memory the process ever held, in MB.
+func peak(b *testing.B) float64 {
+	b.Helper()
+	debug.FreeOSMemory()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kb, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return float64(kb) / 1000
+}
