@@ -172,6 +172,7 @@ func (t *Tailer) truncated(f *File) {
 	g := &File{t: t, path: f.path, pattern: f.pattern, live: live}
 	t.attach(g, fd, st, name)
 	g.id, g.mtime = st.key, f.mtime
+	t.headed(g)
 }
 
 // restore makes a File of what the state says.

@@ -106,7 +106,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		broker: &broker{t: t, bytes: map[string]map[int64]byte{}}, want: map[string]bool{},
 	}
 	w.cfg.Node, w.cfg.Patterns, w.cfg.NoInotify = "node", []string{w.log}, true
-	w.cfg.Batch, w.cfg.MaxLine, w.cfg.MaxOpen = 4096, 4096, 3
+	w.cfg.Batch, w.cfg.MaxLine, w.cfg.MaxOpen = 4096, 4096, 8
 	w.create()
 	t.Cleanup(func() {
 		w.crash()

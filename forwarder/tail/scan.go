@@ -50,15 +50,17 @@ func (t *Tailer) scan() {
 	}
 	// Known files first: one that turns out to be cut off looks for its copy
 	// among the files that nobody knows yet.
+	ours := map[fileKey]bool{}
 	for i := range found {
 		if f := t.byLoc[found[i].key]; f != nil {
+			ours[f.loc] = true
 			t.refresh(f, &found[i])
 		}
 	}
 	for i := range found {
 		c := &found[i]
 		if t.byLoc[c.key] == nil {
-			if f := t.admit(c); f != nil {
+			if f := t.admit(c, ours[c.key]); f != nil {
 				f.seen = t.scans
 			}
 		}
@@ -102,20 +104,33 @@ func (t *Tailer) refresh(f *File, c *candidate) {
 		t.verify(f, c)
 		return
 	}
+	if c.mtime != f.mtime && t.overwritten(f) {
+		t.truncated(f)
+		return
+	}
 	f.mtime = c.mtime
 	t.headed(f) // copies are known by the head, so the originals' must be known first
-	if c.size != f.size || f.live != wasLive || (!f.live && f.fd != nil) {
+	unread := f.read < f.size && f.stuck != f.size
+	if c.size != f.size || unread || f.live != wasLive || (!f.live && f.fd != nil) {
 		t.activate(f, t.now)
+	}
+	if f.fd == nil && c.size > f.size {
+		if t.open < t.cfg.MaxOpen {
+			t.reopen(f) // or it could be deleted before its turn comes
+		} else {
+			f.size = c.size // what is lost if that happens
+		}
 	}
 }
 
 // admit takes up a file that is not known by its inode. It returns nil if the
-// file can't be read now, or is none of ours.
-func (t *Tailer) admit(c *candidate) *File {
+// file can't be read now, or is none of ours. ours says that it is for sure: it
+// lies in the inode of a file that was followed.
+func (t *Tailer) admit(c *candidate, ours bool) *File {
 	if old, ok := t.ignored[c.key]; ok && !c.live && old.size == c.size && old.mtime == c.mtime {
 		return nil
 	}
-	if !c.live && (c.mtime < max(t.patterns[c.pattern], t.floors[c.path].at(t.now))) {
+	if !c.live && !ours && c.mtime < max(t.patterns[c.pattern], t.floors[c.path].at(t.now)) {
 		t.ignored[c.key] = c.info
 		return nil
 	}
