@@ -19,6 +19,7 @@ const (
 	opEnd    opcode = iota // the end of the line
 	opSolve                // leave the rest to the solver
 	opLit                  // only lit
+	opInts                 // decimal numbers, each followed by one byte of lit
 	opInt                  // a decimal number
 	opNumber               // other numbers
 	opDate
@@ -90,7 +91,23 @@ func assemble(nodes []node, lone int) []op {
 			return program
 		}
 	}
-	return append(program, op{code: opEnd})
+	return fuse(append(program, op{code: opEnd}))
+}
+
+// fuse joins neighbouring numbers with one byte between into one instruction.
+func fuse(program []op) []op {
+	out := program[:0]
+	for _, o := range program {
+		if o.code == opInt && len(o.lit) == 1 {
+			if last := len(out) - 1; last >= 0 && out[last].code == opInts && int(out[last].node)+2*len(out[last].lit) == int(o.node) {
+				out[last].lit += o.lit
+				continue
+			}
+			o.code = opInts
+		}
+		out = append(out, o)
+	}
+	return out
 }
 
 // loneSep reports whether the node i stands between two separators, so that it vanishes with one of them.

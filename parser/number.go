@@ -1,6 +1,9 @@
 package parser
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // scanInt reads the decimal number at line[p:] as printf would print it: no leading zero, no "-0". end is p if there
 // is none, or if it does not fit.
@@ -30,6 +33,33 @@ func scanInt(line []byte, p int) (v int64, end int) {
 	default:
 		return int64(u), q
 	}
+}
+
+// shortInt reads a number of up to eight digits without sign, with eight bytes of the line at hand. end is p if it is
+// not of that kind, whatever else it is. It has no branch that depends on the number of digits.
+func shortInt(line []byte, p int) (v int64, end int) {
+	if len(line)-p < 8 {
+		return 0, p
+	}
+	x := binary.LittleEndian.Uint64(line[p:]) ^ ones*'0'
+	other := ((x + ones*0x76) | x) & highs // set for bytes that are no digit, exact up to the first
+	digits := firstByte(other)
+	if digits == 0 || digits > 1 && x&0xff == 0 || other == 0 {
+		return 0, p
+	}
+	x <<= 64 - 8*uint(digits)
+	x = (x*10 + x>>8) & 0x00ff00ff00ff00ff
+	x = (x*100 + x>>16) & 0x0000ffff0000ffff
+	return int64((x*10000 + x>>32) & 0xffffffff), p + digits
+}
+
+// scanInteger reads a decimal number, or the "-" that stands for none.
+func (n *node) scanInteger(line []byte, p int) (v int64, state State, end int) {
+	v, state, end = n.scanNumber(line, p)
+	if end == p && n.dashed && p < len(line) && line[p] == '-' {
+		return 0, 0, p + 1
+	}
+	return v, state, end
 }
 
 // scanHex reads the hexadecimal number of at least width digits, upper case, at line[p:], as "%04X" would print it.

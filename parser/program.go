@@ -20,30 +20,28 @@ run:
 		o := &f.program[i]
 		start := p
 		switch o.code {
-		case opInt:
-			v := &values[o.field]
-			v.State = Present
-			n, q := int64(0), p
-			for q < len(line) {
-				d := line[q] - '0'
-				if d > 9 {
-					break
-				}
-				n = n*10 + int64(d)
-				q++
-			}
-			if q == p || q-p > 1 && (line[p] == '0' || q-p > 18) {
-				node := &f.nodes[o.node]
-				n, v.State, q = node.scanNumber(line, p)
+		case opInts:
+			for k := range len(o.lit) {
+				v := &values[int(o.field)+k]
+				n, q := shortInt(line, p)
+				v.State = Present
 				if q == p {
-					if !node.dashed || p >= len(line) || line[p] != '-' {
+					if n, v.State, q = f.nodes[int(o.node)+2*k].scanInteger(line, p); q == p {
 						break run
 					}
-					v.State, q = 0, p+1
 				}
+				v.Int = n
+				if q >= len(line) || line[q] != o.lit[k] {
+					break run
+				}
+				p = q + 1
 			}
-			v.Int = n
-			p = q
+			continue
+		case opInt:
+			v := &values[o.field]
+			if v.Int, v.State, p = f.nodes[o.node].scanInteger(line, p); p == start {
+				break run
+			}
 		case opWord:
 			q := p
 			for q < len(line) && classes[line[q]]&o.class != 0 {

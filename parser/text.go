@@ -52,21 +52,25 @@ func blockEnd(s []byte, p int) (end, items int) {
 	}
 	items = 1
 	q := p + 1
-	for {
-		for q+8 <= len(s) {
-			x := binary.LittleEndian.Uint64(s[q:])
-			c := x ^ ones*'"'
-			// Stops at what printEnd stops at, and at { | } ~.
-			hit := ((x-ones*' ')&^x | (c-ones)&^c | (x + ones*5) | x) & highs
-			if hit != 0 {
-				q += firstByte(hit)
-				break
+	for ; q+8 <= len(s); q += 8 {
+		x := binary.LittleEndian.Uint64(s[q:])
+		c := x ^ ones*'"'
+		// Stops at what printEnd stops at, and at { | } ~, which spoil no byte above them.
+		hit := ((x-ones*' ')&^x | (c-ones)&^c | (x + ones*5) | x) & highs
+		for ; hit != 0; hit &= hit - 1 {
+			at := q + firstByte(hit)
+			switch s[at] {
+			case '|':
+				items++
+			case '~':
+			case '}':
+				return at + 1, items
+			default:
+				return p, 0
 			}
-			q += 8
 		}
-		if q >= len(s) {
-			return p, 0
-		}
+	}
+	for ; q < len(s); q++ {
 		switch c := s[q]; {
 		case c == '|':
 			items++
@@ -75,8 +79,8 @@ func blockEnd(s []byte, p int) (end, items int) {
 		case classes[c]&classHeader == 0:
 			return p, 0
 		}
-		q++
 	}
+	return p, 0
 }
 
 // closing returns the offset of the quote that ends the quoted text whose opening quote is at s[p], or -1: for +E the
