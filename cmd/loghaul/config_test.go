@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/loghaul/loghaul/forwarder"
+	"github.com/loghaul/loghaul/internal/config"
+)
+
+// write makes a file with the given content and gives its path.
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func example(t *testing.T, kind string) string {
+	t.Helper()
+	code, out, errs := call(t, "config", "example", kind)
+	if code != 0 || errs != "" {
+		t.Fatalf("exit code %d, %s", code, errs)
+	}
+	return out
+}
+
+func TestExamplesAreValid(t *testing.T) {
+	for _, kind := range kinds() {
+		path := write(t, kind+".yaml", example(t, kind))
+		code, out, errs := call(t, "config", "check", path)
+		if code != 0 || errs != "" || out != path+": a valid "+kind+" configuration\n" {
+			t.Errorf("%s: exit code %d, %q, %q", kind, code, out, errs)
+		}
+	}
+}
+
+// What an example shows in a comment must load, too.
+func TestCommentedKeysOfExamplesLoad(t *testing.T) {
+	commented := regexp.MustCompile(`(?m)^( *)# ([a-z_]+: .*)$`)
+	for _, kind := range kinds() {
+		text := commented.ReplaceAllString(example(t, kind), "$1$2")
+		text = regexp.MustCompile(`(?m)^ *(credentials|nkey|tls|ca): .*\n`).ReplaceAllStringFunc(text, func(line string) string {
+			// The files do not exist here; the keys must.
+			return line
+		})
+		path := write(t, kind+".yaml", text)
+		_, err := checkConfig(path, kind)
+		for line := range strings.SplitSeq(errorText(err), "\n") {
+			if line != "" && !strings.Contains(line, "no such file") && !strings.Contains(line, "keep one") {
+				t.Errorf("%s: %s", kind, line)
+			}
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// An example that shows a default shows the real one.
+func TestExamplesShowTheDefaults(t *testing.T) {
+	a, want := defaultAggregatorFile(), defaultAggregatorFile()
+	if err := config.Load(write(t, "a.yaml", example(t, "aggregator")), &a); err != nil {
+		t.Fatal(err)
+	}
+	// What has no default, or one of this machine.
+	want.Aggregator.Name, want.Archive.URL = a.Aggregator.Name, a.Archive.URL
+	want.Aggregator.Formats = a.Aggregator.Formats
+	if diff := cmp.Diff(want, a); diff != "" {
+		t.Errorf("aggregator (-default +example)\n%s", diff)
+	}
+	f, wantF := forwarder.DefaultConfig(), forwarder.DefaultConfig()
+	if err := config.Load(write(t, "f.yaml", example(t, "forwarder")), &f); err != nil {
+		t.Fatal(err)
+	}
+	wantF.Node, wantF.Inputs = f.Node, f.Inputs
+	if diff := cmp.Diff(wantF, f); diff != "" {
+		t.Errorf("forwarder (-default +example)\n%s", diff)
+	}
+}
+
+func TestConfigCheckReportsEverything(t *testing.T) {
+	path := write(t, "a.yaml", "archive:\n  url: ftp://x\nwindow:\n  age: 10\n  lins: 5\nbroker:\n  servers: [\"http://x\"]\n")
+	code, out, errs := call(t, "config", "check", path)
+	want := path + ":4: window.age: got \"10\", want a duration such as 500ms, 1s or 2m\n" +
+		path + ":5: unknown key \"lins\" in window, did you mean \"lines\"?\n"
+	if code != exitUsage || out != "" || errs != want {
+		t.Errorf("exit code %d, %q\n%s", code, out, cmp.Diff(want, errs))
+	}
+	path = write(t, "b.yaml", "archive:\n  url: ftp://x\nbroker:\n  servers: [\"http://x\"]\nhttp: \"\"\n")
+	code, _, errs = call(t, "config", "check", path)
+	for _, want := range []string{path + ":2: archive.url: ", path + ":4: broker.servers[0]: "} {
+		if code != exitUsage || !strings.Contains(errs, want) {
+			t.Errorf("exit code %d, no %q in\n%s", code, want, errs)
+		}
+	}
+	code, out, _ = call(t, "config", "check", "--output", "json", path)
+	var report checkReport
+	if err := json.Unmarshal([]byte(out), &report); err != nil || code != exitUsage {
+		t.Fatalf("exit code %d, %v, %s", code, err, out)
+	}
+	if report.Kind != "aggregator" || len(report.Problems) != 2 || report.Problems[0].Line != 2 {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestConfigCheckWarns(t *testing.T) {
+	t.Setenv("LOGHAUL_NATS_PASSWORD", "x")
+	t.Setenv("LOGHAUL_NATS_USER", "x")
+	path := write(t, "a.yaml", `archive: {url: "file:///x"}
+index: {url: "http://elastic:9200"}
+streams: {ack_wait: 30s, replicas: 2}
+window: {age: 1m}
+broker: {servers: ["nats://broker:4222", "nats://localhost:4222", "tls://broker:4222"]}
+`)
+	code, out, errs := call(t, "config", "check", path)
+	if code != exitDone || !strings.Contains(out, "valid aggregator") {
+		t.Errorf("exit code %d, %s", code, out)
+	}
+	for _, want := range []string{"archive.url is a folder", "index.url is not encrypted", "streams.ack_wait (30s)", "streams.replicas is 2", "broker.servers[0] is not encrypted"} {
+		if !strings.Contains(errs, path+": warning: "+want) {
+			t.Errorf("no %q in\n%s", want, errs)
+		}
+	}
+	if n := strings.Count(errs, "\n"); n != 5 {
+		t.Errorf("%d warnings, want 5:\n%s", n, errs)
+	}
+}
+
+func TestConfigCheckWrongUse(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none.yaml")
+	for _, args := range [][]string{
+		{"config", "check"},
+		{"config", "check", missing},
+		{"config", "check", missing, "--kind", "broker"},
+		{"config", "example"},
+		{"config", "example", "broker"},
+		{"aggregate"},
+		{"aggregate", "--config", missing},
+		{"forward", "--config", missing},
+		{"broker", "setup", "--config", missing},
+		{"broker", "status"},
+	} {
+		code, out, errs := call(t, args...)
+		if code != exitUsage || out != "" || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%v: exit code %d, %q, %q", args, code, out, errs)
+		}
+		if len(args) > 2 && args[len(args)-1] == missing && !strings.Contains(errs, missing) {
+			t.Errorf("%v: the message does not name the file: %s", args, errs)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/loghaul/loghaul/internal/logging"
+	"github.com/loghaul/loghaul/parser"
+)
+
+func upCommand() command {
+	return command{
+		name:  "up",
+		args:  "--demo | --tail GLOB... [--data DIR] [--archive URL] [--index URL] [--http ADDR]",
+		short: "Run everything in one process: files to archive, with the broker inside",
+		long: `
+It joins a forwarder and an aggregator, the very ones of the daemons, by a JetStream server inside
+the process that syncs every batch to disk before it acknowledges it. The archive is a folder unless
+--archive says otherwise. --demo replays lines of a real HAProxy, with the time of now, into
+DATA/demo/haproxy.log and tails that file. On a terminal a screen shows what happens; otherwise
+it is logged. Ctrl-C stops reading, archives everything that was read, and exits 0; a second Ctrl-C
+exits at once and leaves the rest to the next start, which goes on where this one was.
+`,
+		examples: `
+			# see it work
+			loghaul up --demo
+			# a small site
+			loghaul up --tail '/var/log/haproxy/*.log' --data /var/lib/loghaul --http :9128`,
+		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
+			var o upOptions
+			o.register(fs)
+			return func(ctx context.Context, s streams, operands []string) error {
+				if len(operands) > 0 {
+					return usagef("unexpected argument %q; quote a pattern to keep the shell from expanding it: --tail '%s'", operands[0], operands[0])
+				}
+				if err := o.complete(); err != nil {
+					return err
+				}
+				return up(ctx, s, o)
+			}
+		},
+	}
+}
+
+// upOptions are the flags of up.
+type upOptions struct {
+	data, archive, index, http string
+	tail, syslog, formats      list
+	demo                       bool
+	log                        logging.Config
+}
+
+func (o *upOptions) register(fs *flag.FlagSet) {
+	o.log = logging.Default()
+	fs.StringVar(&o.data, "data", "loghaul-data", "the `DIR` for positions, the broker's streams and the archive")
+	fs.Var(&o.tail, "tail", "follow the files that `GLOB` matches; may be given several times")
+	fs.Var(&o.syslog, "syslog", "listen on `URL`; not part of this version yet")
+	fs.Var(&o.formats, "format", "what lines look like: `F` is httplog, tcplog, clf, … or a log-format string;\nmay be given several times, the first that fits counts (default all well-known ones)")
+	fs.StringVar(&o.archive, "archive", "", "the archive's `URL`, file:///dir or s3://bucket/prefix?endpoint=… (default DATA/archive)")
+	fs.StringVar(&o.index, "index", "", "offer lines to Elasticsearch at `URL`, http(s)://host:9200")
+	fs.StringVar(&o.http, "http", "127.0.0.1:0", "serve /metrics, /healthz and /readyz on `ADDR`; port 0 takes a free one, \"\" serves nothing")
+	fs.BoolVar(&o.demo, "demo", false, "replay lines of a real HAProxy")
+	fs.StringVar(&o.log.Format, "log-format", o.log.Format, "`FORMAT` of log records, when they are not on a screen: text or json")
+	fs.StringVar(&o.log.Level, "log-level", o.log.Level, "least `LEVEL` of log records: debug, info, warn or error")
+}
+
+// complete checks the flags and makes paths absolute, as positions and the
+// archive's URL need them.
+func (o *upOptions) complete() error {
+	if len(o.syslog) > 0 {
+		return usagef("--syslog is not part of this version yet; let HAProxy or a syslog daemon write a file and use --tail")
+	}
+	if !o.demo && len(o.tail) == 0 {
+		return usagef("say what to read: --tail GLOB, or --demo")
+	}
+	if err := o.log.Validate(); err != nil {
+		return usagef("log %v", err)
+	}
+	var err error
+	if o.data, err = filepath.Abs(o.data); err != nil {
+		return usagef("--data: %v", err)
+	}
+	for i, t := range o.tail {
+		if _, err := filepath.Match(t, ""); err != nil {
+			return usagef("--tail %s: %v", t, err)
+		}
+		if o.tail[i], err = filepath.Abs(t); err != nil {
+			return usagef("--tail: %v", err)
+		}
+	}
+	for _, f := range o.formats {
+		if _, err := parser.Compile(f); err != nil {
+			return usagef("--format: %v", err)
+		}
+	}
+	if len(o.formats) == 0 {
+		o.formats = parser.WellKnown()
+	}
+	if o.archive == "" {
+		o.archive = (&url.URL{Scheme: "file", Path: filepath.Join(o.data, "archive")}).String()
+	}
+	if err := checkArchiveURL(o.archive); err != nil {
+		return usagef("--archive: %v", err)
+	}
+	return nil
+}
+
+// demoPath is the file that --demo writes.
+func (o *upOptions) demoPath() string { return filepath.Join(o.data, "demo", "haproxy.log") }
+
+// inputs are the patterns to follow.
+func (o *upOptions) inputs() []string {
+	if o.demo {
+		return append([]string{o.demoPath()}, o.tail...)
+	}
+	return o.tail
+}
+
+// up prepares the data folder and the screen around a running site.
+func up(ctx context.Context, s streams, o upOptions) error {
+	if err := os.MkdirAll(o.data, 0o750); err != nil {
+		return usagef("make the data folder: %v; choose another one with --data", err)
+	}
+	lock, err := lockFolder(o.data)
+	if err != nil {
+		return usagef("%v", err)
+	}
+	defer lock.Close() //nolint:errcheck // ends the lock, nothing was written since
+
+	scr := &screen{out: s.out, tty: isTerminal(s.out), next: nextCommands(o.archive)}
+	if scr.tty {
+		scr.notes = &notes{}
+		scr.log = scr.notes.logger()
+	} else if scr.log, err = logging.New(s.err, o.log); err != nil {
+		return err
+	}
+	site, err := newSite(ctx, o, scr.log)
+	if err != nil {
+		return err
+	}
+	defer site.close()
+	scr.get = site.snapshot
+	scr.title = "loghaul up · data " + o.data + site.pages()
+
+	err = site.run(ctx, scr)
+	site.farewell(plain(s.err, scr))
+	return err
+}
+
+// plain is the logger for what follows the screen.
+func plain(w io.Writer, s *screen) *slog.Logger {
+	if !s.tty {
+		return s.log
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// nextCommands can be pasted into another terminal.
+func nextCommands(archive string) []string {
+	program := os.Args[0]
+	objects := strings.TrimPrefix(archive, "file://")
+	if u, err := url.Parse(archive); err == nil {
+		u.RawQuery = ""
+		if objects = u.String(); u.Scheme == "file" {
+			objects = u.Path
+		}
+	}
+	return []string{
+		program + " audit cat --archive " + quote(archive) + " | tail",
+		program + " audit sources --archive " + quote(archive),
+		fmt.Sprintf(`duckdb -c "SELECT status, count(*) FROM read_parquet('%s/dt=*/*/*.parquet') GROUP BY ALL ORDER BY ALL"`, strings.TrimSuffix(objects, "/")),
+	}
+}
+
+// quote makes s one word of a shell.
+func quote(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-", r)
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}
+
+// Bounds of the steps at the end. What is not done by then is kept and done
+// after the next start.
+const (
+	settleLimit = 5 * time.Second
+	flushLimit  = time.Minute
+)
