@@ -12,6 +12,7 @@ import (
 
 	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/internal/config"
+	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
@@ -56,10 +57,14 @@ func openArchive(ctx context.Context, url string) (objectstore.Store, error) {
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
-	if err := store.Check(ctx); err != nil {
-		return nil, errors.Join(err, store.Close())
+	if err = store.Check(ctx); err == nil {
+		return store, nil
 	}
-	return store, nil
+	_ = store.Close() // nothing was written
+	if errors.Is(err, sinks.ErrPermanent) {
+		return nil, usagef("%v", err)
+	}
+	return nil, err
 }
 
 // warner prints warnings, from any goroutine.
