@@ -152,6 +152,8 @@ archive:
 window: { age: 1s }
 formats: [httplog]
 timezone: UTC
+# What a killed aggregator held comes back after this time.
+streams: { ack_wait: 5s, max_bytes: 1GiB }
 http: %s
 %s%s`, name, url, http, index, c.brokerConfig())
 }
