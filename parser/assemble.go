@@ -4,13 +4,14 @@ package parser
 // the text of the next field can end at one place only. Where that stops, at compile time or because of what a line
 // holds, the solver takes over with the node of the op.
 type op struct {
-	code   opcode
-	field  uint16
-	node   uint16
-	class  class    // opWord: the bytes of the text
-	quotes int16    // opFree: how many quotes the line prints from here on
-	lit    string   // what is printed after the field
-	delims *byteSet // opTight: what ends the text
+	code       opcode
+	field      uint16
+	node       uint16
+	class      class    // opWord: the bytes of the text
+	quotes     int16    // opFree: how many quotes the line prints from here on
+	lit        string   // what is printed after the field
+	mask, word uint64   // lit as a word and its bits, if it is not longer than that
+	delims     *byteSet // opTight: what ends the text
 }
 
 type opcode uint8
@@ -94,7 +95,7 @@ func assemble(nodes []node, lone int) []op {
 	return fuse(append(program, op{code: opEnd}))
 }
 
-// fuse joins neighbouring numbers with one byte between into one instruction.
+// fuse joins neighbouring numbers with one byte between into one instruction, and readies the literals.
 func fuse(program []op) []op {
 	out := program[:0]
 	for _, o := range program {
@@ -104,6 +105,12 @@ func fuse(program []op) []op {
 				continue
 			}
 			o.code = opInts
+		}
+		if len(o.lit) <= 8 {
+			for j := range len(o.lit) {
+				o.mask |= 0xff << (8 * j)
+				o.word |= uint64(o.lit[j]) << (8 * j)
+			}
 		}
 		out = append(out, o)
 	}

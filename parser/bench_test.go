@@ -1,12 +1,10 @@
-//go:build unix
-
 package parser
 
 import (
 	"bytes"
 	"os"
 	"regexp"
-	"syscall"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,123 +42,108 @@ func mustCompile(tb testing.TB, spec string) *Format {
 
 // BenchmarkParse reads 200,000 lines of httplog, all fields typed.
 func BenchmarkParse(b *testing.B) {
-	lines, size := httplog200k(b)
 	f := mustCompile(b, "httplog")
 	var r Record
-	b.SetBytes(size)
-	b.ReportAllocs()
-	started := cpuTime(b)
-	for b.Loop() {
+	inChunks(b, func(lines [][]byte) {
 		for _, line := range lines {
 			if !f.Parse(line, &r) {
 				b.Fatalf("no match: %q", line)
 			}
 		}
-	}
-	perLine(b, len(lines), size, started)
+	})
 }
 
 // BenchmarkParseWrongFormat is what a line costs that is of another format.
 func BenchmarkParseWrongFormat(b *testing.B) {
-	lines, size := httplog200k(b)
 	f := mustCompile(b, "tcplog")
 	var r Record
-	b.SetBytes(size)
-	started := cpuTime(b)
-	for b.Loop() {
+	inChunks(b, func(lines [][]byte) {
 		for _, line := range lines {
 			if f.Parse(line, &r) {
 				b.Fatalf("match: %q", line)
 			}
 		}
-	}
-	perLine(b, len(lines), size, started)
+	})
 }
 
 // BenchmarkRoundTrip parses and renders.
 func BenchmarkRoundTrip(b *testing.B) {
-	lines, size := httplog200k(b)
 	f := mustCompile(b, "httplog")
 	var r Record
 	var out []byte
-	b.SetBytes(size)
-	started := cpuTime(b)
-	for b.Loop() {
+	inChunks(b, func(lines [][]byte) {
 		for _, line := range lines {
 			f.Parse(line, &r)
 			out = f.Append(out[:0], &r)
 		}
-	}
-	perLine(b, len(lines), size, started)
-}
-
-// perLine reports the CPU time, which other processes on the machine disturb less than the wall clock.
-func perLine(b *testing.B, lines int, size int64, started time.Duration) {
-	b.Helper()
-	cpu := cpuTime(b) - started
-	b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N)/float64(lines), "cpu-ns/line")
-	b.ReportMetric(float64(size)*float64(b.N)/1e6/cpu.Seconds(), "cpu-MB/s")
-}
-
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	})
 }
 
 // BenchmarkBaselineMemchr only looks for the line feeds: the floor.
 func BenchmarkBaselineMemchr(b *testing.B) {
-	lines, size := httplog200k(b)
-	text := bytes.Join(lines, []byte("\n"))
-	b.SetBytes(size)
-	started := cpuTime(b)
-	for b.Loop() {
-		for rest := text; len(rest) > 0; {
-			_, rest, _ = bytes.Cut(rest, []byte("\n"))
+	inChunks(b, func(lines [][]byte) {
+		for _, line := range lines {
+			if bytes.IndexByte(line, '\n') >= 0 {
+				b.Fatal("a line feed")
+			}
 		}
-	}
-	perLine(b, len(lines), size, started)
+	})
 }
 
-// BenchmarkBaselineRegexp reads the first 10,000 lines with the regular expression of the usual kind: text fields only.
+// BenchmarkBaselineRegexp uses the regular expression of the usual kind: text fields only.
 func BenchmarkBaselineRegexp(b *testing.B) {
-	lines, _ := httplog200k(b)
-	lines = lines[:10000]
 	re := regexp.MustCompile(`^(\S+):(\d+) \[([^\]]+)\] (\S+) ([^/]+)/(\S+) (-?\d+)/(-?\d+)/(-?\d+)/(-?\d+)/(\+?-?\d+) ` +
 		`(-?\d+) (\+?\d+) (\S+) (\S+) (\S{4}) (\d+)/(\d+)/(\d+)/(\d+)/(\+?\d+) (\d+)/(\d+) (?:\{([^}]*)\} )?(?:\{([^}]*)\} )?"([^"]*)"$`)
-	var size int64
-	for _, line := range lines {
-		size += int64(len(line)) + 1
-	}
-	b.SetBytes(size)
-	started := cpuTime(b)
-	for b.Loop() {
+	inChunks(b, func(lines [][]byte) {
 		for _, line := range lines {
 			if re.FindSubmatchIndex(line) == nil {
 				b.Fatalf("no match: %q", line)
 			}
 		}
-	}
-	perLine(b, len(lines), size, started)
+	})
 }
 
-// BenchmarkBaselineZstd compresses the same lines with klauspost's fastest level.
+// BenchmarkBaselineZstd compresses the same lines with klauspost's fastest level, chunk by chunk.
 func BenchmarkBaselineZstd(b *testing.B) {
-	lines, size := httplog200k(b)
-	text := bytes.Join(lines, []byte("\n"))
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer z.Close()
-	var out []byte
+	var in, out []byte
+	inChunks(b, func(lines [][]byte) {
+		in = in[:0]
+		for _, line := range lines {
+			in = append(append(in, line...), '\n')
+		}
+		out = z.EncodeAll(in, out[:0])
+	})
+}
+
+// inChunks runs work on all lines of httplog-200k, a thousand at a time. Besides the usual mean it reports the sum of
+// the best time of each chunk: what the work costs when nothing else uses the machine.
+func inChunks(b *testing.B, work func(lines [][]byte)) {
+	b.Helper()
+	lines, size := httplog200k(b)
+	const chunk = 1000
+	best := make([]time.Duration, (len(lines)+chunk-1)/chunk)
 	b.SetBytes(size)
-	started := cpuTime(b)
+	b.ReportAllocs()
 	for b.Loop() {
-		out = z.EncodeAll(text, out[:0])
+		i := 0
+		for part := range slices.Chunk(lines, chunk) {
+			begin := time.Now()
+			work(part)
+			if d := time.Since(begin); best[i] == 0 || d < best[i] {
+				best[i] = d
+			}
+			i++
+		}
 	}
-	perLine(b, len(lines), size, started)
+	var sum time.Duration
+	for _, d := range best {
+		sum += d
+	}
+	b.ReportMetric(float64(sum.Nanoseconds())/float64(len(lines)), "best-ns/line")
+	b.ReportMetric(float64(size)/1e6/sum.Seconds(), "best-MB/s")
 }

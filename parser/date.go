@@ -55,11 +55,18 @@ func (d *dateCache) date(line []byte, p int, zoned bool) (milli int64, zone int3
 		return 0, 0, p
 	}
 	milli, ok := d.second(line, p)
-	frac, fine := parseMilli(line[p+secondLen+1 : p+milliLen])
-	if !ok || !fine || line[p+secondLen] != '.' {
+	x := binary.LittleEndian.Uint32(line[p+secondLen:]) ^ '.'
+	frac, fine := int64(x>>8&0xf)*100+int64(x>>16&0xf)*10+int64(x>>24&0xf), threeDigits(x)
+	if !ok || !fine {
 		return 0, 0, p
 	}
 	return milli + frac, 0, p + milliLen
+}
+
+// threeDigits reports whether x is a zero byte and three decimal digits above it.
+func threeDigits(x uint32) bool {
+	y := x ^ 0x30303000
+	return (y|(y+0x76767676&^0xff))&0x808080ff == 0 && y&0x70707000 == 0
 }
 
 // parseMilli reads three digits.

@@ -1,6 +1,9 @@
 package parser
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Parse reads line, without its LF, into r and reports whether it is of this format. It is true only when the whole
 // line is what HAProxy prints for the format, so that Append(nil, r) is line again. It does not allocate once r has
@@ -23,8 +26,16 @@ run:
 		case opInts:
 			for k := range len(o.lit) {
 				v := &values[int(o.field)+k]
-				n, q := shortInt(line, p)
 				v.State = Present
+				if p+1 < len(line) && line[p+1] == o.lit[k] {
+					// One digit is so common that it is worth a guess of the branch predictor.
+					if d := line[p] - '0'; d <= 9 {
+						v.Int = int64(d)
+						p += 2
+						continue
+					}
+				}
+				n, q := shortInt(line, p)
 				if q == p {
 					if n, v.State, q = f.nodes[int(o.node)+2*k].scanInteger(line, p); q == p {
 						break run
@@ -39,9 +50,15 @@ run:
 			continue
 		case opInt:
 			v := &values[o.field]
-			if v.Int, v.State, p = f.nodes[o.node].scanInteger(line, p); p == start {
-				break run
+			n, q := shortInt(line, p)
+			v.State = Present
+			if q == p {
+				if n, v.State, q = f.nodes[o.node].scanInteger(line, p); q == p {
+					break run
+				}
 			}
+			v.Int = n
+			p = q
 		case opWord:
 			q := p
 			for q < len(line) && classes[line[q]]&o.class != 0 {
@@ -190,20 +207,18 @@ run:
 			}
 			break run
 		}
-		switch len(o.lit) {
-		case 0:
-		case 1:
-			if p >= len(line) || line[p] != o.lit[0] {
+		if o.mask != 0 && len(line)-p >= 8 {
+			if binary.LittleEndian.Uint64(line[p:])&o.mask != o.word {
 				break run
 			}
-			p++
-		default:
-			end := p + len(o.lit)
-			if end > len(line) || string(line[p:end]) != o.lit {
-				break run
-			}
-			p = end
+			p += len(o.lit)
+			continue
 		}
+		end := p + len(o.lit)
+		if end > len(line) || string(line[p:end]) != o.lit {
+			break run
+		}
+		p = end
 	}
 	if guess < 0 {
 		return false
