@@ -34,8 +34,10 @@ type Encoder struct {
 	record   parser.Record
 	refused  map[int]bool // rows whose columns did not render back
 
-	// afterWrite is nil outside of tests, which break objects here.
-	afterWrite func([]byte) []byte
+	// Tests break objects here: the columns before they are written, and the
+	// file before it is verified.
+	breakTable func(*table)
+	breakFile  func([]byte) []byte
 }
 
 // NewEncoder makes an Encoder. The error says what is wrong with o.
@@ -128,6 +130,9 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if e.breakTable != nil {
+		e.breakTable(e.table)
+	}
 	e.writer.Begin(e.schema, w.lines)
 	for i := range e.table.columns {
 		if err := e.writer.Add(&e.table.columns[i].chunk); err != nil {
@@ -135,8 +140,8 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 		}
 	}
 	body, err := e.writer.Finish([]parquet.KeyValue{{Key: metaKey, Value: text}})
-	if err == nil && e.afterWrite != nil {
-		body = e.afterWrite(body)
+	if err == nil && e.breakFile != nil {
+		body = e.breakFile(body)
 	}
 	return body, meta, err
 }
