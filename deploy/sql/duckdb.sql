@@ -1,0 +1,322 @@
+-- Rebuilds the raw log lines out of the columns of archive objects.
+-- Made by "make generate" (archive.DuckDBMacros) from the log-format strings; do not edit.
+--
+--   SELECT decode(loghaul_line(t)) FROM read_parquet('ARCHIVE/*/*/*.parquet', union_by_name=true) t
+--   ORDER BY node, source, "offset";
+--
+-- The column raw holds the lines that the columns do not give back. It may
+-- hold any bytes, so loghaul_line gives a BLOB; decode makes it a VARCHAR.
+
+-- %ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r
+CREATE OR REPLACE MACRO loghaul_line_httplog(t) AS (
+    coalesce(t.client_ip, '-')
+    || ':'
+    || coalesce(t.client_port::VARCHAR, '-')
+    || ' ['
+    || strftime(make_timestamp((epoch_ms(t.time) + t.utc_offset * 1000) * 1000), '%d/%b/%Y:%H:%M:%S.%g')
+    || '] '
+    || coalesce(t.frontend || CASE WHEN t.frontend_tls THEN '~' ELSE '' END, '')
+    || ' '
+    || coalesce(t.backend, '-')
+    || '/'
+    || coalesce(t.server, '-')
+    || ' '
+    || coalesce(t.time_request_ms::VARCHAR, '-')
+    || '/'
+    || coalesce(t.time_queue_ms::VARCHAR, '-')
+    || '/'
+    || coalesce(t.time_connect_ms::VARCHAR, '-')
+    || '/'
+    || coalesce(t.time_response_ms::VARCHAR, '-')
+    || '/'
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.time_active_ms
+    || ' '
+    || coalesce(t.status::VARCHAR, '-')
+    || ' '
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.bytes_read
+    || ' '
+    || coalesce(t.request_cookie, '-')
+    || ' '
+    || coalesce(t.response_cookie, '-')
+    || ' '
+    || coalesce(t.termination_state, '-')
+    || ' '
+    || coalesce(t.connections_process::VARCHAR, '-')
+    || '/'
+    || coalesce(t.connections_frontend::VARCHAR, '-')
+    || '/'
+    || coalesce(t.connections_backend::VARCHAR, '-')
+    || '/'
+    || coalesce(t.connections_server::VARCHAR, '-')
+    || '/'
+    || CASE WHEN t.redispatched THEN '+' ELSE '' END || t.retries
+    || ' '
+    || coalesce(t.queue_server::VARCHAR, '-')
+    || '/'
+    || coalesce(t.queue_backend::VARCHAR, '-')
+    || ' '
+    || CASE WHEN t.req_header_1 IS NOT NULL THEN '{' || concat_ws('|', t.req_header_1, t.req_header_2, t.req_header_3, t.req_header_4, t.req_header_5, t.req_header_6, t.req_header_7, t.req_header_8) || '} '
+        WHEN t.header_1 IS NOT NULL THEN '{' || concat_ws('|', t.header_1, t.header_2, t.header_3, t.header_4, t.header_5, t.header_6, t.header_7, t.header_8) || '} '
+        ELSE '' END
+    || CASE WHEN t.res_header_1 IS NOT NULL THEN '{' || concat_ws('|', t.res_header_1, t.res_header_2, t.res_header_3, t.res_header_4, t.res_header_5, t.res_header_6, t.res_header_7, t.res_header_8) || '} '
+        ELSE '' END
+    || '"' || coalesce(coalesce(t.http_request, t.http_method || ' ' || t.http_path || coalesce('?' || t.http_query, '') || coalesce(' ' || t.http_version, '')), '') || '"'
+);
+
+-- %ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc
+CREATE OR REPLACE MACRO loghaul_line_httpslog(t) AS (
+    coalesce(t.client_ip, '-')
+    || ':'
+    || coalesce(t.client_port::VARCHAR, '-')
+    || ' ['
+    || strftime(make_timestamp((epoch_ms(t.time) + t.utc_offset * 1000) * 1000), '%d/%b/%Y:%H:%M:%S.%g')
+    || '] '
+    || coalesce(t.frontend || CASE WHEN t.frontend_tls THEN '~' ELSE '' END, '')
+    || ' '
+    || coalesce(t.backend, '-')
+    || '/'
+    || coalesce(t.server, '-')
+    || ' '
+    || coalesce(t.time_request_ms::VARCHAR, '-')
+    || '/'
+    || coalesce(t.time_queue_ms::VARCHAR, '-')
+    || '/'
+    || coalesce(t.time_connect_ms::VARCHAR, '-')
+    || '/'
+    || coalesce(t.time_response_ms::VARCHAR, '-')
+    || '/'
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.time_active_ms
+    || ' '
+    || coalesce(t.status::VARCHAR, '-')
+    || ' '
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.bytes_read
+    || ' '
+    || coalesce(t.request_cookie, '-')
+    || ' '
+    || coalesce(t.response_cookie, '-')
+    || ' '
+    || coalesce(t.termination_state, '-')
+    || ' '
+    || coalesce(t.connections_process::VARCHAR, '-')
+    || '/'
+    || coalesce(t.connections_frontend::VARCHAR, '-')
+    || '/'
+    || coalesce(t.connections_backend::VARCHAR, '-')
+    || '/'
+    || coalesce(t.connections_server::VARCHAR, '-')
+    || '/'
+    || CASE WHEN t.redispatched THEN '+' ELSE '' END || t.retries
+    || ' '
+    || coalesce(t.queue_server::VARCHAR, '-')
+    || '/'
+    || coalesce(t.queue_backend::VARCHAR, '-')
+    || ' '
+    || CASE WHEN t.req_header_1 IS NOT NULL THEN '{' || concat_ws('|', t.req_header_1, t.req_header_2, t.req_header_3, t.req_header_4, t.req_header_5, t.req_header_6, t.req_header_7, t.req_header_8) || '} '
+        WHEN t.header_1 IS NOT NULL THEN '{' || concat_ws('|', t.header_1, t.header_2, t.header_3, t.header_4, t.header_5, t.header_6, t.header_7, t.header_8) || '} '
+        ELSE '' END
+    || CASE WHEN t.res_header_1 IS NOT NULL THEN '{' || concat_ws('|', t.res_header_1, t.res_header_2, t.res_header_3, t.res_header_4, t.res_header_5, t.res_header_6, t.res_header_7, t.res_header_8) || '} '
+        ELSE '' END
+    || '"' || coalesce(coalesce(t.http_request, t.http_method || ' ' || t.http_path || coalesce('?' || t.http_query, '') || coalesce(' ' || t.http_version, '')), '') || '"'
+    || ' '
+    || coalesce(t.fc_err, '-')
+    || '/'
+    || coalesce(t.tls_fc_err, '-')
+    || '/'
+    || coalesce(t.tls_client_err, '-')
+    || '/'
+    || coalesce(t.tls_client_ca_err, '-')
+    || '/'
+    || coalesce(t.tls_resumed, '-')
+    || ' '
+    || coalesce(t.tls_sni, '-')
+    || '/'
+    || coalesce(t.tls_version, '-')
+    || '/'
+    || coalesce(t.tls_cipher, '-')
+);
+
+-- %{+Q}o %{-Q}ci - - [%trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl
+CREATE OR REPLACE MACRO loghaul_line_clf(t) AS (
+    coalesce(t.client_ip, '-')
+    || ' - - ['
+    || strftime(make_timestamp((epoch_ms(t.time) + t.utc_offset * 1000) * 1000), '%d/%b/%Y:%H:%M:%S +0000')
+    || '] '
+    || '"' || coalesce(coalesce(t.http_request, t.http_method || ' ' || t.http_path || coalesce('?' || t.http_query, '') || coalesce(' ' || t.http_version, '')), '') || '"'
+    || ' '
+    || coalesce(t.status::VARCHAR, '-')
+    || ' '
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.bytes_read
+    || ' "" "" '
+    || coalesce(t.client_port::VARCHAR, '-')
+    || ' '
+    || lpad(t.accept_ms::VARCHAR, 3, '0')
+    || ' '
+    || '"' || coalesce(t.frontend || CASE WHEN t.frontend_tls THEN '~' ELSE '' END, '') || '"'
+    || ' '
+    || '"' || coalesce(t.backend, '') || '"'
+    || ' '
+    || '"' || coalesce(t.server, '') || '"'
+    || ' '
+    || coalesce(t.time_request_ms::VARCHAR, '-')
+    || ' '
+    || coalesce(t.time_queue_ms::VARCHAR, '-')
+    || ' '
+    || coalesce(t.time_connect_ms::VARCHAR, '-')
+    || ' '
+    || coalesce(t.time_response_ms::VARCHAR, '-')
+    || ' '
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.time_active_ms
+    || ' '
+    || coalesce(t.termination_state, '-')
+    || ' '
+    || coalesce(t.connections_process::VARCHAR, '-')
+    || ' '
+    || coalesce(t.connections_frontend::VARCHAR, '-')
+    || ' '
+    || coalesce(t.connections_backend::VARCHAR, '-')
+    || ' '
+    || coalesce(t.connections_server::VARCHAR, '-')
+    || ' '
+    || CASE WHEN t.redispatched THEN '+' ELSE '' END || t.retries
+    || ' '
+    || coalesce(t.queue_server::VARCHAR, '-')
+    || ' '
+    || coalesce(t.queue_backend::VARCHAR, '-')
+    || ' '
+    || '"' || coalesce(t.request_cookie, '') || '"'
+    || ' '
+    || '"' || coalesce(t.response_cookie, '') || '"'
+    || ' '
+    || CASE WHEN t.req_header_1 IS NOT NULL THEN '"' || concat_ws('" "', t.req_header_1, t.req_header_2, t.req_header_3, t.req_header_4, t.req_header_5, t.req_header_6, t.req_header_7, t.req_header_8) || '" '
+        ELSE '' END
+    || CASE WHEN t.res_header_1 IS NOT NULL THEN '"' || concat_ws('" "', t.res_header_1, t.res_header_2, t.res_header_3, t.res_header_4, t.res_header_5, t.res_header_6, t.res_header_7, t.res_header_8) || '"'
+        ELSE '' END
+);
+
+-- %ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq
+CREATE OR REPLACE MACRO loghaul_line_tcplog(t) AS (
+    coalesce(t.client_ip, '-')
+    || ':'
+    || coalesce(t.client_port::VARCHAR, '-')
+    || ' ['
+    || strftime(make_timestamp((epoch_ms(t.time) + t.utc_offset * 1000) * 1000), '%d/%b/%Y:%H:%M:%S.%g')
+    || '] '
+    || coalesce(t.frontend || CASE WHEN t.frontend_tls THEN '~' ELSE '' END, '')
+    || ' '
+    || coalesce(t.backend, '-')
+    || '/'
+    || coalesce(t.server, '-')
+    || ' '
+    || coalesce(t.time_queue_ms::VARCHAR, '-')
+    || '/'
+    || coalesce(t.time_connect_ms::VARCHAR, '-')
+    || '/'
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.time_total_ms
+    || ' '
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.bytes_read
+    || ' '
+    || coalesce(t.termination_state, '-')
+    || ' '
+    || coalesce(t.connections_process::VARCHAR, '-')
+    || '/'
+    || coalesce(t.connections_frontend::VARCHAR, '-')
+    || '/'
+    || coalesce(t.connections_backend::VARCHAR, '-')
+    || '/'
+    || coalesce(t.connections_server::VARCHAR, '-')
+    || '/'
+    || CASE WHEN t.redispatched THEN '+' ELSE '' END || t.retries
+    || ' '
+    || coalesce(t.queue_server::VARCHAR, '-')
+    || '/'
+    || coalesce(t.queue_backend::VARCHAR, '-')
+);
+
+-- %{+Q}o %{-Q}ci - - [%T] "TCP " 000 %B "" "" %cp %ms %ft %b %s %Th %Tw %Tc %Tt %U %ts-- %ac %fc %bc %sc %rc %sq %bq "" "" 
+CREATE OR REPLACE MACRO loghaul_line_tcplog_clf(t) AS (
+    coalesce(t.client_ip, '-')
+    || ' - - ['
+    || strftime(make_timestamp((epoch_ms(t.time) + t.utc_offset * 1000) * 1000), '%d/%b/%Y:%H:%M:%S +0000')
+    || '] "TCP " 000 '
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.bytes_read
+    || ' "" "" '
+    || coalesce(t.client_port::VARCHAR, '-')
+    || ' '
+    || lpad(t.accept_ms::VARCHAR, 3, '0')
+    || ' '
+    || '"' || coalesce(t.frontend || CASE WHEN t.frontend_tls THEN '~' ELSE '' END, '') || '"'
+    || ' '
+    || '"' || coalesce(t.backend, '') || '"'
+    || ' '
+    || '"' || coalesce(t.server, '') || '"'
+    || ' '
+    || coalesce(t.time_handshake_ms::VARCHAR, '-')
+    || ' '
+    || coalesce(t.time_queue_ms::VARCHAR, '-')
+    || ' '
+    || coalesce(t.time_connect_ms::VARCHAR, '-')
+    || ' '
+    || CASE WHEN t.asap THEN '+' ELSE '' END || t.time_total_ms
+    || ' '
+    || coalesce(t.bytes_uploaded::VARCHAR, '-')
+    || ' '
+    || coalesce(t.termination_state, '-')
+    || '-- '
+    || coalesce(t.connections_process::VARCHAR, '-')
+    || ' '
+    || coalesce(t.connections_frontend::VARCHAR, '-')
+    || ' '
+    || coalesce(t.connections_backend::VARCHAR, '-')
+    || ' '
+    || coalesce(t.connections_server::VARCHAR, '-')
+    || ' '
+    || CASE WHEN t.redispatched THEN '+' ELSE '' END || t.retries
+    || ' '
+    || coalesce(t.queue_server::VARCHAR, '-')
+    || ' '
+    || coalesce(t.queue_backend::VARCHAR, '-')
+    || ' "" "" '
+);
+
+-- Connect from %ci:%cp to %fi:%fp (%f/%mode)
+CREATE OR REPLACE MACRO loghaul_line_default(t) AS (
+    'Connect from '
+    || coalesce(t.client_ip, '-')
+    || ':'
+    || coalesce(t.client_port::VARCHAR, '-')
+    || ' to '
+    || coalesce(t.frontend_ip, '-')
+    || ':'
+    || coalesce(t.frontend_port::VARCHAR, '-')
+    || ' ('
+    || coalesce(t.frontend, '-')
+    || '/'
+    || coalesce(t.mode, '-')
+    || ')'
+);
+
+-- %ci:%cp [%tr] %f/%bind: %message
+CREATE OR REPLACE MACRO loghaul_line_error(t) AS (
+    coalesce(t.client_ip, '-')
+    || ':'
+    || coalesce(t.client_port::VARCHAR, '-')
+    || ' ['
+    || strftime(make_timestamp((epoch_ms(t.time) + t.utc_offset * 1000) * 1000), '%d/%b/%Y:%H:%M:%S.%g')
+    || '] '
+    || coalesce(t.frontend, '-')
+    || '/'
+    || coalesce(t.bind, '-')
+    || ': '
+    || coalesce(t.message, '-')
+);
+
+-- The line of a row, byte for byte, without its LF.
+CREATE OR REPLACE MACRO loghaul_line(t) AS coalesce(t.raw, encode(CASE t.format
+    WHEN 'httplog' THEN loghaul_line_httplog(t)
+    WHEN 'httpslog' THEN loghaul_line_httpslog(t)
+    WHEN 'clf' THEN loghaul_line_clf(t)
+    WHEN 'tcplog' THEN loghaul_line_tcplog(t)
+    WHEN 'tcplog-clf' THEN loghaul_line_tcplog_clf(t)
+    WHEN 'default' THEN loghaul_line_default(t)
+    WHEN 'error' THEN loghaul_line_error(t)
+END));
