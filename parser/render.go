@@ -40,6 +40,11 @@ func (f *Format) Append(dst []byte, r *Record) []byte {
 	return dst
 }
 
+// AppendDate appends the text of a KindDate field of r as HAProxy printed it.
+func (r *Record) AppendDate(dst []byte, field int) []byte {
+	return r.dates.appendDate(dst, &r.Values[field], r.Format.fields[field].zoned)
+}
+
 func (n *node) appendValue(dst []byte, v *Value, r *Record) []byte {
 	if v.State&(Present|Unsure) == 0 {
 		switch {

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	_ "time/tzdata" // --tz works on machines without time zone files
+
+	"github.com/loghaul/loghaul/parser"
+)
+
+// maxParseLine bounds the memory of `loghaul parse`. HAProxy's own lines are at most 65,535 bytes.
+const maxParseLine = 1 << 20
+
+func parseCommand() command {
+	return command{
+		name:  "parse",
+		args:  "[--format F]... [--tz ZONE] [--output json] [FILE...]",
+		short: "Print log lines as JSON, one object per line",
+		long: `
+F is a well-known name (` + strings.Join(parser.WellKnown(), ", ") + `) or a log-format string
+as HAProxy sees it, after its own quoting. The first F that matches a line is used; without --format
+all well-known ones are tried in the order above. Without FILE, or for "-", stdin is read.
+
+{"line":N,"format":F,"time":T,"fields":{…}}: fields have HAProxy's alias names, or their %(name), or
+the text of the expression. What HAProxy printed as absent is left out; what a line leaves open is
+left out and named in "unsure". Bytes that are not UTF-8 are {"hex":"…"}. A line that no format
+matches: {"line":N,"format":null,"raw":…,"why":…}.
+`,
+		examples: `
+			loghaul parse /var/log/haproxy.log
+			zstdcat haproxy.log.zst | loghaul parse --format httplog --tz Europe/Paris | jq .fields.ST
+			loghaul parse --format '%ci:%cp [%t] %ft %ST %{+Q}r' haproxy.log`,
+		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
+			var formats list
+			fs.Var(&formats, "format", "the format of the lines: a name or a log-format string; may be given several times")
+			zone := fs.String("tz", "", "the `ZONE` of dates that are printed without one, like Europe/Paris; the machine's if it is not given")
+			config := fs.String("haproxy-config", "", "take the formats from haproxy.cfg; not in this version yet")
+			output := fs.String("output", "json", "`FORMAT`: json")
+			return func(ctx context.Context, s streams, files []string) error {
+				if err := oneOf("output", *output, "json"); err != nil {
+					return err
+				}
+				if *config != "" {
+					return usagef("parse: --haproxy-config is not part of this version yet; give the formats with --format")
+				}
+				p, err := newLineParser(formats, *zone)
+				if err != nil {
+					return err
+				}
+				return parseFiles(ctx, s, p, files)
+			}
+		},
+	}
+}
+
+func newLineParser(specs []string, zone string) (*lineParser, error) {
+	loc := time.Local
+	if zone != "" {
+		var err error
+		if loc, err = time.LoadLocation(zone); err != nil {
+			return nil, usagef("--tz: there is no zone %q; want a name like Europe/Paris or UTC", zone)
+		}
+	}
+	if len(specs) == 0 {
+		specs = parser.WellKnown()
+	}
+	formats := make([]*parser.Format, len(specs))
+	for i, spec := range specs {
+		f, err := parser.Compile(spec)
+		if err != nil {
+			return nil, formatError("--format", err)
+		}
+		formats[i] = f
+	}
+	return newJSONParser(formats, loc), nil
+}
+
+// formatError shows where a log-format string is wrong.
+func formatError(where string, err error) error {
+	var syntax *parser.SyntaxError
+	if !errors.As(err, &syntax) {
+		return usagef("%s: %v", where, err)
+	}
+	pad := make([]byte, syntax.Pos)
+	for i := range pad {
+		pad[i] = ' '
+		if syntax.Spec[i] == '\t' {
+			pad[i] = '\t' // so that the caret stays below its byte
+		}
+	}
+	return usagef("%s: %v\n%s\n%s^", where, err, strings.ReplaceAll(syntax.Spec, "\n", " "), pad)
+}
+
+func parseFiles(ctx context.Context, s streams, p *lineParser, files []string) error {
+	out := bufio.NewWriterSize(s.out, 64<<10)
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	for _, name := range files {
+		if err := parseFile(ctx, s.in, out, p, name, len(files) > 1); err != nil {
+			return errors.Join(err, out.Flush())
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("writing to stdout: %w", err)
+	}
+	return nil
+}
+
+func parseFile(ctx context.Context, in io.Reader, out *bufio.Writer, p *lineParser, name string, named bool) error {
+	label := "stdin"
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return fmt.Errorf("reading lines: %w", err)
+		}
+		defer f.Close() //nolint:errcheck // only read
+		in, label = f, name
+	}
+	p.start(name, named)
+	r := bufio.NewReaderSize(in, maxParseLine)
+	for {
+		line, err := r.ReadSlice('\n')
+		long := errors.Is(err, bufio.ErrBufferFull)
+		if len(line) > 0 {
+			if _, err := out.Write(p.record(line, long)); err != nil {
+				return fmt.Errorf("writing to stdout: %w", err)
+			}
+		}
+		for errors.Is(err, bufio.ErrBufferFull) { // the part of the line that is not kept
+			_, err = r.ReadSlice('\n')
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading %s: %w", label, err)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("reading %s: %w", label, ctx.Err())
+		}
+		if r.Buffered() == 0 {
+			// A pipe with nothing in it: show what there is. Harmless for files.
+			if err := out.Flush(); err != nil {
+				return fmt.Errorf("writing to stdout: %w", err)
+			}
+		}
+	}
+}

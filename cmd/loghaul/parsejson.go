@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/loghaul/loghaul/parser"
+)
+
+// lineParser turns lines into JSON. It allocates nothing per line.
+type lineParser struct {
+	set     *parser.Set
+	formats []jsonFormat
+	zone    *parser.Zone
+	rec     parser.Record
+	line    int
+	file    []byte // `"file":"…",` if there are several
+	out     []byte
+	at      fixedZone
+}
+
+// jsonFormat is what of a format is the same in each record.
+type jsonFormat struct {
+	name []byte   // as JSON
+	keys [][]byte // of each field, as JSON; nil for a name that an earlier field has
+}
+
+// fixedZone is the location of the last record.
+type fixedZone struct {
+	offset int32
+	loc    *time.Location
+}
+
+func newJSONParser(formats []*parser.Format, loc *time.Location) *lineParser {
+	p := &lineParser{set: parser.NewSet(formats...), zone: parser.NewZone(loc), at: fixedZone{loc: time.UTC}}
+	for _, f := range formats {
+		j := jsonFormat{name: appendText(nil, []byte(f.Name()))}
+		seen := make(map[string]bool)
+		for _, field := range f.Fields() {
+			var key []byte
+			if !seen[field.Name] {
+				key = appendText(nil, []byte(field.Name))
+			}
+			seen[field.Name] = true
+			j.keys = append(j.keys, key)
+		}
+		p.formats = append(p.formats, j)
+	}
+	return p
+}
+
+// start begins a new file.
+func (p *lineParser) start(name string, named bool) {
+	p.line, p.file = 0, nil
+	if named {
+		p.file = append(appendText([]byte(`"file":`), []byte(name)), ',')
+	}
+}
+
+// record gives the object for a line, with its LF if it has one, and an LF. It is valid until the next call.
+func (p *lineParser) record(line []byte, long bool) []byte {
+	p.line++
+	line = bytes.TrimSuffix(line, []byte("\n"))
+	p.out = append(append(p.out[:0], '{'), p.file...)
+	p.out = strconv.AppendInt(append(p.out, `"line":`...), int64(p.line), 10)
+	switch {
+	case long:
+		p.unparsed(line, "longer than "+strconv.Itoa(maxParseLine)+" bytes; raw is its beginning")
+	case len(line) == 0:
+		p.unparsed(line, "empty line")
+	default:
+		if i := p.set.Parse(line, &p.rec); i < 0 {
+			p.unparsed(line, "no format matches")
+		} else {
+			p.parsed(&p.formats[i])
+		}
+	}
+	p.out = append(p.out, '}', '\n')
+	return p.out
+}
+
+func (p *lineParser) unparsed(line []byte, why string) {
+	p.out = appendText(append(p.out, `,"format":null,"raw":`...), line)
+	p.out = appendText(append(p.out, `,"why":`...), []byte(why))
+}
+
+func (p *lineParser) parsed(f *jsonFormat) {
+	p.out = append(append(p.out, `,"format":`...), f.name...)
+	if ms, offset, ok := p.rec.Time(p.zone); ok {
+		if offset != p.at.offset {
+			p.at = fixedZone{offset: offset, loc: time.FixedZone("", int(offset))}
+		}
+		p.out = time.UnixMilli(ms).In(p.at.loc).AppendFormat(append(p.out, `,"time":"`...), "2006-01-02T15:04:05.000Z07:00")
+		p.out = append(p.out, '"')
+	}
+	p.out = append(p.out, `,"fields":{`...)
+	empty, unsure := len(p.out), false
+	for i, key := range f.keys {
+		state := p.rec.Values[i].State
+		unsure = unsure || state&parser.Unsure != 0
+		if key == nil || state&parser.Present == 0 {
+			continue
+		}
+		if len(p.out) > empty {
+			p.out = append(p.out, ',')
+		}
+		p.out = append(append(p.out, key...), ':')
+		p.value(i)
+	}
+	p.out = append(p.out, '}')
+	if unsure {
+		p.unsure(f)
+	}
+}
+
+func (p *lineParser) unsure(f *jsonFormat) {
+	p.out = append(p.out, `,"unsure":[`...)
+	empty := len(p.out)
+	for i, key := range f.keys {
+		if key == nil || p.rec.Values[i].State&parser.Unsure == 0 {
+			continue
+		}
+		if len(p.out) > empty {
+			p.out = append(p.out, ',')
+		}
+		p.out = append(p.out, key...)
+	}
+	p.out = append(p.out, ']')
+}
+
+func (p *lineParser) value(i int) {
+	field, v := &p.rec.Format.Fields()[i], &p.rec.Values[i]
+	switch field.Kind {
+	case parser.KindInt:
+		p.out = strconv.AppendInt(p.out, v.Int, 10)
+		switch {
+		case v.State&parser.Plus == 0:
+		case field.Alias == "rc":
+			p.out = append(p.out, `,"redisp":true`...)
+		case !bytes.Contains(p.out, []byte(`,"asap":true`)):
+			p.out = append(p.out, `,"asap":true`...)
+		}
+	case parser.KindDate:
+		p.out = append(p.rec.AppendDate(append(p.out, '"'), i), '"')
+	case parser.KindList:
+		p.out = append(p.out, '[')
+		first := true
+		for item := range v.Items {
+			if !first {
+				p.out = append(p.out, ',')
+			}
+			first = false
+			p.out = appendText(p.out, item)
+		}
+		p.out = append(p.out, ']')
+	default:
+		p.out = appendText(p.out, v.Text)
+	}
+}
+
+// appendText appends text as JSON: a string, or {"hex":"…"} if it is not valid UTF-8.
+func appendText(dst, text []byte) []byte {
+	const hex = "0123456789ABCDEF"
+	plain := true
+	for _, c := range text {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return append(append(append(dst, '"'), text...), '"')
+	}
+	if !utf8.Valid(text) {
+		dst = append(dst, `{"hex":"`...)
+		for _, c := range text {
+			dst = append(dst, hex[c>>4], hex[c&15])
+		}
+		return append(dst, '"', '}')
+	}
+	dst = append(dst, '"')
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}
