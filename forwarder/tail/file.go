@@ -66,8 +66,9 @@ type cut struct {
 type Sink interface {
 	// Room is how many raw bytes are sure to fit still, whatever they are.
 	Room() int
-	// Add takes a run of bytes, at most Room. It copies what it keeps.
-	Add(run []byte)
+	// Add takes a run of bytes, at most Room, and says how many LFs are in it.
+	// It copies what it keeps.
+	Add(run []byte) (lines int)
 }
 
 // Name gives the source's identity.
@@ -198,9 +199,8 @@ func (r *reader) run() error {
 }
 
 func (r *reader) add(run []byte) {
-	r.sink.Add(run)
+	r.lines += r.sink.Add(run)
 	r.off += int64(len(run))
-	r.lines += wire.CountRecords(run)
 	r.guard = makeGuard(run)
 }
 

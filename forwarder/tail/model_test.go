@@ -66,8 +66,12 @@ type sink struct {
 	room int
 }
 
-func (s *sink) Room() int      { return s.room - len(s.raw) }
-func (s *sink) Add(run []byte) { s.raw = append(s.raw, run...) }
+func (s *sink) Room() int { return s.room - len(s.raw) }
+
+func (s *sink) Add(run []byte) int {
+	s.raw = append(s.raw, run...)
+	return bytes.Count(run, []byte{'\n'})
+}
 
 type flight struct {
 	f        *File

@@ -112,3 +112,9 @@ func (t *Tailer) UpdateLag() {
 	t.stats.Open.Store(int64(t.open))
 	t.stats.Files.Store(int64(len(t.byLoc)))
 }
+
+// InFlight gives the bytes that are read and not confirmed.
+func (p *PathStats) InFlight() int64 {
+	acked, lost := p.AckedBytes.Load(), p.Lost()
+	return p.ReadBytes.Load() - acked - lost
+}

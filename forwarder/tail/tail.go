@@ -264,3 +264,6 @@ func compare[T ~string](a, b T) int {
 	}
 	return 0
 }
+
+// NextScan says when folders are looked through next.
+func (t *Tailer) NextScan() time.Time { return t.nextScan }

@@ -1,0 +1,189 @@
+package forwarder
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/loghaul/loghaul/forwarder/ship"
+	"github.com/loghaul/loghaul/forwarder/tail"
+	"github.com/loghaul/loghaul/internal/broker"
+	"github.com/loghaul/loghaul/internal/config"
+	"github.com/loghaul/loghaul/internal/logging"
+	"github.com/loghaul/loghaul/internal/wire"
+)
+
+// Config is the file of a forwarder.
+type Config struct {
+	// Node is this machine's name in the archive and in identities: changing
+	// it changes the identities of files that are new from then on.
+	Node string `yaml:"node"`
+	// State is the folder that keeps the positions. One forwarder uses it.
+	State string `yaml:"state"`
+	// Inputs are what to follow.
+	Inputs []Input `yaml:"inputs"`
+	// Tail is how files are followed.
+	Tail Tail `yaml:"tail"`
+	// Batch is how lines are packed.
+	Batch Batch `yaml:"batch"`
+	// InFlight bounds the batches that the broker has not answered yet, and
+	// so the memory and what is sent again after a crash.
+	InFlight int `yaml:"in_flight"`
+	// AckTimeout is how long an answer may take before a batch is sent again.
+	AckTimeout config.Duration `yaml:"ack_timeout"`
+	// DrainTimeout bounds the wait for answers at the end. What is not
+	// answered by then is sent again after the next start.
+	DrainTimeout config.Duration `yaml:"drain_timeout"`
+	// Broker is where batches go.
+	Broker broker.Config `yaml:"broker"`
+	// HTTP is the address of /metrics, /healthz and /readyz; empty: none.
+	HTTP string `yaml:"http"`
+	// Log is the forwarder's own log, on standard error.
+	Log logging.Config `yaml:"log"`
+}
+
+// Input is one source of lines.
+type Input struct {
+	// File is an absolute path, or a pattern with * ? [ ]. Siblings that a
+	// rotation makes of a matching file (its name, a dot or dash, and more)
+	// are found without being named.
+	File string `yaml:"file"`
+}
+
+// Tail is how files are followed.
+type Tail struct {
+	// Poll is how often folders are looked through in case inotify missed
+	// something; PollOnly how often when there is no inotify.
+	Poll     config.Duration `yaml:"poll"`
+	PollOnly config.Duration `yaml:"poll_only"`
+	// Inotify false makes it poll only: for file systems that report no
+	// changes, such as NFS.
+	Inotify bool `yaml:"inotify"`
+	// MaxLine is where a longer line is cut; its rest follows as a line of
+	// its own.
+	MaxLine config.Size `yaml:"max_line"`
+	// MaxOpen bounds the files held open.
+	MaxOpen int `yaml:"max_open"`
+	// RotatedWait is how long a rotated file must be quiet before it counts
+	// as finished, where the kernel does not tell whether a writer is left.
+	RotatedWait config.Duration `yaml:"rotated_wait"`
+}
+
+// Batch is how lines are packed.
+type Batch struct {
+	// Bytes is the size of a full batch before compression.
+	Bytes config.Size `yaml:"bytes"`
+	// Linger is how long fewer bytes wait for more.
+	Linger config.Duration `yaml:"linger"`
+	// Compression is s2, zstd or none.
+	Compression string `yaml:"compression"`
+	// MaxMessage bounds a compressed batch. It must not be above max_message
+	// of the streams; the server's max_payload is known by itself.
+	MaxMessage config.Size `yaml:"max_message"`
+}
+
+// DefaultConfig gives all defaults. There is no default input.
+func DefaultConfig() Config {
+	t := tail.DefaultConfig()
+	return Config{
+		Node:  defaultNode(),
+		State: "/var/lib/loghaul-forwarder",
+		Tail: Tail{
+			Poll: t.Poll, PollOnly: t.PollOnly, Inotify: true, MaxLine: config.Size(t.MaxLine),
+			MaxOpen: t.MaxOpen, RotatedWait: t.RotatedWait,
+		},
+		Batch: Batch{
+			Bytes: config.Size(t.Batch), Linger: t.Linger, Compression: wire.S2.String(),
+			MaxMessage: broker.DefaultStreams().MaxMessage,
+		},
+		InFlight:     4,
+		AckTimeout:   8 * time.Second,
+		DrainTimeout: 10 * time.Second,
+		Broker:       broker.DefaultConfig(),
+		Log:          logging.Default(),
+	}
+}
+
+func defaultNode() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+const maxNode = 128
+
+// Validate reports everything that cannot work.
+func (c *Config) Validate() error {
+	errs := []error{config.Under("broker", c.Broker.Validate()), config.Under("log", c.Log.Validate())}
+	bad := func(key, format string, a ...any) { errs = append(errs, config.Invalid(key, format, a...)) }
+	if c.Node == "" || len(c.Node) > maxNode {
+		bad("node", "%q is not 1 to %d bytes; the host's name is usual", c.Node, maxNode)
+	}
+	if c.State == "" {
+		bad("state", "name a folder that survives restarts, such as /var/lib/loghaul-forwarder")
+	} else if st, err := os.Stat(c.State); err == nil && !st.IsDir() {
+		bad("state", "%s is not a folder", c.State)
+	}
+	if len(c.Inputs) == 0 {
+		bad("inputs", "name at least one, such as\ninputs:\n  - file: /var/log/haproxy.log")
+	}
+	for i, in := range c.Inputs {
+		if _, err := filepath.Match(in.File, ""); err != nil || !filepath.IsAbs(in.File) {
+			bad(fmt.Sprintf("inputs[%d].file", i), "%q is not an absolute path or pattern such as /var/log/haproxy*.log", in.File)
+		}
+	}
+	if _, err := wire.ParseEncoding(c.Batch.Compression); err != nil {
+		bad("batch.compression", "%v", err)
+	}
+	atLeast := func(key string, v, least config.Duration) {
+		if v < least {
+			bad(key, "%v is below %v", v, least)
+		}
+	}
+	atLeast("batch.linger", c.Batch.Linger, time.Millisecond)
+	atLeast("tail.poll", c.Tail.Poll, 5*time.Second)
+	atLeast("tail.poll_only", c.Tail.PollOnly, 50*time.Millisecond)
+	atLeast("tail.rotated_wait", c.Tail.RotatedWait, time.Second)
+	atLeast("ack_timeout", c.AckTimeout, 100*time.Millisecond)
+	atLeast("drain_timeout", c.DrainTimeout, 0)
+	within := func(key string, v, lo, hi config.Size) {
+		if v < lo || v > hi {
+			bad(key, "%v is not %v to %v", v, lo, hi)
+		}
+	}
+	within("batch.bytes", c.Batch.Bytes, 4<<10, 8<<20)
+	within("batch.max_message", c.Batch.MaxMessage, 64<<10, broker.MaxPull)
+	within("tail.max_line", c.Tail.MaxLine, 4<<10, 8<<20)
+	if c.InFlight < 1 || c.InFlight > 64 {
+		bad("in_flight", "%d is not 1 to 64; 4 is usual", c.InFlight)
+	}
+	if c.Tail.MaxOpen < 1 {
+		bad("tail.max_open", "%d is below 1; 1024 is usual", c.Tail.MaxOpen)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) tail() tail.Config {
+	t := tail.DefaultConfig()
+	t.Node = c.Node
+	for _, in := range c.Inputs {
+		t.Patterns = append(t.Patterns, filepath.Clean(in.File))
+	}
+	t.Batch, t.Linger = int64(c.Batch.Bytes), c.Batch.Linger
+	t.MaxLine, t.MaxOpen = int(c.Tail.MaxLine), c.Tail.MaxOpen
+	t.Poll, t.PollOnly, t.NoInotify = c.Tail.Poll, c.Tail.PollOnly, !c.Tail.Inotify
+	t.RotatedWait = c.Tail.RotatedWait
+	return t
+}
+
+func (c *Config) ship() ship.Config {
+	e, _ := wire.ParseEncoding(c.Batch.Compression) // Validate has checked it
+	return ship.Config{
+		Node: c.Node, Batch: int64(c.Batch.Bytes), MaxMessage: int64(c.Batch.MaxMessage), Encoding: e,
+		InFlight: c.InFlight, AckTimeout: c.AckTimeout, Broker: c.Broker,
+	}
+}

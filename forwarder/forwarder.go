@@ -1,0 +1,186 @@
+// Package forwarder is the tier that runs on every node. It follows log files
+// and has their lines stored by the broker, without looking into them:
+//
+//	tail → batch (consecutive whole records of one source) → publish → ack → position
+//
+// A position moves only after the broker has answered that it stored the bytes
+// before it, and only over a run without gaps. Positions are kept on disk, so
+// a crash costs repetitions, never lines; the repetitions carry the same
+// identities, by which they are removed later.
+//
+// One goroutine does the work of a Forwarder, so nothing in tail and ship is
+// locked. What can block — connecting, writing to the connection, syncing the
+// positions to disk — has goroutines of its own.
+package forwarder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/loghaul/loghaul/forwarder/checkpoint"
+	"github.com/loghaul/loghaul/forwarder/ship"
+	"github.com/loghaul/loghaul/forwarder/tail"
+	"github.com/loghaul/loghaul/internal/broker"
+	"github.com/loghaul/loghaul/internal/metrics"
+)
+
+// Deps is what a Forwarder is given.
+type Deps struct {
+	// Logger is required.
+	Logger *slog.Logger
+	// Metrics must know the descriptors of Metrics. Nil: nothing is counted there.
+	Metrics *metrics.Registry
+	// Broker adds to the connection: an in-process server for `up` and tests.
+	// Name and Logger are filled in.
+	Broker broker.Options
+}
+
+// Forwarder follows files and ships them.
+type Forwarder struct {
+	cfg   Config
+	log   *slog.Logger
+	store *checkpoint.Store
+	tail  *tail.Tailer
+	ship  *ship.Shipper
+	saver saver
+	meter *meter
+
+	problem atomic.Pointer[error] // why positions can't be stored
+	drain   atomic.Bool
+}
+
+// New checks the configuration, takes the state folder and reads the
+// positions. Run must be called after it, or the folder stays taken.
+func New(cfg Config, deps Deps) (*Forwarder, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	store, st, err := checkpoint.Open(cfg.State)
+	if err != nil {
+		return nil, err
+	}
+	t, err := tail.New(cfg.tail(), st, deps.Logger)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	f := &Forwarder{
+		cfg: cfg, log: deps.Logger, store: store, tail: t,
+		ship: ship.New(cfg.ship(), deps.Broker, deps.Logger),
+	}
+	f.saver = saver{store: store, log: deps.Logger, done: make(chan error, 1), problem: &f.problem}
+	f.meter = newMeter(f, deps.Metrics)
+	f.log.Info("forwarder starts", "node", cfg.Node, "inputs", len(cfg.Inputs), "state", cfg.State,
+		"sources", len(st.Entries))
+	return f, nil
+}
+
+// Run works until ctx ends. Then it reads no more, waits for the broker's
+// answers to what is in flight, within DrainTimeout, stores the positions and
+// returns. It returns an error only if they could not be stored.
+func (f *Forwarder) Run(ctx context.Context) error {
+	linkCtx, stopLink := context.WithCancel(context.WithoutCancel(ctx))
+	f.ship.Start(linkCtx)
+	f.work(ctx)
+
+	f.drain.Store(true)
+	drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.cfg.DrainTimeout)
+	f.work(drained)
+	cancel()
+	stopLink()
+	f.ship.Stop()
+	if n := f.ship.InFlight(); n > 0 {
+		f.log.Warn("batches were not answered before the end; they are sent again after the next start", "batches", n)
+	}
+	err := f.saver.last(f.tail.State())
+	f.meter.update(f, time.Now())
+	return errors.Join(err, f.tail.Close(), f.store.Close())
+}
+
+// work is the loop. While draining it ends as soon as nothing is in flight.
+func (f *Forwarder) work(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	draining := f.drain.Load()
+	for {
+		now := time.Now()
+		f.ship.Tick(now)
+		busy := false
+		if draining {
+			if f.ship.InFlight() == 0 {
+				return
+			}
+		} else {
+			f.tail.Step(now)
+			busy = f.fill(now)
+		}
+		f.saver.step(f.tail, now)
+		f.meter.step(f, now)
+		f.ship.Relax(now)
+		timer.Reset(f.sleep(now, busy, draining))
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-f.ship.Events():
+			f.ship.Handle(e, time.Now())
+		case events := <-f.tail.Wake():
+			f.tail.Notice(events, time.Now())
+		case err := <-f.saver.done:
+			f.saver.saved(err, time.Now())
+		case <-timer.C:
+		}
+	}
+}
+
+// fill ships what is due. It says whether more is due than could be shipped.
+func (f *Forwarder) fill(now time.Time) bool {
+	for f.ship.Ready(now) {
+		src := f.tail.Next(now)
+		if src == nil {
+			return false
+		}
+		if _, err := f.ship.Ship(src, now); err != nil {
+			f.log.Error("can't make a batch", "path", src.Name().Path, "why", err)
+			return true
+		}
+		now = time.Now()
+	}
+	return true
+}
+
+// sleep is how long nothing needs to be done.
+func (f *Forwarder) sleep(now time.Time, full, draining bool) time.Duration {
+	at := now.Add(time.Minute)
+	sooner := func(t time.Time) {
+		if !t.IsZero() && t.Before(at) {
+			at = t
+		}
+	}
+	sooner(f.ship.NextTick(now))
+	sooner(f.saver.next)
+	sooner(f.meter.next)
+	switch {
+	case draining:
+	case full: // files wait for the broker; only rotation must not
+		sooner(f.tail.NextScan())
+	default:
+		sooner(f.tail.NextStep())
+	}
+	return max(at.Sub(now), 0)
+}
+
+// Ready says why the forwarder is not doing its work, or nil. It may be called
+// at any time by anybody.
+func (f *Forwarder) Ready() error {
+	if f.drain.Load() {
+		return errors.New("stopping")
+	}
+	var errs []error
+	if p := f.problem.Load(); p != nil {
+		errs = append(errs, fmt.Errorf("positions are kept in memory only: %w", *p))
+	}
+	return errors.Join(append(errs, f.ship.Problem())...)
+}

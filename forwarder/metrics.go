@@ -1,0 +1,172 @@
+package forwarder
+
+import (
+	"time"
+
+	"github.com/loghaul/loghaul/forwarder/ship"
+	"github.com/loghaul/loghaul/forwarder/tail"
+	"github.com/loghaul/loghaul/internal/metrics"
+)
+
+// Names of the metrics.
+const (
+	mReadBytes   = "loghaul_forwarder_read_bytes_total"
+	mReadLines   = "loghaul_forwarder_read_lines_total"
+	mAckedBytes  = "loghaul_forwarder_acked_bytes_total"
+	mAckedLines  = "loghaul_forwarder_acked_lines_total"
+	mLost        = "loghaul_forwarder_lost_bytes_total"
+	mCut         = "loghaul_forwarder_cut_lines_total"
+	mFlightBytes = "loghaul_forwarder_in_flight_bytes"
+	mLag         = "loghaul_forwarder_lag_bytes"
+	mLagSeconds  = "loghaul_forwarder_lag_seconds"
+	mBatches     = "loghaul_forwarder_batches_total"
+	mSent        = "loghaul_forwarder_sent_bytes_total"
+	mInFlight    = "loghaul_forwarder_in_flight_batches"
+	mDuplicates  = "loghaul_forwarder_duplicate_batches_total"
+	mRetries     = "loghaul_forwarder_retries_total"
+	mAck         = "loghaul_forwarder_ack_seconds"
+	mConnected   = "loghaul_forwarder_connected"
+	mFiles       = "loghaul_forwarder_files"
+	mOpen        = "loghaul_forwarder_open_files"
+	mTruncations = "loghaul_forwarder_truncations_total"
+	mScans       = "loghaul_forwarder_scans_total"
+	mSaves       = "loghaul_forwarder_position_writes_total"
+	mSaveErrors  = "loghaul_forwarder_position_write_errors_total"
+)
+
+// Metrics describes what a forwarder counts. Per path: bytes read = acked + in
+// flight + lost.
+func Metrics() []metrics.Desc {
+	counter := func(name, help string, labels ...string) metrics.Desc {
+		return metrics.Desc{Name: name, Kind: metrics.KindCounter, Help: help, Labels: labels}
+	}
+	gauge := func(name, help string, labels ...string) metrics.Desc {
+		return metrics.Desc{Name: name, Kind: metrics.KindGauge, Help: help, Labels: labels}
+	}
+	return []metrics.Desc{
+		counter(mReadBytes, "Bytes taken charge of: read into a batch, or known to be lost before they could be read.", "path"),
+		counter(mReadLines, "Lines read into batches.", "path"),
+		counter(mAckedBytes, "Bytes that the broker has stored.", "path"),
+		counter(mAckedLines, "Lines that the broker has stored.", "path"),
+		counter(mLost, "Bytes that went away unread: truncated (cut short or overwritten), gone (deleted while not held open). At least that many.", "path", "reason"),
+		counter(mCut, "Lines longer than tail.max_line, which were cut.", "path"),
+		gauge(mFlightBytes, "Bytes read that are neither stored by the broker nor lost.", "path"),
+		gauge(mLag, "Bytes written to the files and not stored by the broker yet.", "path"),
+		gauge(mLagSeconds, "Age of the oldest of those bytes since it was seen.", "path"),
+		counter(mBatches, "Batches cut, each counted once however often it is sent."),
+		counter(mSent, "Bytes of their payloads after compression."),
+		gauge(mInFlight, "Batches that the broker has not answered."),
+		counter(mDuplicates, "Batches that the broker had stored before, after an answer was lost."),
+		counter(mRetries, "Batches sent again: stream_full, busy, no_responders, timeout, disconnected, refused.", "reason"),
+		{Name: mAck, Kind: metrics.KindHistogram, Help: "Time from the first publish of a batch to the broker's answer that it is stored."},
+		gauge(mConnected, "1 while connected to the broker."),
+		gauge(mFiles, "Files that are followed."),
+		gauge(mOpen, "Files that are held open."),
+		counter(mTruncations, "Files found cut short or written anew."),
+		counter(mScans, "Looks through the folders."),
+		counter(mSaves, "Writes of the positions."),
+		counter(mSaveErrors, "Writes of the positions that failed."),
+	}
+}
+
+// meterEvery is how often counters are brought up to date at most.
+const meterEvery = 500 * time.Millisecond
+
+// meter copies the tiers' own counters into the registry. It belongs to the
+// goroutine of the Forwarder.
+type meter struct {
+	reg   *metrics.Registry
+	paths map[*tail.PathStats]*pathMeter
+	last  time.Time
+	next  time.Time
+	seen  [4]int64
+}
+
+type pathMeter struct {
+	readBytes, readLines, ackedBytes, ackedLines, truncated, gone, cut *metrics.Counter
+}
+
+func newMeter(f *Forwarder, reg *metrics.Registry) *meter {
+	m := &meter{reg: reg, paths: map[*tail.PathStats]*pathMeter{}}
+	if reg == nil {
+		return m
+	}
+	latency := reg.Histogram(mAck)
+	f.ship.OnAck(func(d time.Duration) { latency.Observe(d.Seconds()) })
+	st, ts := f.ship.Stats(), f.tail.Stats()
+	reg.Gauge(mInFlight, func() float64 { return float64(st.InFlight.Load()) })
+	reg.Gauge(mConnected, func() float64 { return float64(st.Connected.Load()) })
+	reg.Gauge(mFiles, func() float64 { return float64(ts.Files.Load()) })
+	reg.Gauge(mOpen, func() float64 { return float64(ts.Open.Load()) })
+	m.update(f, time.Now())
+	return m
+}
+
+// step brings the metrics up to date when something happened, at most every
+// meterEvery.
+func (m *meter) step(f *Forwarder, now time.Time) {
+	st, ts := f.ship.Stats(), f.tail.Stats()
+	seen := [4]int64{st.Batches.Load(), st.InFlight.Load(), ts.Scans.Load(), f.saver.writes.Load()}
+	m.next = time.Time{}
+	if seen == m.seen {
+		return
+	}
+	if at := m.last.Add(meterEvery); now.Before(at) {
+		m.next = at
+		return
+	}
+	m.seen = seen
+	m.update(f, now)
+}
+
+func (m *meter) update(f *Forwarder, now time.Time) {
+	m.last = now
+	f.tail.UpdateLag()
+	if m.reg == nil {
+		return
+	}
+	set := func(c *metrics.Counter, v int64) { c.Set(uint64(v)) } //nolint:gosec // counters are not negative
+	f.tail.Stats().Each(func(p *tail.PathStats) {
+		pm := m.paths[p]
+		if pm == nil {
+			pm = m.path(p)
+			m.paths[p] = pm
+		}
+		set(pm.readBytes, p.ReadBytes.Load())
+		set(pm.readLines, p.ReadLines.Load())
+		set(pm.ackedBytes, p.AckedBytes.Load())
+		set(pm.ackedLines, p.AckedLines.Load())
+		set(pm.truncated, p.LostTruncated.Load())
+		set(pm.gone, p.LostGone.Load())
+		set(pm.cut, p.CutLines.Load())
+	})
+	st := f.ship.Stats()
+	set(m.reg.Counter(mBatches), st.Batches.Load())
+	set(m.reg.Counter(mSent), st.SentBytes.Load())
+	set(m.reg.Counter(mDuplicates), st.Duplicates.Load())
+	for _, r := range ship.Reasons() {
+		set(m.reg.Counter(mRetries, r), st.Retries(r).Load())
+	}
+	set(m.reg.Counter(mTruncations), f.tail.Stats().Truncations.Load())
+	set(m.reg.Counter(mScans), f.tail.Stats().Scans.Load())
+	set(m.reg.Counter(mSaves), f.saver.writes.Load())
+	set(m.reg.Counter(mSaveErrors), f.saver.errors.Load())
+}
+
+func (m *meter) path(p *tail.PathStats) *pathMeter {
+	m.reg.Gauge(mFlightBytes, func() float64 { return float64(p.InFlight()) }, p.Path)
+	m.reg.Gauge(mLag, func() float64 { return float64(p.LagBytes.Load()) }, p.Path)
+	m.reg.Gauge(mLagSeconds, func() float64 {
+		since := p.LagSince.Load()
+		if since == 0 {
+			return 0
+		}
+		return time.Since(time.Unix(0, since)).Seconds()
+	}, p.Path)
+	return &pathMeter{
+		readBytes: m.reg.Counter(mReadBytes, p.Path), readLines: m.reg.Counter(mReadLines, p.Path),
+		ackedBytes: m.reg.Counter(mAckedBytes, p.Path), ackedLines: m.reg.Counter(mAckedLines, p.Path),
+		truncated: m.reg.Counter(mLost, p.Path, tail.LostTruncated), gone: m.reg.Counter(mLost, p.Path, tail.LostGone),
+		cut: m.reg.Counter(mCut, p.Path),
+	}
+}

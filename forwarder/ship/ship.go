@@ -1,0 +1,263 @@
+// Package ship turns the bytes of sources into batches and has them stored by
+// JetStream: read and compress in one burst, publish, wait for the broker's
+// answer, and only then confirm to the source.
+//
+// A batch that is refused, or not answered, is sent again as the same bytes
+// under the same id, after a wait with jitter, until the broker has it. The
+// payload is kept until then, so a source's file may change or vanish
+// meanwhile. A source hears of positions in order only: a batch that overtook
+// another one is confirmed after that.
+//
+// A Shipper belongs to one goroutine, except Problem and Stats.
+package ship
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/loghaul/loghaul/forwarder/tail"
+	"github.com/loghaul/loghaul/internal/broker"
+	"github.com/loghaul/loghaul/internal/wire"
+)
+
+// Source is one byte stream that batches are cut from: a file, a spool.
+type Source interface {
+	// Name is the identity that travels with each batch.
+	Name() wire.Source
+	// Read reads one batch into sink, whole records from the read position
+	// on, at most limit bytes unless the first record alone is longer, and
+	// gives its range. An empty range means that there is none.
+	Read(buf []byte, limit int64, sink tail.Sink) (from, to int64, err error)
+	// Confirm says that every byte before to is stored. Called in order.
+	Confirm(to int64)
+}
+
+// Config says how to ship.
+type Config struct {
+	// Node is this machine's name.
+	Node string
+	// Batch bounds the raw bytes of a batch.
+	Batch int64
+	// MaxMessage bounds a message, headers included, beside the server's
+	// max_payload.
+	MaxMessage int64
+	// Encoding is how payloads are compressed.
+	Encoding wire.Encoding
+	// InFlight bounds the batches that are not answered yet.
+	InFlight int
+	// AckTimeout is how long an answer may take.
+	AckTimeout time.Duration
+	// Broker says where to connect.
+	Broker broker.Config
+}
+
+// Back-off: U(0, min(backoffMax, backoffStep·2ⁿ)) before the n-th repetition.
+const (
+	backoffStep = 250 * time.Millisecond
+	backoffMax  = 30 * time.Second
+	probeEvery  = 5 * time.Second
+	// idleAfter is when buffers are given back.
+	idleAfter = 20 * time.Second
+)
+
+// batch is one batch in flight.
+type batch struct {
+	src     Source
+	msg     *nats.Msg
+	id      uint64
+	to      int64
+	raw     int64
+	lines   int
+	tries   int
+	waiting bool        // sent, the answer is due at deadline
+	busy    atomic.Bool // the sender uses msg
+	done    bool        // stored; not confirmed if an earlier one is missing
+	first   time.Time
+	due     time.Time // of the answer, or of the next try
+	refused int       // answers in a row that repeating will not cure
+}
+
+// Shipper has batches stored.
+type Shipper struct {
+	cfg     Config
+	log     *slog.Logger
+	link    *link
+	stats   Stats
+	subject string
+	stream  string
+
+	nc      *nats.Conn // nil while disconnected
+	last    *nats.Conn // to be closed
+	payload int64      // the server's max_payload
+	prefix  string     // of the answers' subjects
+	pack    *packer
+	scratch []byte
+	free    [][]byte
+	flight  []*batch
+	nextID  uint64
+	rand    func() float64
+
+	hold    time.Time // nothing is sent before that
+	fails   int       // failures in a row that concern every batch
+	probed  bool      // the stream has answered since the last connect
+	probeAt time.Time
+	used    time.Time
+	trouble string          // what is wrong now
+	said    map[string]bool // what was logged about it
+	problem atomic.Pointer[string]
+}
+
+// New makes a Shipper. Start connects it.
+func New(cfg Config, o broker.Options, log *slog.Logger) *Shipper {
+	if o.Name == "" {
+		o.Name = cfg.Node
+	}
+	if o.Logger == nil {
+		o.Logger = log
+	}
+	s := &Shipper{
+		cfg: cfg, log: log, link: newLink(cfg.Broker, o, cfg.InFlight), rand: rand.Float64, said: map[string]bool{},
+		subject: wire.Subject(cfg.Node, cfg.Broker.Shards),
+		stream:  wire.StreamName(wire.Shard(cfg.Node, cfg.Broker.Shards)),
+	}
+	s.stats.latency = func(time.Duration) {}
+	s.setProblem("not connected to the broker yet")
+	return s
+}
+
+// Start begins to connect and does not wait. ctx ends the attempts.
+func (s *Shipper) Start(ctx context.Context) { s.link.start(ctx) }
+
+// Stop closes the connection. Batches in flight are given up; their sources
+// were not told.
+func (s *Shipper) Stop() { s.link.stop(s.last) }
+
+// Events is received from when the broker has something to say; Handle takes it.
+func (s *Shipper) Events() <-chan Event { return s.link.events }
+
+// Ready says whether a batch may be added now.
+func (s *Shipper) Ready(now time.Time) bool {
+	return s.nc != nil && s.probed && len(s.flight) < s.cfg.InFlight && s.fails == 0 && !now.Before(s.hold)
+}
+
+// InFlight is the number of batches that are not confirmed.
+func (s *Shipper) InFlight() int { return len(s.flight) }
+
+// Ship cuts the next batch of src and sends it. It says whether there was one.
+// Call it only when Ready.
+func (s *Shipper) Ship(src Source, now time.Time) (bool, error) {
+	if err := s.prepare(); err != nil {
+		return false, err
+	}
+	s.used = now
+	name := src.Name()
+	limit := int(min(s.payload, s.cfg.MaxMessage)) - 1024 - 3*(len(name.Path)+len(name.Node)) // headers count too
+	if limit < 4*framing {
+		return false, fmt.Errorf("messages of %d bytes at most are too small for a batch: raise the broker's max_payload", s.payload)
+	}
+	s.pack.begin(s.buffer(), limit)
+	from, to, err := src.Read(s.scratch[:min(len(s.scratch), limit/2)], s.cfg.Batch, s.pack)
+	payload, records, packErr := s.pack.finish()
+	if to == from || packErr != nil {
+		s.recycle(payload)
+		return false, errors.Join(err, packErr)
+	}
+	name = src.Name() // reading may have found out more
+	h := wire.Header{
+		Source: name, From: from, To: to, Records: records, CRC: s.pack.crc,
+		Encoding: s.cfg.Encoding, ReadAt: now,
+	}
+	s.nextID++
+	b := &batch{
+		src: src, msg: message(&h, s.subject, s.stream, payload), id: s.nextID, to: to,
+		raw: to - from, lines: records, first: now,
+	}
+	s.flight = append(s.flight, b)
+	s.stats.Batches.Add(1)
+	s.stats.SentBytes.Add(int64(len(payload)))
+	s.stats.InFlightBytes.Add(b.raw)
+	s.stats.InFlightLines.Add(int64(b.lines))
+	s.stats.InFlight.Store(int64(len(s.flight)))
+	s.send(b, now)
+	return true, err
+}
+
+func (s *Shipper) prepare() error {
+	if s.pack != nil {
+		return nil
+	}
+	p, err := newPacker(s.cfg.Encoding)
+	if err != nil {
+		return err
+	}
+	s.pack, s.scratch = p, make([]byte, chunk)
+	return nil
+}
+
+func (s *Shipper) buffer() []byte {
+	if n := len(s.free); n > 0 {
+		b := s.free[n-1]
+		s.free = s.free[:n-1]
+		return b
+	}
+	return nil
+}
+
+func (s *Shipper) recycle(b []byte) {
+	if cap(b) > 0 && len(s.free) <= s.cfg.InFlight {
+		s.free = append(s.free, b[:0])
+	}
+}
+
+// send hands a batch to the connection.
+func (s *Shipper) send(b *batch, now time.Time) {
+	if s.nc == nil || b.busy.Load() {
+		b.waiting, b.due = false, now.Add(backoffStep)
+		return
+	}
+	b.tries++
+	// The sender may still hold the message of an earlier try.
+	m := *b.msg
+	m.Reply = s.prefix + "." + strconv.FormatUint(b.id, 36) + "." + strconv.Itoa(b.tries)
+	b.busy.Store(true)
+	select {
+	case s.link.jobs <- job{conn: s.nc, msg: &m, id: b.id, try: b.tries, busy: &b.busy}:
+		b.waiting, b.due = true, now.Add(s.cfg.AckTimeout)
+	default:
+		b.busy.Store(false)
+		b.waiting, b.due = false, now.Add(backoffStep)
+	}
+}
+
+// confirm marks a batch as stored and tells sources what is complete.
+func (s *Shipper) confirm(b *batch, now time.Time) {
+	b.done, b.waiting = true, false
+	s.stats.InFlightBytes.Add(-b.raw)
+	s.stats.InFlightLines.Add(-int64(b.lines))
+	s.stats.latency(now.Sub(b.first))
+	if !b.busy.Load() {
+		s.recycle(b.msg.Data)
+	}
+	b.msg = nil
+	missing := map[Source]bool{}
+	left := s.flight[:0]
+	for _, f := range s.flight {
+		if f.done && !missing[f.src] {
+			f.src.Confirm(f.to)
+			continue
+		}
+		missing[f.src] = true
+		left = append(left, f)
+	}
+	clear(s.flight[len(left):])
+	s.flight = left
+	s.stats.InFlight.Store(int64(len(s.flight)))
+}
