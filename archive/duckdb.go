@@ -7,6 +7,8 @@ import (
 	"github.com/loghaul/loghaul/parser"
 )
 
+//go:generate go test . -run TestDuckDBMacrosAreFresh -update
+
 // DuckDBMacros gives SQL macros for DuckDB that rebuild the raw lines of
 // formats out of the columns: loghaul_line(t) for a row t of a table over
 // objects, and one macro for each format. deploy/sql/duckdb.sql is made by it
@@ -31,7 +33,7 @@ func DuckDBMacros(formats []*parser.Format) (string, error) {
 }
 
 const duckHeader = `-- Rebuilds the raw log lines out of the columns of archive objects.
--- Made by "make generate" (archive.DuckDBMacros) from the log-format strings; do not edit.
+-- Made by "go generate ./archive" (DuckDBMacros) from the log-format strings; do not edit.
 --
 --   SELECT decode(loghaul_line(t)) FROM read_parquet('ARCHIVE/*/*/*.parquet', union_by_name=true) t
 --   ORDER BY node, source, "offset";

@@ -1,5 +1,5 @@
 -- Rebuilds the raw log lines out of the columns of archive objects.
--- Made by "make generate" (archive.DuckDBMacros) from the log-format strings; do not edit.
+-- Made by "go generate ./archive" (DuckDBMacros) from the log-format strings; do not edit.
 --
 --   SELECT decode(loghaul_line(t)) FROM read_parquet('ARCHIVE/*/*/*.parquet', union_by_name=true) t
 --   ORDER BY node, source, "offset";

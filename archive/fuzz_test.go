@@ -1,0 +1,74 @@
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/loghaul/loghaul/parser"
+)
+
+// FuzzOpen reads arbitrary bytes: no panic, no error but the two that Open
+// documents, and memory in proportion to the input (the fuzzing engine limits
+// it). An object that opens without an error must give its rows or an error.
+func FuzzOpen(f *testing.F) {
+	e := newEncoder(f, wellKnown(f)...)
+	o, err := e.Encode([]Batch{batch(1, 0, []byte(nasty))}, sealed)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(o.Body)
+	f.Add([]byte("PAR1"))
+	for _, c := range corruptions() {
+		if c.file != nil && c.name != "bloom filter without an entry" {
+			f.Add(c.file(f, bytes.Clone(o.Body)))
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err == nil {
+			err = r.Rows(func(row *Row) error {
+				if row.Record != nil && row.Format == "" {
+					t.Error("a record without a format")
+				}
+				return nil
+			})
+		}
+		if err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
+			t.Errorf("error %v is neither ErrCorrupt nor ErrVersion", err)
+		}
+	})
+}
+
+// FuzzRoundTrip archives arbitrary bytes as lines.
+func FuzzRoundTrip(f *testing.F) {
+	formats := []*parser.Format{}
+	for _, spec := range append(parser.WellKnown(),
+		`%{+Q}o %ci %HM %HU %HV %hrl %CC %ID`, `%T|%Tl|%Ts.%ms|%t|%tr|%trg|%trl %HQ`, `%[src] %rt %pid %{+X}Ts %r %HP`) {
+		formats = append(formats, compile(f, spec))
+	}
+	f.Add([]byte(nasty), 10)
+	for _, log := range []string{"/http-asap/clf.log", "/tcp/tcplog.log", "/default/default.log", "/errors-legacy/error.log"} {
+		raw := readCorpus(f, corpusDir+log)
+		f.Add(raw[:min(len(raw), 1500)], 400)
+	}
+	e, err := NewEncoder(Options{Formats: formats, Writer: "fuzz"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, size int) {
+		if len(raw) == 0 || len(raw) > 1<<16 {
+			return
+		}
+		o, err := e.Encode(cut(1, raw, max(1, size%5000)), sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Refused > 0 {
+			t.Errorf("%d rows did not render back", o.Refused)
+		}
+		if got := readBack(t, o.Body); !bytes.Equal(got, raw) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
