@@ -102,17 +102,16 @@ func newMeter(f *Forwarder, reg *metrics.Registry) *meter {
 	return m
 }
 
-// step brings the metrics up to date when something happened, at most every
-// meterEvery.
+// step brings the metrics up to date, at most every meterEvery. It asks to be
+// called again only when something has happened.
 func (m *meter) step(f *Forwarder, now time.Time) {
 	st, ts := f.ship.Stats(), f.tail.Stats()
 	seen := [4]int64{st.Batches.Load(), st.InFlight.Load(), ts.Scans.Load(), f.saver.writes.Load()}
 	m.next = time.Time{}
-	if seen == m.seen {
-		return
-	}
 	if at := m.last.Add(meterEvery); now.Before(at) {
-		m.next = at
+		if seen != m.seen {
+			m.next = at
+		}
 		return
 	}
 	m.seen = seen

@@ -30,11 +30,11 @@ type saver struct {
 	done    chan error
 	problem *atomic.Pointer[error]
 
-	dirty   bool
-	running bool
-	started time.Time
-	next    time.Time // when to call step again; zero: when something changes
-	at      time.Time // no write before that
+	dirty          bool
+	running        bool
+	started        time.Time
+	next           time.Time // when to call step again; zero: when something changes
+	at             time.Time // no write before that
 	writes, errors atomic.Int64
 }
 

@@ -1,0 +1,120 @@
+// Command forwarder measures the node agent: the CPU it takes for a million
+// lines of 300 bytes from file to acknowledged, catching up and at a steady
+// rate, its memory, and how often it wakes up when idle. It runs the real
+// binary against a nats-server process of its own that syncs every message;
+// what is measured is the agent's process alone (getrusage, /proc).
+//
+//	go run ./e2e/bench/forwarder [-corpus FILE] [-runs 3] [-only catchup,paced,idle]
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+type settings struct {
+	nats, corpus string
+	runs         int
+	lines        int
+	rate         float64 // bytes a second
+	seconds      int
+	only         string
+}
+
+func main() {
+	var s settings
+	flag.StringVar(&s.nats, "nats-server", "", "the `FILE` to run (default: .cache/tools/bin, then PATH)")
+	flag.StringVar(&s.corpus, "corpus", "", "HAProxy lines to repeat; they are cut or joined to nothing, so state their length")
+	flag.IntVar(&s.runs, "runs", 3, "runs of each kind")
+	flag.IntVar(&s.lines, "lines", 3_000_000, "lines to catch up with")
+	flag.Float64Var(&s.rate, "rate", 5e6, "bytes a second when paced")
+	flag.IntVar(&s.seconds, "seconds", 15, "length of a paced or idle run")
+	flag.StringVar(&s.only, "only", "catchup,paced,idle", "what to measure")
+	flag.Parse()
+	if err := run(context.Background(), s); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, s settings) error {
+	dir, err := os.MkdirTemp("", "loghaul-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	bin := filepath.Join(dir, "loghaul-forwarder")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "./cmd/loghaul-forwarder")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the forwarder: %w\n%s", err, out)
+	}
+	st, err := os.Stat(bin)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("binary, stripped            %6.2f MB\n", float64(st.Size())/1e6)
+	corpus, lineLen, err := loadCorpus(s.corpus)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("lines of                    %6.1f bytes on average; figures are scaled to 300\n", lineLen)
+	b := &bench{dir: dir, bin: bin, s: s, corpus: corpus}
+	if b.natsBin, err = natsServer(s.nats); err != nil {
+		return err
+	}
+	var errs []error
+	for _, enc := range []string{"s2", "zstd"} {
+		if strings.Contains(s.only, "catchup") {
+			errs = append(errs, b.repeat(ctx, "catching up, "+enc, enc, b.catchUp))
+		}
+		if strings.Contains(s.only, "paced") {
+			errs = append(errs, b.repeat(ctx, fmt.Sprintf("paced %.0f MB/s, %s", s.rate/1e6, enc), enc, b.paced))
+		}
+	}
+	if strings.Contains(s.only, "idle") {
+		errs = append(errs, b.repeat(ctx, "idle", "s2", b.idle))
+	}
+	return errors.Join(errs...)
+}
+
+// result is what one run showed.
+type result struct {
+	cpu      float64 // seconds for a million lines of 300 bytes
+	rss      float64 // MB, the largest seen under load
+	rssIdle  float64 // MB, at the end of an idle run
+	switches float64 // voluntary context switches a second
+	ratio    float64
+}
+
+func (b *bench) repeat(ctx context.Context, name, encoding string, one func(context.Context, string) (result, error)) error {
+	var all []result
+	for range b.s.runs {
+		r, err := one(ctx, encoding)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b result) int {
+		if a.cpu < b.cpu || a.cpu == b.cpu && a.switches < b.switches {
+			return -1
+		}
+		return 1
+	})
+	best, median := all[0], all[len(all)/2]
+	if best.cpu > 0 {
+		fmt.Printf("%-27s %6.2f CPU-s per million lines (median %.2f), RSS %.1f MB, %.0f switches/s, ratio %.1f\n",
+			name, best.cpu, median.cpu, best.rss, best.switches, best.ratio)
+	} else {
+		fmt.Printf("%-27s %6.1f switches/s (median %.1f), RSS %.1f MB\n", name, best.switches, median.switches, best.rssIdle)
+	}
+	return nil
+}
