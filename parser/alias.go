@@ -128,7 +128,7 @@ var wellKnown = [...]struct{ name, spec string }{
 	{"tcplog", `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`},
 	{"tcplog-clf", `%{+Q}o %{-Q}ci - - [%T] "TCP " 000 %B "" "" %cp %ms %ft %b %s %Th %Tw %Tc %Tt %U %ts-- %ac %fc %bc %sc %rc %sq %bq "" "" `},
 	{"default", `Connect from %ci:%cp to %fi:%fp (%f/%mode)`},
-	{"error", `%ci:%cp [%tr] %f/%bind: %message`},
+	{"error", `%ci:%cp [%t] %f/%bind: %message`},
 }
 
 const httplog = `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`

@@ -162,7 +162,7 @@ func scoreFile(t *testing.T, f *Format, file *corpusFile) (s score) {
 		if out = f.Append(out[:0], &r); !bytes.Equal(out, line) {
 			t.Errorf("%s:%d rendered\n%q, want\n%q", file.name, i+1, out, line)
 		}
-		if got := checkUnlone(f, &r); !bytes.Equal(got, line) && r.Exact() {
+		if got := renderStored(f, &r); !bytes.Equal(got, line) && r.Exact() {
 			t.Errorf("%s:%d rendered from values alone\n%q, want\n%q", file.name, i+1, got, line)
 		}
 		dash, unsure, bad := compareRecord(f, &r, file.truth[i])
@@ -183,8 +183,8 @@ func scoreFile(t *testing.T, f *Format, file *corpusFile) (s score) {
 	return s
 }
 
-// checkUnlone renders r as somebody would who stored its values.
-func checkUnlone(f *Format, r *Record) []byte {
+// renderStored renders r as somebody would who stored its values.
+func renderStored(f *Format, r *Record) []byte {
 	var stored Record
 	stored.Reset(f)
 	for i, v := range r.Values {

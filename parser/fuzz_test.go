@@ -1,0 +1,80 @@
+package parser
+
+import (
+	"bytes"
+	"testing"
+)
+
+// fuzzSpecs are the formats that FuzzParse tries lines on.
+func fuzzSpecs() []string {
+	return append(WellKnown(),
+		`%{+Q,+E}o %ci %cp %tr %ft %b/%s %ST %CC %CS %tsc %hr %hs %[x] %{-Q}[y] %r`,
+		`%{+X}o %ci:%cp %Ts.%ms %rt %pid %[x] %{-X}cp`,
+		`%{-M}o %ci %CC %CS %ST %[x] %hrl end`,
+		`%ci:%cp%ST%tsc%HM%{+Q}HU%HV`,
+		`%{+E}o %[x]%hrl %{+Q}hsl %CC|%{+Q}CS %si:%sp`,
+		`%{+Q}CC %{+Q}CS %CC;%CS %ID`,
+		`%T|%Tl|%Ts|%t|%ms|%tr %HU %HQ %H`,
+		`%[x] %[y]/%hr %hs %Ta`,
+	)
+}
+
+// FuzzCompile compiles any string: it never panics, and what compiles can be used.
+func FuzzCompile(f *testing.F) {
+	for _, spec := range fuzzSpecs() {
+		f.Add(spec, []byte("1 a \"b\" {c}"))
+	}
+	for _, spec := range []string{"%", "%%", "%{", "%(a:str){+Q}[x(']')]", "%{+Q}o%{-Q,+E,+X}ci", "%-%\"", "a  b %hr %hs %hr "} {
+		f.Add(spec, []byte(spec))
+	}
+	f.Fuzz(func(t *testing.T, spec string, line []byte) {
+		format, err := Compile(spec)
+		if err != nil {
+			if syntax, ok := err.(*SyntaxError); !ok || syntax.Pos < 0 || syntax.Pos > len(spec) { //nolint:errorlint // never wrapped
+				t.Fatalf("%v: position outside the string", err)
+			}
+			return
+		}
+		if len(format.nodes) > 64 || len(line) > 1024 {
+			return
+		}
+		var fast, slow Record
+		agree(t, format, line, &fast, &slow)
+		var empty Record
+		empty.Reset(format)
+		format.Append(nil, &empty)
+	})
+}
+
+// FuzzParse reads any bytes under many formats: it never panics, what matches renders to the same bytes, and the
+// program and the solver agree.
+func FuzzParse(f *testing.F) {
+	specs := fuzzSpecs()
+	formats := make([]*Format, len(specs))
+	for i, spec := range specs {
+		var err error
+		if formats[i], err = Compile(spec); err != nil {
+			f.Fatal(err)
+		}
+	}
+	for _, file := range corpusFiles(f) {
+		for i := 0; i < len(file.lines); i += 400 {
+			f.Add(file.lines[i])
+		}
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if len(line) > 4096 || bytes.IndexByte(line, '\n') >= 0 {
+			return
+		}
+		var fast, slow Record
+		for _, format := range formats {
+			if !agree(t, format, line, &fast, &slow) {
+				continue
+			}
+			// What the values alone render to is the line as well, unless the record says otherwise.
+			if got := renderStored(format, &fast); fast.Exact() && !bytes.Equal(got, line) {
+				t.Fatalf("%s\nvalues render to %q, want\n%q", format.Spec(), got, line)
+			}
+		}
+	})
+}
