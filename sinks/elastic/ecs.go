@@ -39,7 +39,7 @@ func targets() map[string]target {
 		"ST": {"http.response.status_code", emitStatus}, "B": {"haproxy.bytes_read", emitAsap}, "U": {"haproxy.bytes_uploaded", emitInt},
 		"r":  {"haproxy.http.request.raw_request_line", emitRequest},
 		"HM": {"http.request.method", emitMethod}, "HV": {"http.version", emitVersion}, "HU": {"url.original", emitURL},
-		"HP": {"url.path", emitWebText}, "HPO": {"url.path", emitWebText}, "HQ": {"url.query", emitQuery},
+		"HP": {"url.path", emitWebPath}, "HPO": {"url.path", emitWebPath}, "HQ": {"url.query", emitQuery},
 		"ID": {"http.request.id", emitText},
 		"CC": {"haproxy.http.request.captured_cookie", emitText}, "CS": {"haproxy.http.response.captured_cookie", emitText},
 		"hr": {"haproxy.http.request.captured_headers", emitList}, "hrl": {"haproxy.http.request.captured_headers", emitList},
@@ -266,7 +266,7 @@ func emitRequest(w *writer, name string, v *parser.Value) {
 	} else {
 		put("url.original", path)
 	}
-	put("url.path", path)
+	emitPath(w, path)
 	if number, ok := bytes.CutPrefix(version, []byte("HTTP/")); ok {
 		put("http.version", number)
 	}
@@ -275,11 +275,46 @@ func emitRequest(w *writer, name string, v *parser.Value) {
 func emitURL(w *writer, name string, v *parser.Value) {
 	emitWebText(w, name, v)
 	path, query, hasQuery := bytes.Cut(v.Text, []byte("?"))
-	if w.once("url.path") {
-		w.bytes(path)
-	}
+	emitPath(w, path)
 	if hasQuery && w.once("url.query") {
 		w.bytes(query)
+	}
+}
+
+// emitWebPath is for paths without a query.
+func emitWebPath(w *writer, _ string, v *parser.Value) {
+	w.isWeb = true
+	emitPath(w, v.Text)
+}
+
+// emitPath splits a path as the client sent it, which HTTP/2 and proxies make
+// an absolute URL.
+func emitPath(w *writer, path []byte) {
+	scheme, rest, absolute := bytes.Cut(path, []byte("://"))
+	if absolute && (string(scheme) == "http" || string(scheme) == "https") {
+		slash := bytes.IndexByte(rest, '/')
+		if slash < 0 {
+			slash = len(rest)
+		}
+		host := rest[:slash]
+		path = rest[slash:]
+		if w.once("url.scheme") {
+			w.bytes(scheme)
+		}
+		if colon := bytes.LastIndexByte(host, ':'); colon > bytes.LastIndexByte(host, ']') {
+			if port, err := strconv.ParseUint(string(host[colon+1:]), 10, 16); err == nil {
+				host = host[:colon]
+				if w.once("url.port") {
+					w.int(int64(port)) //nolint:gosec // 16 bits
+				}
+			}
+		}
+		if w.once("url.domain") {
+			w.bytes(host)
+		}
+	}
+	if w.once("url.path") {
+		w.bytes(path)
 	}
 }
 

@@ -59,6 +59,12 @@ func shared(name string) uint16 {
 		return 1 << 7
 	case "url.query":
 		return 1 << 8
+	case "url.scheme":
+		return 1 << 9
+	case "url.domain":
+		return 1 << 10
+	case "url.port":
+		return 1 << 11
 	}
 	return 0
 }
