@@ -33,10 +33,14 @@ func (t *table) reset(rows int) {
 func (t *table) addRecord(row int, p *plan, r *parser.Record) bool {
 	exact := r.Exact()
 	plus, plain := false, false
-	for i := range p.ops {
+	for i := 0; i < len(p.ops); i++ {
 		o := &p.ops[i]
 		v := &r.Values[o.field]
 		if v.State&parser.Present == 0 {
+			continue
+		}
+		if i == p.route && t.addRoute(row, v, &r.Values[o.field+1], &r.Values[o.field+2]) {
+			i += 2
 			continue
 		}
 		if o.asap {

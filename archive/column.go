@@ -9,10 +9,10 @@ import (
 
 // column collects the values of one column while an object is built.
 type column struct {
+	chunk parquet.Chunk // first: its first fields are used on every row
 	columnDef
-	chunk parquet.Chunk
-	bits  []uint64 // chunk.Present of an optional column
-	dict  dict
+	bits []uint64 // memory of chunk.Present
+	dict dict
 	// last is the text that addText coded last, which often comes again.
 	last     []byte
 	lastCode uint32
@@ -73,8 +73,8 @@ func (c *column) reset(rows int) {
 
 // mark says that row has a value.
 func (c *column) mark(row int) {
-	if c.Optional {
-		c.bits[row>>6] |= 1 << (row & 63)
+	if p := c.chunk.Present; p != nil {
+		p[row>>6] |= 1 << (row & 63)
 	}
 }
 
@@ -84,7 +84,7 @@ func (c *column) addBool(row int, v bool) {
 }
 
 func (c *column) addInt32(row int, v int32) {
-	c.bits[row>>6] |= 1 << (row & 63)
+	c.chunk.Present[row>>6] |= 1 << (row & 63)
 	c.chunk.Int32s = append(c.chunk.Int32s, v)
 }
 

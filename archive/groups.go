@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"hash/maphash"
 
 	"github.com/loghaul/loghaul/parser"
@@ -16,6 +17,9 @@ type groups struct {
 type group struct {
 	codes [slots]uint32
 	n     int // 0: not known
+	// Of a route: where its texts end.
+	ends [2]int
+	tls  bool
 }
 
 // groupLimit bounds the blocks that are remembered for one object.
@@ -83,4 +87,53 @@ func (t *table) learn(first, n int, g *group) {
 		g.codes[i] = k.Codes[len(k.Codes)-1]
 	}
 	g.n = n
+}
+
+// addRoute adds frontend, backend and server with one look-up for the stretch
+// of the line from the first to the last. It adds nothing and reports false
+// when they do not lie in one stretch, or when there is no room to remember it.
+func (t *table) addRoute(row int, ft, b, s *parser.Value) bool {
+	span, ok := stretch(ft.Text, s.Text)
+	if !ok || b.State&s.State&parser.Present == 0 {
+		return false
+	}
+	g := t.groups.find(colFrontend, span)
+	if g == nil {
+		return false
+	}
+	columns := [...]*column{&t.columns[colFrontend], &t.columns[colBackend], &t.columns[colServer]}
+	ends := [2]int{len(ft.Text), len(b.Text)}
+	if g.n == 0 {
+		name, tls := bytes.CutSuffix(ft.Text, []byte{'~'})
+		for i, v := range [...][]byte{name, b.Text, s.Text} {
+			if !columns[i].chunk.Coded {
+				return false
+			}
+			code, added := columns[i].dict.code(v)
+			if added && !columns[i].admit(code, v) {
+				return false
+			}
+			g.codes[i] = code
+		}
+		g.n, g.tls, g.ends = len(columns), tls, ends
+	}
+	if g.ends != ends || !columns[0].chunk.Coded || !columns[1].chunk.Coded || !columns[2].chunk.Coded {
+		return false
+	}
+	for i, c := range columns {
+		c.addCode(row, g.codes[i])
+	}
+	t.columns[colFrontendTLS].addBool(row, g.tls)
+	return true
+}
+
+// stretch gives the bytes from the start of a to the end of b when both are
+// pieces of one line.
+func stretch(a, b []byte) ([]byte, bool) {
+	from := cap(a) - cap(b)
+	if from < len(a) || len(a) == 0 || len(b) == 0 || from+len(b) > cap(a) {
+		return nil, false
+	}
+	span := a[:from+len(b)]
+	return span, &span[from] == &b[0]
 }

@@ -47,6 +47,7 @@ type plan struct {
 	name   []byte // of the format, as the column format has it
 	ops    []op
 	asap   bool  // some op is asap
+	route  int   // the op of %ft when those of %b and %s follow it, or -1
 	blocks []int // the fields %hr and %hs when the format has both
 }
 
@@ -97,8 +98,12 @@ func makePlan(f *parser.Format, defs []columnDef) (plan, []columnDef) {
 		}
 	}
 	slices.SortStableFunc(p.ops, func(a, b op) int { return a.field - b.field })
-	for _, o := range p.ops {
+	p.route = -1
+	for i, o := range p.ops {
 		p.asap = p.asap || o.asap
+		if o.kind == opFrontend && i+2 < len(p.ops) && p.ops[i+1].col == colBackend && p.ops[i+2].col == colServer {
+			p.route = i
+		}
 	}
 	if hr, hs := aliasIndex(fields, "hr"), aliasIndex(fields, "hs"); hr >= 0 && hs >= 0 {
 		p.blocks = []int{hr, hs}

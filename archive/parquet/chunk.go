@@ -38,15 +38,14 @@ type Chunk struct {
 	// nil means that all rows have one. Bits behind the last row are 0.
 	Present []uint64
 
-	Bools  []bool
 	Int32s []int32
-	Int64s []int64
+	// Codes index Texts when Coded is set. Texts is a dictionary then:
+	// distinct values, each of them used.
+	Codes  []uint32
+	Coded  bool
 	Texts  Strings
-
-	// Coded says that Codes index Texts, which is then a dictionary: distinct
-	// values, each of them used.
-	Coded bool
-	Codes []uint32
+	Int64s []int64
+	Bools  []bool
 
 	// Encoding is for integers: Plain, DeltaBinaryPacked, or RLEDictionary,
 	// which falls back to Plain where a dictionary does not pay.
