@@ -17,12 +17,12 @@ import (
 
 // world is an archive in a folder, filled by the real encoder.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	store objectstore.Store
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
 	var err error
@@ -80,7 +80,7 @@ func httplog(at time.Time, n int) string {
 }
 
 // realLines are from a real HAProxy.
-func realLines(t *testing.T) [][]byte {
+func realLines(t testing.TB) [][]byte {
 	t.Helper()
 	b, err := os.ReadFile("../cmd/loghaul/testdata/demo/httplog.log")
 	if err != nil {

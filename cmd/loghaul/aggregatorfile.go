@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/loghaul/loghaul/aggregator"
 	"github.com/loghaul/loghaul/internal/broker"
@@ -33,7 +35,6 @@ func defaultAggregatorFile() aggregatorFile {
 		Aggregator: aggregator.DefaultConfig(),
 		Streams:    broker.DefaultStreams(),
 		Index:      elastic.DefaultConfig(),
-		HTTP:       "127.0.0.1:9128",
 		Log:        logging.Default(),
 	}
 }
@@ -45,6 +46,13 @@ func (f *aggregatorFile) Validate() error {
 		config.Under("streams", f.Streams.Validate()),
 		config.Under("index", f.Index.Validate()),
 		config.Under("log", f.Log.Validate()),
+	}
+	for i, format := range f.Aggregator.Formats {
+		if !strings.Contains(format, "%") { // what has fields is checked above
+			if err := checkFormat(format); err != nil {
+				errs = append(errs, config.Invalid(fmt.Sprintf("formats[%d]", i), "%v", err))
+			}
+		}
 	}
 	if f.Archive.URL == "" {
 		errs = append(errs, config.Invalid("archive.url", "is missing: write file:///dir or s3://bucket/prefix?endpoint=https://host:port"))

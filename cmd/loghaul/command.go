@@ -51,13 +51,21 @@ func (e *usageError) Error() string { return e.msg }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
+// exitError ends the process with a code; why was said already.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
 // exitCode says how a command ended to whoever started it.
 func exitCode(err error) int {
 	var usage *usageError
 	var problems config.Problems
+	var said *exitError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &said):
+		return said.code
 	case errors.As(err, &usage), errors.As(err, &problems):
 		return exitUsage
 	}
@@ -67,7 +75,8 @@ func exitCode(err error) int {
 // run finds the command, runs it, reports its error and gives the exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	err := dispatch(ctx, args, s)
-	if err != nil {
+	var said *exitError
+	if err != nil && !errors.As(err, &said) {
 		fmt.Fprintln(s.err, prefixed(err)) //nolint:errcheck // nowhere left to report
 	}
 	return exitCode(err)

@@ -77,7 +77,7 @@ func TestExamplesShowTheDefaults(t *testing.T) {
 	}
 	// What has no default, or one of this machine.
 	want.Aggregator.Name, want.Archive.URL = a.Aggregator.Name, a.Archive.URL
-	want.Aggregator.Formats = a.Aggregator.Formats
+	want.Aggregator.Formats, want.HTTP = a.Aggregator.Formats, a.HTTP
 	if diff := cmp.Diff(want, a); diff != "" {
 		t.Errorf("aggregator (-default +example)\n%s", diff)
 	}
@@ -85,7 +85,7 @@ func TestExamplesShowTheDefaults(t *testing.T) {
 	if err := config.Load(write(t, "f.yaml", example(t, "forwarder")), &f); err != nil {
 		t.Fatal(err)
 	}
-	wantF.Node, wantF.Inputs = f.Node, f.Inputs
+	wantF.Node, wantF.Inputs, wantF.HTTP = f.Node, f.Inputs, f.HTTP
 	if diff := cmp.Diff(wantF, f); diff != "" {
 		t.Errorf("forwarder (-default +example)\n%s", diff)
 	}
@@ -104,6 +104,13 @@ func TestConfigCheckReportsEverything(t *testing.T) {
 	for _, want := range []string{path + ":2: archive.url: ", path + ":4: broker.servers[0]: "} {
 		if code != exitUsage || !strings.Contains(errs, want) {
 			t.Errorf("exit code %d, no %q in\n%s", code, want, errs)
+		}
+	}
+	formats := write(t, "c.yaml", "archive: {url: \"file:///x\"}\nformats:\n- httplog\n- httplogg\n- \"%ci %nosuch\"\n- nothing\n")
+	_, _, errs = call(t, "config", "check", formats)
+	for _, want := range []string{formats + `:4: formats[1]: there is no format "httplogg", did you mean "httplog"?`, formats + ":5: formats[2]: ", formats + `:6: formats[3]: there is no format "nothing"; want httplog, `} {
+		if !strings.Contains(errs, want) || strings.Count(errs, "\n") != 3 {
+			t.Errorf("no %q in\n%s", want, errs)
 		}
 	}
 	code, out, _ = call(t, "config", "check", "--output", "json", path)

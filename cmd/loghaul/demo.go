@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +31,8 @@ type demo struct {
 	next []byte // what is left of this round through demoLines
 	out  []byte
 	size int64
+
+	written atomic.Int64 // bytes, since the start
 }
 
 // newDemo goes on with the file at path if there is one.
@@ -103,6 +106,7 @@ func (d *demo) write(f *os.File, n int, now time.Time) error {
 	}
 	wrote, err := f.Write(d.out)
 	d.size += int64(wrote)
+	d.written.Add(int64(wrote))
 	return err
 }
 

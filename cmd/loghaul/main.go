@@ -15,9 +15,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
-	stop()
-	os.Exit(code)
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
 // commands are all there are, in the order of the help text.
@@ -40,4 +39,6 @@ func commands() []command {
 }
 
 // planned are commands that the design has and this build has not.
-func planned() []string { return []string{"audit find", "audit verify", "backfill"} }
+func planned() []string {
+	return []string{"audit find", "audit verify", "backfill", "format from-config"}
+}

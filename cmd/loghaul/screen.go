@@ -20,19 +20,18 @@ const (
 
 // snapshot is what `up` shows at one moment. Lines are counted since the start.
 type snapshot struct {
-	uptime          time.Duration
-	read, acked     int64 // lines
-	readBytes       int64
-	inFlight        int64 // lines that are read and not acked
-	lag             int64 // bytes in the files that are not acked yet
-	lost            map[string]int64
-	archived        int64 // lines
-	unparsed        int64
-	rawBytes        int64
-	storedBytes     int64
-	objects         int64
-	waiting         string // why nothing moves, if so
-	forwarderReason string
+	uptime      time.Duration
+	read, acked int64 // lines
+	readBytes   int64
+	inFlight    int64            // bytes that are read and neither acked nor lost
+	lag         int64            // bytes in the files that are not acked yet
+	lost        map[string]int64 // bytes by reason
+	archived    int64            // lines
+	unparsed    int64
+	rawBytes    int64
+	storedBytes int64
+	objects     int64
+	waiting     string // why nothing moves, if so
 }
 
 // screen shows snapshots until ctx ends: redrawn in place on a terminal, as
@@ -54,10 +53,8 @@ func (s *screen) Run(ctx context.Context) {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	if !s.tty {
-		for _, c := range s.next {
-			s.log.Info("type next", "command", c)
-		}
+	if !s.tty { // not as log records: those would quote them
+		_, _ = io.WriteString(s.out, "Type next, in another terminal:\n  "+strings.Join(s.next, "\n  ")+"\n")
 	}
 	var last snapshot
 	for {
@@ -100,7 +97,7 @@ func (s *screen) lines(now, last snapshot) []string {
 		fmt.Sprintf("  archived  %12s lines  %10s   stored in %s, %s, %d objects", thousands(now.archived),
 			bytesText(now.rawBytes), bytesText(now.storedBytes), smaller(now.rawBytes, now.storedBytes), now.objects),
 		fmt.Sprintf("  unparsed  %12s lines  (archived as they are)", thousands(now.unparsed)),
-		"  lost      " + fmt.Sprintf("%12s lines", thousands(total(now.lost))) + reasons(now.lost),
+		"  lost      " + fmt.Sprintf("%12s", bytesText(total(now.lost))) + reasons(now.lost),
 		fmt.Sprintf("  lag       %12s not acked yet", bytesText(now.lag)),
 		"",
 		"  " + now.state(),
@@ -127,11 +124,11 @@ func (n *snapshot) state() string {
 func (n *snapshot) attrs() []any {
 	a := []any{
 		"read_lines", n.read, "acked_lines", n.acked, "archived_lines", n.archived, "unparsed_lines", n.unparsed,
-		"lost_lines", total(n.lost), "lag_bytes", n.lag, "raw_bytes", n.rawBytes, "stored_bytes", n.storedBytes, "objects", n.objects,
+		"lost_bytes", total(n.lost), "lag_bytes", n.lag, "raw_bytes", n.rawBytes, "stored_bytes", n.storedBytes, "objects", n.objects,
 	}
 	for _, reason := range slices.Sorted(maps.Keys(n.lost)) {
 		if n.lost[reason] != 0 {
-			a = append(a, "lost_"+reason, n.lost[reason])
+			a = append(a, "lost_"+reason+"_bytes", n.lost[reason])
 		}
 	}
 	if n.waiting != "" {
@@ -153,7 +150,7 @@ func reasons(m map[string]int64) string {
 	var parts []string
 	for _, reason := range slices.Sorted(maps.Keys(m)) {
 		if m[reason] != 0 {
-			parts = append(parts, reason+" "+thousands(m[reason]))
+			parts = append(parts, reason+" "+bytesText(m[reason]))
 		}
 	}
 	if parts == nil {

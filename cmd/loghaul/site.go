@@ -24,6 +24,10 @@ const (
 	// upWindow is how long lines wait for others: long enough for objects of
 	// a useful size, short enough to watch.
 	upWindow = 3 * time.Second
+	// upLinger is how long the forwarder waits for a fuller batch.
+	upLinger = 500 * time.Millisecond
+	// upAckWait must be longer than upWindow.
+	upAckWait = 10 * time.Second
 	// upStream bounds what waits in the broker while the archive is away.
 	upStream = 4 << 30
 )
@@ -66,9 +70,6 @@ func newSite(ctx context.Context, o upOptions, log *slog.Logger) (_ *site, err e
 			return nil, err
 		}
 	}
-	if s.forwarder, err = newUpForwarder(o, shards, link, reg, log); err != nil {
-		return nil, usagef("%v", err)
-	}
 	file := defaultAggregatorFile()
 	file.Aggregator.Broker = shards
 	file.Aggregator.Formats = o.formats
@@ -87,6 +88,10 @@ func newSite(ctx context.Context, o upOptions, log *slog.Logger) (_ *site, err e
 		}
 		log.Info("serving /metrics, /healthz and /readyz", "address", s.http.Addr())
 	}
+	// Last, because it keeps its folder until it has run.
+	if s.forwarder, err = newUpForwarder(o, shards, link, reg, log); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -104,11 +109,15 @@ func setUp(ctx context.Context, cfg broker.Config, link broker.Options) error {
 	}
 	streams := broker.DefaultStreams()
 	streams.MaxBytes = upStream
-	report, err := broker.Setup(ctx, js, broker.SetupConfig{Shards: cfg.Shards, Streams: streams})
+	// After a crash the only aggregator there is gets its batches back soon.
+	streams.AckWait = upAckWait
+	report, err := broker.Setup(ctx, js, broker.SetupConfig{Shards: cfg.Shards, Streams: streams, Update: true})
 	return errors.Join(err, report.Err())
 }
 
-func (s *site) ready() error { return errors.Join(s.forwarder.Ready(), s.tier.aggregator.Ready()) }
+func (s *site) ready() error {
+	return errors.Join(s.forwarder.Ready(), s.tier.aggregator.Ready())
+}
 
 // pages is the part of the title that says where the HTTP pages are.
 func (s *site) pages() string {
@@ -191,7 +200,8 @@ func (s *site) run(ctx context.Context, scr *screen) error {
 	return errors.Join(err, pages.end())
 }
 
-// settle waits until the forwarder has sent what the demo has written.
+// settle waits until the forwarder has sent what the demo has written. Nobody
+// can tell for a file that others write; the demo's is finished now.
 func (s *site) settle(forwarder *part) {
 	if s.demo == nil {
 		return
@@ -200,7 +210,17 @@ func (s *site) settle(forwarder *part) {
 	defer limit.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for s.snapshot().lag > 0 {
+	quiet, read := time.Now(), int64(-1)
+	for {
+		now := s.snapshot()
+		if now.readBytes != read || now.lag > 0 || now.inFlight > 0 || now.readBytes < s.demo.written.Load() {
+			quiet, read = time.Now(), now.readBytes
+		}
+		// Bytes of an earlier run may be among those read: wait for a look at
+		// the file that finds nothing new.
+		if time.Since(quiet) > 2*upLinger {
+			return
+		}
 		select {
 		case <-forwarder.done:
 			return

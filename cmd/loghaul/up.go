@@ -99,8 +99,8 @@ func (o *upOptions) complete() error {
 		}
 	}
 	for _, f := range o.formats {
-		if _, err := parser.Compile(f); err != nil {
-			return usagef("--format: %v", err)
+		if err := checkFormat(f); err != nil {
+			return formatError("--format", err)
 		}
 	}
 	if len(o.formats) == 0 {
