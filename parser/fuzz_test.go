@@ -57,9 +57,10 @@ func FuzzParse(f *testing.F) {
 			f.Fatal(err)
 		}
 	}
-	for _, file := range corpusFiles(f) {
-		for i := 0; i < len(file.lines); i += 400 {
-			f.Add(file.lines[i])
+	for _, name := range []string{"http/httplog.log", "http/clf.log", "http/escaped.log", "tcp/custom.log", "custom/c08-dates.log", "custom/c12-adjacent.log"} {
+		lines := readLines(f, corpusDir+"/"+name, "").lines
+		for i := 0; i < len(lines); i += 200 {
+			f.Add(lines[i])
 		}
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
