@@ -200,7 +200,10 @@ run:
 			p = len(line)
 		case opLit:
 		case opEnd:
-			return p == len(line)
+			if p == len(line) {
+				return true
+			}
+			break run
 		case opSolve:
 			if guess < 0 {
 				guess, guessed = i, start

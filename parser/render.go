@@ -119,8 +119,22 @@ func (n *node) appendNumber(dst []byte, v *Value) []byte {
 	case n.shape == shapeMilli:
 		return append(dst, byte('0'+v.Int/100%10), byte('0'+v.Int/10%10), byte('0'+v.Int%10))
 	case v.State&Plus != 0:
-		return strconv.AppendInt(append(dst, '+'), v.Int, 10)
+		return appendInt(append(dst, '+'), v.Int)
 	default:
-		return strconv.AppendInt(dst, v.Int, 10)
+		return appendInt(dst, v.Int)
+	}
+}
+
+// appendInt is strconv.AppendInt, faster for the small numbers that lines are full of.
+func appendInt(dst []byte, v int64) []byte {
+	switch {
+	case v < 0 || v > 999:
+		return strconv.AppendInt(dst, v, 10)
+	case v < 10:
+		return append(dst, byte('0'+v))
+	case v < 100:
+		return append(dst, byte('0'+v/10), byte('0'+v%10))
+	default:
+		return append(dst, byte('0'+v/100), byte('0'+v/10%10), byte('0'+v%10))
 	}
 }
