@@ -123,60 +123,67 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 //
 //	pull → verify → window → encode, read back, compare → store → ack → index
 //
-// The first four are one goroutine and the last three another, with one
-// sealed window between them: while an object is being stored the next window
-// is filled, and no more.
+// Between collect and deliver there is one sealed window at most: while an
+// object is being stored the next window is filled and encoded, and no more.
 func (a *Aggregator) Run(ctx context.Context) error {
-	work, stop := outlive(ctx, a.cfg.DrainTimeout)
-	defer stop()
+	pull, stopPulling := context.WithCancel(ctx)
+	defer stopPulling()
+	work, stopWork := outlive(ctx, a.cfg.DrainTimeout)
+	defer stopWork()
 	var all sync.WaitGroup
-	defer all.Wait()
-	all.Go(func() { a.check(ctx) })
+	all.Go(func() { a.check(pull) })
 
 	source, disconnect, err := a.connect(ctx)
 	if err != nil || source == nil {
+		stopPulling()
+		all.Wait()
 		return err
 	}
 	defer disconnect()
-	care, release := context.WithCancel(work)
-	var pulling sync.WaitGroup
-	pulling.Go(func() { source.Run(care, ctx) }) // pull, until ctx ends
-	defer pulling.Wait()
-	defer release() // what is not acknowledged goes back to the broker
-
 	sealed := make(chan *batchGroup)
-	all.Go(func() {
-		defer close(sealed)
-		for {
-			w, more := a.fill(work, source.Messages()) // verify, collect
-			if w != nil {
-				a.encode(w) // read back, compare
-				select {
-				case sealed <- w:
-				case <-work.Done():
-					return
-				}
-			}
-			if !more {
-				return
-			}
-		}
-	})
-	for w := range sealed {
-		if err = a.store(work, w); err != nil { // durable
-			break
-		}
-		if err = a.ack(work, source, w); err != nil { // only now
-			break
-		}
-		a.offer(w) // may be dropped
+	all.Go(func() { source.Run(work, pull) })                     // pull, and look after what was delivered
+	all.Go(func() { a.collect(work, source.Messages(), sealed) }) // verify, window, encode, compare
+	err = a.deliver(work, source, sealed)                         // store, ack, index
+
+	ended := ctx.Err() != nil
+	stopPulling()
+	stopWork() // what is not acknowledged goes back to the broker
+	all.Wait()
+	if ended {
+		return nil
 	}
-	stop() // after an error: ends the filling
-	if err != nil && ctx.Err() == nil {
-		return err
+	return err
+}
+
+// collect fills windows and makes objects of them. It closes sealed when there
+// will be no more.
+func (a *Aggregator) collect(work context.Context, in <-chan *consume.Message, sealed chan<- *batchGroup) {
+	defer close(sealed)
+	for more := true; more; {
+		var g *batchGroup
+		if g, more = a.fill(work, in); g == nil {
+			continue
+		}
+		a.encode(g)
+		select {
+		case sealed <- g:
+		case <-work.Done():
+			return
+		}
 	}
-	if n := source.Held(); n > 0 {
-		a.log.Warn("not everything was archived before the end; the broker delivers it again", "messages", n)
+}
+
+// deliver stores what was sealed, acknowledges what is stored, and offers it
+// to the index, one window after the other.
+func (a *Aggregator) deliver(work context.Context, source *consume.Source, sealed <-chan *batchGroup) error {
+	for g := range sealed {
+		if err := a.store(work, g); err != nil {
+			return err
+		}
+		if err := a.ack(work, source, g); err != nil {
+			return err
+		}
+		a.offer(g)
 	}
 	return nil
 }

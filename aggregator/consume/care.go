@@ -139,11 +139,12 @@ func (c *care) flush(ctx context.Context) error {
 	return c.nc.FlushWithContext(ctx)
 }
 
-// giveBack makes the broker deliver what is still held to somebody else, now.
-func (c *care) giveBack() {
+// giveBack makes the broker deliver what is still held to somebody else, now,
+// and tells how many messages that were.
+func (c *care) giveBack() int {
 	msgs := c.all()
 	if len(msgs) == 0 {
-		return
+		return 0
 	}
 	if c.say(sayNak, msgs) == nil {
 		_ = c.flush(context.Background()) // else they come after AckWait
@@ -151,4 +152,5 @@ func (c *care) giveBack() {
 	c.mu.Lock()
 	clear(c.held)
 	c.mu.Unlock()
+	return len(msgs)
 }

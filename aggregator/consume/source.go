@@ -20,14 +20,12 @@ import (
 // the server starts to stall the connection.
 const MaxBytes = 48 << 20
 
-// maxMessages bounds the messages of one pull.
-const maxMessages = 512
-
 // The wait before a shard is bound again after an error doubles from the first
-// to the last of these.
+// to the last of these; if an operator must make a stream, to the longest.
 const (
-	firstWait = 100 * time.Millisecond
-	lastWait  = 10 * time.Second
+	firstWait   = 50 * time.Millisecond
+	lastWait    = time.Second
+	longestWait = 10 * time.Second
 )
 
 // Config of a Source.
@@ -52,9 +50,15 @@ type Source struct {
 	mu      sync.Mutex
 	unbound map[int]error // why a shard is not bound
 	bound   map[int]jetstream.Consumer
-	slots   *semaphore.Weighted
-	pull    int64
-	wait    time.Duration // how long a pull waits for messages
+	turns   turns
+}
+
+// turns says how shards pull: how many at a time, how much, and for how long.
+type turns struct {
+	maxMessage int64 // the largest of the shards bound so far
+	slots      *semaphore.Weighted
+	bytes      int
+	wait       time.Duration
 }
 
 // New makes a Source on a connection that it does not own.
@@ -79,29 +83,29 @@ func New(nc *nats.Conn, cfg Config, log *slog.Logger) (*Source, error) {
 	for n := range cfg.Shards {
 		s.unbound[n] = errors.New("not bound yet")
 	}
-	s.size(0)
 	return s, nil
 }
 
-// size decides how much one pull asks for, so that all shards can pull at once
-// if the largest message allows. If not, they take turns with shorter waits.
-func (s *Source) size(maxMessage int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// pulling decides how shards pull, given the largest message of one of them:
+// all at once if what may be fetched ahead allows, else in turns.
+func (s *Source) pulling(maxMessage int64) turns {
 	if p := s.nc.MaxPayload(); p > 0 && (maxMessage == 0 || p < maxMessage) {
 		maxMessage = p
 	}
-	// The broker counts subjects and headers too.
-	least := maxMessage + 64<<10
-	pull := max(min(s.cfg.Bytes/int64(s.cfg.Shards), broker.MaxPull), least)
-	if pull <= s.pull {
-		return
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turns.slots != nil && maxMessage <= s.turns.maxMessage {
+		return s.turns
 	}
-	turns := max(s.cfg.Bytes/pull, 1)
-	s.pull, s.wait, s.slots = pull, 10*time.Second, semaphore.NewWeighted(turns)
-	if turns < int64(s.cfg.Shards) {
-		s.wait = time.Second
+	// The broker counts subjects and headers too, and delivers nothing if the
+	// next message does not fit.
+	bytes := max(min(s.cfg.Bytes/int64(s.cfg.Shards), broker.MaxPull), maxMessage+64<<10)
+	n := max(s.cfg.Bytes/bytes, 1)
+	s.turns = turns{maxMessage: maxMessage, slots: semaphore.NewWeighted(n), bytes: int(bytes), wait: longPull}
+	if n < int64(s.cfg.Shards) {
+		s.turns.wait = shortPull
 	}
+	return s.turns
 }
 
 // Messages is where delivered messages come out. It is closed when pulling has
@@ -121,7 +125,9 @@ func (s *Source) Run(ctx, pull context.Context) {
 	shards.Wait()
 	close(s.out)
 	all.Wait()
-	s.care.giveBack()
+	if n := s.care.giveBack(); n > 0 {
+		s.log.Warn("not everything was archived before the end; the broker delivers it again", "messages", n)
+	}
 }
 
 // shard serves one shard: bind, pull until something breaks, again.
@@ -130,14 +136,10 @@ func (s *Source) shard(ctx, pull context.Context, n int) {
 	for pull.Err() == nil {
 		b, err := broker.Bind(pull, s.js, n)
 		if err == nil {
-			s.size(b.MaxMessage)
 			s.care.within(b.AckWait)
 			s.setBound(n, b.Consumer)
-			var any bool
-			any, err = s.pulls(ctx, pull, b.Consumer, wire.StreamName(n))
-			if any {
-				wait = firstWait
-			}
+			wait = firstWait
+			err = s.pulls(ctx, pull, b, wire.StreamName(n))
 		}
 		if pull.Err() != nil {
 			return
@@ -149,70 +151,17 @@ func (s *Source) shard(ctx, pull context.Context, n int) {
 		case <-t.C:
 		}
 		t.Stop()
-		wait = min(2*wait, lastWait)
-	}
-}
-
-// pulls pulls from one consumer until an error, and tells whether any pull
-// worked.
-func (s *Source) pulls(ctx, pull context.Context, c jetstream.Consumer, stream string) (worked bool, err error) {
-	for {
-		s.mu.Lock()
-		slots, bytes, wait := s.slots, s.pull, s.wait
-		s.mu.Unlock()
-		if err := slots.Acquire(pull, 1); err != nil {
-			return worked, err
+		last := lastWait
+		if errors.Is(err, broker.ErrMissing) {
+			last = longestWait
 		}
-		err := s.once(ctx, pull, c, stream, int(bytes), wait)
-		slots.Release(1)
-		if err != nil {
-			return worked, err
-		}
-		worked = true
+		wait = min(2*wait, last)
 	}
-}
-
-// once makes one pull, takes each message into care as it arrives, and returns
-// when all have been taken from the channel.
-func (s *Source) once(ctx, pull context.Context, c jetstream.Consumer, stream string, bytes int, wait time.Duration) error {
-	limit, cancel := context.WithTimeout(pull, wait)
-	defer cancel()
-	// Not FetchBytes: it makes channels for a million messages.
-	got, err := c.Fetch(maxMessages, jetstream.FetchMaxBytes(bytes), jetstream.FetchContext(limit), jetstream.FetchHeartbeat(wait/5))
-	if err != nil {
-		return fmt.Errorf("pull from %s: %w", stream, err)
-	}
-	in := got.Messages()
-	var waiting []*Message
-	for in != nil || len(waiting) > 0 {
-		var out chan<- *Message
-		var next *Message
-		if len(waiting) > 0 {
-			out, next = s.out, waiting[0]
-		}
-		select {
-		case m, ok := <-in:
-			if !ok {
-				in = nil
-				continue
-			}
-			waiting = append(waiting, s.take(m, stream))
-		case out <- next:
-			waiting[0] = nil
-			waiting = waiting[1:]
-		case <-ctx.Done():
-			return ctx.Err() // what waits is given back
-		}
-	}
-	if err := got.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("pull from %s: %w", stream, err)
-	}
-	return nil
 }
 
 // take makes a Message and puts it into care.
-func (s *Source) take(m jetstream.Msg, stream string) *Message {
-	msg := &Message{Stream: stream, Subject: m.Subject(), Header: m.Headers(), Payload: m.Data(), reply: m.Reply()}
+func (s *Source) take(m *nats.Msg, stream string) *Message {
+	msg := &Message{Stream: stream, Subject: m.Subject, Header: m.Header, Payload: m.Data, reply: m.Reply}
 	if meta, err := m.Metadata(); err == nil {
 		msg.Sequence, msg.Delivered = meta.Sequence.Stream, meta.NumDelivered
 	}
