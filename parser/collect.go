@@ -10,7 +10,7 @@ func (f *Format) collect(line []byte, start, first int, r *Record) bool {
 			return false
 		}
 		state := s.rows[i*width+s.low[i]]
-		return state == stateData || state == stateSep
+		return state != stateData|stateSep || i == len(nodes) // nothing follows that a separator could matter to
 	}
 	for i := 0; i < len(nodes); {
 		n := &nodes[i]
@@ -28,7 +28,7 @@ func (f *Format) collect(line []byte, start, first int, r *Record) bool {
 			i++
 			continue
 		}
-		// The first and the last row have one state each, so that the span has two ends.
+		// The first and the last row are certain, so that the span has two ends.
 		end := i + 1
 		for !certain(end) {
 			end++
