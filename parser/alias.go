@@ -33,7 +33,7 @@ const (
 )
 
 // aliases is in the order of HAProxy's own table.
-var aliases = [...]alias{
+var aliases = [...]alias{ //nolint:gochecknoglobals // a constant table
 	{"OG", KindText, shapeText, classGraph, textFlags, "step of the transaction that wrote the record"},
 	{"B", KindInt, shapeInt, 0, plus, "bytes from the server to the client"},
 	{"CC", KindText, shapeCookie, classAny, textFlags | missing, "cookie captured from the request, NAME=value"},
@@ -106,7 +106,7 @@ var aliases = [...]alias{
 }
 
 // sampleExpression is how every `%[…]` prints: through lf_text, any byte, and nothing at all if there is no value.
-var sampleExpression = alias{
+var sampleExpression = alias{ //nolint:gochecknoglobals // constant
 	"", KindText, shapeText, classAny, textFlags | missing | expression, "sample expression",
 }
 
@@ -121,7 +121,7 @@ func findAlias(name string, allowLegacy bool) *alias {
 }
 
 // wellKnown are the formats that HAProxy has a name for, as its source writes them out.
-var wellKnown = [...]struct{ name, spec string }{
+var wellKnown = [...]struct{ name, spec string }{ //nolint:gochecknoglobals // a constant table
 	{"httplog", httplog},
 	{"httpslog", httplog + ` %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc`},
 	{"clf", `%{+Q}o %{-Q}ci - - [%trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`},

@@ -19,7 +19,7 @@ const (
 )
 
 // classes tells, for each byte, the classes it is in.
-var classes = makeClasses()
+var classes = makeClasses() //nolint:gochecknoglobals // a constant table
 
 func makeClasses() (t [256]class) {
 	add := func(k class, in func(c byte) bool) {

@@ -117,7 +117,7 @@ func (f *Format) addField(it *item, allowLegacy bool) (*node, error) {
 	default:
 		n.blank = !n.quoted && !n.dashed && (has(empty) || has(missing))
 	}
-	if !n.blank && !(n.quoted && (has(empty) || has(missing))) {
+	if orNone := has(empty) || has(missing); !n.blank && (!n.quoted || !orNone) {
 		n.min = 1
 	}
 	f.fields = append(f.fields, field)

@@ -377,9 +377,9 @@ func (w truth) expected(field *Field) (string, bool) {
 	case "":
 		return w.expression(field.Expr)
 	case "hr", "hrl":
-		return w.headers("cap_req_x", field.Alias)
+		return w.headers("cap_req_x")
 	case "hs", "hsl":
-		return w.headers("cap_res_x", field.Alias)
+		return w.headers("cap_res_x")
 	case "r":
 		if text, ok := w.text("r"); ok {
 			return text, true
@@ -399,9 +399,8 @@ func (w truth) expected(field *Field) (string, bool) {
 	return w.text(field.Alias)
 }
 
-// headers rebuilds what a list prints from the captured bytes, joined with '|'. What %hrl prints for an absent header
-// without quotes is "-".
-func (w truth) headers(key, alias string) (string, bool) {
+// headers rebuilds what a list prints from the captured bytes, joined with '|'.
+func (w truth) headers(key string) (string, bool) {
 	list, ok := w[key].([]any)
 	if !ok {
 		return "", false

@@ -20,7 +20,7 @@ func (n *node) decode(text []byte, v *Value, r *Record) bool {
 		}
 		return n.setAbsent(v)
 	}
-	end := 0
+	var end int
 	switch n.shape {
 	case shapeInt, shapePort, shapeMilli:
 		v.Int, v.State, end = n.scanNumber(text, 0)
@@ -121,7 +121,7 @@ func stateEnd(line []byte, p, width int) int {
 		return p
 	}
 	for i, c := range line[p : p+width] {
-		if c != '-' && !(c|0x20 >= 'a' && c|0x20 <= 'z') && (i < 2 || !isDigit(c)) {
+		if letter := c == '-' || c|0x20 >= 'a' && c|0x20 <= 'z'; !letter && (i < 2 || !isDigit(c)) {
 			return p
 		}
 	}

@@ -167,7 +167,7 @@ run:
 			}
 		case opFree:
 			if !proved {
-				if int(o.quotes) != bytes.Count(line[p:], quoteMark) {
+				if int(o.quotes) != bytes.Count(line[p:], []byte{'"'}) {
 					if guess < 0 {
 						guess, guessed = i, start
 					}
@@ -229,9 +229,6 @@ run:
 	node := int(f.program[guess].node)
 	return f.solve(line, guessed, node, f.sepBefore(node), r)
 }
-
-// quoteMark is never written to.
-var quoteMark = []byte{'"'}
 
 func (r *Record) use(f *Format) {
 	r.Format = f

@@ -76,6 +76,7 @@ func (n *node) appendValue(dst []byte, v *Value, r *Record) []byte {
 		if n.hex {
 			return appendHexAddr(dst, v)
 		}
+	default: // a text
 	}
 	if n.quoted {
 		return append(n.appendText(append(dst, '"'), v.Text), '"')

@@ -113,6 +113,7 @@ func (s *solver) forward(n *node, text []byte, i, width int) bool {
 				reach(p+1, stateSep)
 			}
 			continue
+		case nodeField:
 		}
 		m := s.moves(n, text, p)
 		if s.budget < 0 {

@@ -112,6 +112,7 @@ func beforeBlocks(nodes []node, j int) int {
 		if before.kind == nodeField && classes['}']&before.class == 0 && !before.quoted && !before.blank {
 			return j
 		}
+	default:
 	}
 	return -1
 }
