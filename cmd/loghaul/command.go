@@ -85,8 +85,7 @@ func run(ctx context.Context, args []string, s streams) int {
 // prefixed puts the program's name before an error, except before problems of
 // a file: these begin with FILE:LINE, which editors jump to.
 func prefixed(err error) string {
-	var problems config.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
 		return problems.Error()
 	}
 	return "loghaul: " + err.Error()

@@ -90,7 +90,7 @@ func TestWrongUse(t *testing.T) {
 	}{
 		{"", "name a command"},
 		{"adit", `unknown command "adit", did you mean "audit"?`},
-		{"agregate", `unknown command "agregate", did you mean "aggregate"?`},
+		{"aggregat", `unknown command "aggregat", did you mean "aggregate"?`},
 		{"audit cta", `unknown command "audit cta", did you mean "audit cat"?`},
 		{"audit", "audit what? There is: audit cat, audit sources, audit ls"},
 		{"xyzzy", `unknown command "xyzzy"; loghaul help lists them`},

@@ -91,8 +91,12 @@ func detectKind(path string) string {
 		return "forwarder" // loading it reports the problem
 	}
 	for _, k := range []struct{ key, kind string }{
-		{"inputs", "forwarder"}, {"archive", "aggregator"},
-		{"state", "forwarder"}, {"formats", "aggregator"}, {"window", "aggregator"}, {"index", "aggregator"},
+		{"inputs", "forwarder"},
+		{"archive", "aggregator"},
+		{"state", "forwarder"},
+		{"formats", "aggregator"},
+		{"window", "aggregator"},
+		{"index", "aggregator"},
 	} {
 		if slices.Contains(keys, k.key) {
 			return k.kind

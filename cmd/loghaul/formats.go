@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/loghaul/loghaul/internal/config"
@@ -14,13 +15,8 @@ func checkFormat(spec string) error {
 	if _, err := parser.Compile(spec); err != nil {
 		return err
 	}
-	if strings.Contains(spec, "%") {
+	if strings.Contains(spec, "%") || slices.Contains(parser.WellKnown(), spec) {
 		return nil
-	}
-	for _, name := range parser.WellKnown() {
-		if spec == name {
-			return nil
-		}
 	}
 	if near := config.Nearest(spec, parser.WellKnown()); near != "" {
 		return fmt.Errorf("there is no format %q, did you mean %q?", spec, near)

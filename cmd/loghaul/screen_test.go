@@ -11,7 +11,7 @@ import (
 func TestScreenLines(t *testing.T) {
 	n := &notes{}
 	for _, msg := range []string{"a", "b", "c", "d", "e"} {
-		n.logger().Warn(msg, "err", errors.New("x\x1b[2J"))
+		n.logger().Warn("trouble", "what", msg, "err", errors.New("x\x1b[2J"))
 	}
 	n.logger().Info("not shown")
 	s := &screen{title: "loghaul up", next: []string{"loghaul audit cat"}, notes: n}

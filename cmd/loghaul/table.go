@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,7 +32,7 @@ func printSources(w io.Writer, sources []audit.Source, output string) error {
 		} else if len(s.Missing) > 0 {
 			missing = spans(s.Missing)
 		}
-		lines := fmt.Sprint(s.Lines)
+		lines := strconv.FormatInt(s.Lines, 10)
 		if s.Overlaps > 0 {
 			lines = "≤" + lines
 		}
@@ -107,8 +108,8 @@ func (t *objectTable) add(o audit.Object) error {
 }
 
 func (t *objectTable) row(o audit.Object) error {
-	_, err := fmt.Fprintf(t.out, objectRow, second(o.From), second(o.To), fmt.Sprint(o.Lines), fmt.Sprint(o.RawBytes),
-		fmt.Sprint(o.Stored), ratio(o.RawBytes, o.Stored), o.Writer, o.Key)
+	_, err := fmt.Fprintf(t.out, objectRow, second(o.From), second(o.To), strconv.Itoa(o.Lines), strconv.FormatInt(o.RawBytes, 10),
+		strconv.FormatInt(o.Stored, 10), ratio(o.RawBytes, o.Stored), o.Writer, o.Key)
 	return err
 }
 

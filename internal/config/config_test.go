@@ -129,8 +129,7 @@ func TestProblems(t *testing.T) {
 			if diff := cmp.Diff(tc.want, err.Error()); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
-			var problems Problems
-			if !errors.As(err, &problems) {
+			if _, ok := errors.AsType[Problems](err); !ok {
 				t.Errorf("error is a %T, want Problems", err)
 			}
 		})

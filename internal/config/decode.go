@@ -33,7 +33,7 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 		d.lines[path] = n.Line
 	}
 	if v.CanAddr() {
-		if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 			d.text(path, n, u)
 			return
 		}

@@ -59,8 +59,7 @@ func Invalid(key, format string, args ...any) error {
 func Under(key string, err error) error {
 	var errs []error
 	each(err, func(e error) {
-		var ke *KeyError
-		if errors.As(e, &ke) {
+		if ke, ok := errors.AsType[*KeyError](e); ok {
 			errs = append(errs, &KeyError{Key: key + "." + ke.Key, Msg: ke.Msg})
 			return
 		}
@@ -88,8 +87,7 @@ func each(err error, fn func(error)) {
 func (d *decoder) place(err error) {
 	each(err, func(e error) {
 		p := Problem{File: d.file, Msg: e.Error()}
-		var ke *KeyError
-		if errors.As(e, &ke) {
+		if ke, ok := errors.AsType[*KeyError](e); ok {
 			for key := ke.Key; key != "" && p.Line == 0; {
 				p.Line = d.lines[key]
 				key = key[:max(strings.LastIndexAny(key, ".["), 0)]
