@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -126,7 +127,6 @@ func BenchmarkEncode(b *testing.B) {
 			must(err)
 		})
 		b.ReportMetric(float64(len(o.Body))/float64(w.lines), "B/line")
-		b.ReportMetric(peak(b), "peakRSS-MB")
 	})
 	b.Run("baseline-zstd-3", func(b *testing.B) {
 		z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(3)), zstd.WithEncoderConcurrency(1))
@@ -140,15 +140,41 @@ func BenchmarkEncode(b *testing.B) {
 	})
 }
 
-// peak gives the most memory the process ever held, in MB.
-func peak(b *testing.B) float64 {
-	b.Helper()
+// BenchmarkMemory gives the most memory a process holds that has one window of
+// raw lines and makes objects of it, again and again.
+func BenchmarkMemory(b *testing.B) {
+	w := benchWindow(b)
+	batches := make([]Batch, len(w.batches))
+	for i := range batches {
+		batches[i] = *w.batches[i]
+		batches[i].Raw = bytes.Clone(batches[i].Raw) // the rest of the corpus can go
+	}
+	clear(w.batches)
 	debug.FreeOSMemory()
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil { // forget the peak so far
+		b.Fatal(err)
+	}
+	before := rss(b, "VmRSS:")
+	e := newEncoder(b, wellKnown(b)...)
+	for b.Loop() {
+		for range 10 {
+			if _, err := e.Encode(batches, sealed); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(before, "before-MB")
+	b.ReportMetric(rss(b, "VmHWM:"), "peak-MB")
+}
+
+// rss reads a field of /proc/self/status, in MB.
+func rss(b *testing.B, field string) float64 {
+	b.Helper()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	_, rest, _ := strings.Cut(string(status), field)
 	kb, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
 		b.Fatal(err)

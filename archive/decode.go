@@ -89,7 +89,9 @@ func (d *decoded) release() {
 	for i := range d.columns {
 		c := &d.columns[i]
 		for j := range c.pages {
-			pq.Release(c.pages[j].page)
+			if p := c.pages[j].page; p != nil {
+				pq.Release(p)
+			}
 		}
 		clear(c.pages)
 		c.pages = c.pages[:0]
@@ -118,10 +120,15 @@ func (c *decodedColumn) read(chunk pq.ColumnChunk, rows int) error {
 			return corrupt("decode", c.def.Name, -1, "%w", err)
 		}
 		c.pages = append(c.pages, decodedPage{page: p})
-		if err := c.pages[len(c.pages)-1].view(c.def); err != nil {
+		last := &c.pages[len(c.pages)-1]
+		if err := last.view(c.def); err != nil {
 			return corrupt("decode", c.def.Name, -1, "%w", err)
 		}
-		total += c.pages[len(c.pages)-1].rows
+		if last.values == 0 { // half of all columns: their memory serves the next ones
+			*last = decodedPage{rows: last.rows}
+			pq.Release(p)
+		}
+		total += last.rows
 	}
 	if total != rows {
 		return corrupt("decode", c.def.Name, -1, "%d rows, want %d", total, rows)
@@ -239,13 +246,8 @@ func (u unread) String() string {
 
 // finish checks that all values were read.
 func (c *decodedColumn) finish() error {
-	if c.page != nil && c.value == c.page.values && c.index == len(c.pages) {
-		return nil
-	}
-	for row := c.start; row < c.end; row++ { // an unused column must be all null
-		if c.page.levels == nil || c.page.levels[row-c.start] == 1 {
-			return corrupt("values", c.def.Name, row, "values in rows whose format does not use them")
-		}
+	if c.page != nil && c.value != c.page.values {
+		return corrupt("values", c.def.Name, -1, "%d values in rows whose format does not use them", c.page.values-c.value)
 	}
 	for _, p := range c.pages[c.index:] {
 		if p.values > 0 {
