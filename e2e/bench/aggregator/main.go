@@ -1,0 +1,169 @@
+// Command aggregator measures one aggregator: batches in JetStream → verified,
+// parsed, encoded, read back and compared, stored, acknowledged. It prints the
+// CPU time of the aggregator's process alone, per million lines, and its
+// largest resident memory. The broker and the publisher run in the parent.
+//
+//	go run ./e2e/bench/aggregator -corpus access.log -lines 2000000
+//
+// The corpus is a file of httplog lines; it is sent again and again, as another
+// node each time. -archive takes any archive URL; the default is a temporary
+// folder. For S3, the credentials come from AWS_… as for the daemon.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/loghaul/loghaul/internal/broker"
+	"github.com/loghaul/loghaul/internal/broker/embedded"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// result is what the child reports.
+type result struct {
+	Lines, RawBytes, Objects, ObjectBytes uint64
+	Unparsed, RawKept                     uint64
+	User, Sys                             float64 // CPU seconds
+	Wall                                  float64 // from the first pull to the last ack
+	MaxRSS                                int64   // KiB
+}
+
+type options struct {
+	corpus, archive, encoding string
+	lines, window, shards     int
+	batch                     int
+	pace                      float64
+	cpuProfile, heapProfile   string
+	gogc, limit               string
+}
+
+func main() {
+	var o options
+	child := flag.String("child", "", "internal: run the aggregator on this broker")
+	flag.StringVar(&o.corpus, "corpus", "", "file with httplog lines, .zst or plain")
+	flag.StringVar(&o.archive, "archive", "", "archive URL; empty is a temporary folder")
+	flag.StringVar(&o.encoding, "encoding", "s2", "payload encoding: s2, zstd or none")
+	flag.IntVar(&o.lines, "lines", 2_000_000, "lines to send")
+	flag.IntVar(&o.window, "window", 100_000, "lines of a window")
+	flag.IntVar(&o.shards, "shards", 4, "shard streams")
+	flag.IntVar(&o.batch, "batch", 1<<20, "raw bytes of a batch")
+	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the aggregator")
+	flag.StringVar(&o.heapProfile, "memprofile", "", "write a heap profile of the aggregator")
+	flag.Parse()
+	var err error
+	if *child != "" {
+		err = runChild(*child, &o)
+	} else {
+		err = runParent(&o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func runParent(o *options) error {
+	if o.corpus == "" {
+		return errors.New("give -corpus FILE")
+	}
+	corpus, err := readCorpus(o.corpus)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "loghaul-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // temporary
+	if o.archive == "" {
+		if err := os.Mkdir(dir+"/archive", 0o750); err != nil {
+			return err
+		}
+		o.archive = "file://" + dir + "/archive"
+	}
+	s, err := embedded.Start(dir+"/broker", embedded.Options{
+		MaxStore: 64 << 30, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		// What is measured is the aggregator; the broker need not sync.
+		Configure: func(so *server.Options) {
+			so.DontListen, so.Host, so.Port, so.SyncAlways = false, "127.0.0.1", -1, false
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	ctx := context.Background()
+	sent, err := publish(ctx, s, o, corpus)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("sent %d lines, %.1f MB raw, %.1f MB on the wire in %d messages\n", sent.lines, mb(sent.raw), mb(sent.wire), sent.messages)
+
+	args := []string{"-child", s.ClientURL(), "-archive", o.archive, "-lines", fmt.Sprint(sent.lines),
+		"-window", fmt.Sprint(o.window), "-shards", fmt.Sprint(o.shards), "-cpuprofile", o.cpuProfile, "-memprofile", o.heapProfile}
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("aggregator: %w", err)
+	}
+	var r result
+	if err := json.Unmarshal(out, &r); err != nil {
+		return fmt.Errorf("the aggregator's report: %w: %s", err, out)
+	}
+	m := float64(r.Lines) / 1e6
+	fmt.Printf("archived %d lines in %d objects, %.1f MB, %.2f B/line (raw %.1f B/line), unparsed %d, raw kept %d\n",
+		r.Lines, r.Objects, mb(int64(r.ObjectBytes)), float64(r.ObjectBytes)/float64(r.Lines), float64(r.RawBytes)/float64(r.Lines), r.Unparsed, r.RawKept)
+	fmt.Printf("CPU %.2f s user + %.2f s system = %.3f CPU-s per million lines (target 1.5)\n", r.User, r.Sys, (r.User+r.Sys)/m)
+	fmt.Printf("wall %.2f s, %.0f lines/s, largest RSS %.1f MB (target 160)\n", r.Wall, float64(r.Lines)/r.Wall, float64(r.MaxRSS)*1024/1e6)
+	return nil
+}
+
+func mb(n int64) float64 { return float64(n) / 1e6 }
+
+// readCorpus reads whole lines.
+func readCorpus(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	var r io.Reader = f
+	if bytes.HasSuffix([]byte(path), []byte(".zst")) {
+		z, err := zstd.NewReader(f)
+		if err != nil {
+			return nil, err
+		}
+		defer z.Close()
+		r = z
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return b[:bytes.LastIndexByte(b, '\n')+1], nil
+}
+
+func setup(o *options) broker.SetupConfig {
+	c := broker.SetupConfig{Shards: o.shards, Streams: broker.DefaultStreams()}
+	c.Streams.MaxBytes = 8 << 30
+	return c
+}
+
+func brokerConfig(o *options, url string) broker.Config {
+	c := broker.DefaultConfig()
+	c.Servers, c.Shards, c.Delay = []string{url}, o.shards, broker.Delay{First: 0, Step: 0, Max: time.Second}
+	return c
+}
