@@ -74,8 +74,8 @@ func TestOddAnswers(t *testing.T) {
 				_, _ = io.WriteString(w, c.answer)
 				return true
 			})
-			r := run(t, testConfig(target, fmt.Sprintf("odd%d", i)))
-			r.Offer(group(t, 1, lines(100)))
+			r := run(t, testConfig(target, "odd"))
+			r.Offer(group(t, i, lines(100)))
 			r.settled()
 			type counts struct{ Indexed, Resent, Rejected, Dropped int }
 			want := counts{c.indexed, c.resent, c.rejected, 100 - c.indexed - c.rejected}
