@@ -11,6 +11,7 @@ type op struct {
 	quotes     int16    // opFree: how many quotes the line prints from here on
 	lit        string   // what is printed after the field
 	mask, word uint64   // lit as a word and its bits, if it is not longer than that
+	dash       bool     // opTight: a "-" before lit can only be the cookie that was not captured
 	delims     *byteSet // opTight: what ends the text
 }
 
@@ -81,6 +82,7 @@ func assemble(nodes []node, lone int) []op {
 			if next.code != opSolve && i+1 < len(nodes) && nodes[i+1].kind == nodeText {
 				i++
 				next.lit = nodes[i].text
+				next.dash = n.shape == shapeCookie && n.dashed && classes[next.lit[0]]&classToken == 0 && next.lit[0] != '='
 			}
 		}
 		program = append(program, next)

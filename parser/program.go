@@ -103,6 +103,11 @@ run:
 			v := &values[o.field]
 			v.Text, v.State = line[start:p:p], Present
 		case opTight:
+			if o.dash && p+1 < len(line) && line[p] == '-' && line[p+1] == o.lit[0] {
+				values[o.field].State = 0
+				p++
+				break
+			}
 			if guess < 0 {
 				guess, guessed = i, start
 			}
@@ -128,7 +133,7 @@ run:
 			if end2 == end+1 {
 				first.State, second.State = Unsure, Unsure
 				first.Text, second.Text = nil, nil
-				r.Lone = Value{Text: line[p+1 : end-1 : end-1], Int: int64(items), State: Present}
+				r.Lone.Text, r.Lone.Int, r.Lone.State = line[p+1:end-1:end-1], int64(items), Present
 				p = end + 1
 				continue
 			}

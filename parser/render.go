@@ -17,8 +17,12 @@ func (f *Format) Append(dst []byte, r *Record) []byte {
 		n := &f.nodes[i]
 		switch n.kind {
 		case nodeText:
-			dst = append(dst, n.text...)
 			sep = n.sep
+			if len(n.text) == 1 {
+				dst = append(dst, n.text[0])
+				continue
+			}
+			dst = append(dst, n.text...)
 		case nodeSep:
 			if !sep {
 				dst = append(dst, ' ')
@@ -30,8 +34,13 @@ func (f *Format) Append(dst []byte, r *Record) []byte {
 				sep, i = true, i+3
 				continue
 			}
+			v := &r.Values[n.field]
+			if n.plainInt() && v.State == Present {
+				dst, sep = appendInt(dst, v.Int), false
+				continue
+			}
 			start := len(dst)
-			dst = n.appendValue(dst, &r.Values[n.field], r)
+			dst = n.appendValue(dst, v, r)
 			if len(dst) > start || n.expr {
 				sep = false
 			}
@@ -83,6 +92,8 @@ func (n *node) appendValue(dst []byte, v *Value, r *Record) []byte {
 	}
 	return n.appendText(dst, v.Text)
 }
+
+func (n *node) plainInt() bool { return (n.shape == shapeInt || n.shape == shapePort) && !n.hex }
 
 func (n *node) appendText(dst, text []byte) []byte {
 	if n.escaped {
