@@ -251,5 +251,6 @@ func (s *site) flush(p *part) error {
 // farewell says how it ended.
 func (s *site) farewell(log *slog.Logger) {
 	now := s.snapshot()
+	now.waiting = "" // nothing waits any more
 	log.Info("stopped", now.attrs()...)
 }
