@@ -182,5 +182,8 @@ func (f *Forwarder) Ready() error {
 	if p := f.problem.Load(); p != nil {
 		errs = append(errs, fmt.Errorf("positions are kept in memory only: %w", *p))
 	}
+	if p := f.tail.Stats().Trouble(); p != "" {
+		errs = append(errs, errors.New(p))
+	}
 	return errors.Join(append(errs, f.ship.Problem())...)
 }

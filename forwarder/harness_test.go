@@ -62,6 +62,9 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
+// newLogger logs as the forwarder of a site does.
+func newLogger(o *output) *slog.Logger { return slog.New(slog.NewTextHandler(o, nil)) }
+
 func newSite(t *testing.T, change func(*server.Options)) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), change: change, port: -1, out: &output{}}
@@ -139,7 +142,7 @@ func (s *site) setup(maxBytes int64) {
 func (s *site) start() {
 	s.t.Helper()
 	s.reg = metrics.New(Metrics()...)
-	f, err := New(s.cfg, Deps{Logger: slog.New(slog.NewTextHandler(s.out, nil)), Metrics: s.reg})
+	f, err := New(s.cfg, Deps{Logger: newLogger(s.out), Metrics: s.reg})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -140,12 +140,36 @@ func (t *Tailer) trouble(path, what, why string) {
 	if t.troubles[path] == "" {
 		t.log.Warn(what+"; trying again until it works", "path", path, "why", why)
 	}
-	t.troubles[path] = what
+	t.troubles[path] = what + " " + path + ": " + why
+	t.tellTrouble()
 }
 
 func (t *Tailer) troubleEnds(path string) {
 	if t.troubles[path] != "" {
 		delete(t.troubles, path)
 		t.log.Info("readable again", "path", path)
+		t.tellTrouble()
 	}
+}
+
+// forgetTroubles drops what was wrong with paths that are not there any more.
+func (t *Tailer) forgetTroubles() {
+	for path := range t.troubles {
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			delete(t.troubles, path)
+		}
+	}
+	t.tellTrouble()
+}
+
+// tellTrouble publishes one of the files that should be read and cannot be. A
+// path that is passed over for what it is does not count.
+func (t *Tailer) tellTrouble() {
+	var first string
+	for _, text := range t.troubles {
+		if strings.HasPrefix(text, "can't ") && (first == "" || text < first) {
+			first = text
+		}
+	}
+	t.stats.trouble.Store(&first)
 }

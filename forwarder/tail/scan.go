@@ -40,6 +40,9 @@ func (t *Tailer) scan() {
 			t.dirty = true
 		}
 	}
+	if len(t.troubles) > 0 {
+		t.forgetTroubles()
+	}
 	found, dirs := t.list()
 	if t.watch != nil {
 		before := len(t.watch.dirs)

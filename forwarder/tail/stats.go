@@ -29,6 +29,17 @@ type Stats struct {
 	Files, Open atomic.Int64
 	// Scans counts looks through the folders.
 	Scans atomic.Int64
+
+	trouble atomic.Pointer[string]
+}
+
+// Trouble names a file or folder that should be read and cannot be, and why;
+// "" if there is none.
+func (s *Stats) Trouble() string {
+	if p := s.trouble.Load(); p != nil {
+		return *p
+	}
+	return ""
 }
 
 // PathStats counts what happened to one path, all generations together.
