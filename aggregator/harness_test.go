@@ -187,6 +187,11 @@ func (r *rig) run(c aggregator.Config, d aggregator.Deps) *running {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return r.runs(a)
+}
+
+// runs runs an aggregator that was made.
+func (r *rig) runs(a *aggregator.Aggregator) *running {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	x := &running{Aggregator: a, t: r.t, cancel: cancel, done: make(chan struct{})}
 	go func() {

@@ -44,9 +44,7 @@ type options struct {
 	corpus, archive, encoding string
 	lines, window, shards     int
 	batch                     int
-	pace                      float64
 	cpuProfile, heapProfile   string
-	gogc, limit               string
 }
 
 func main() {
@@ -123,10 +121,15 @@ func runParent(o *options) error {
 	if err := json.Unmarshal(out, &r); err != nil {
 		return fmt.Errorf("the aggregator's report: %w: %s", err, out)
 	}
+	base, perLine, err := baseline(corpus)
+	if err != nil {
+		return err
+	}
 	m := float64(r.Lines) / 1e6
 	fmt.Printf("archived %d lines in %d objects, %.1f MB, %.2f B/line (raw %.1f B/line), unparsed %d, raw kept %d\n",
 		r.Lines, r.Objects, mb(int64(r.ObjectBytes)), float64(r.ObjectBytes)/float64(r.Lines), float64(r.RawBytes)/float64(r.Lines), r.Unparsed, r.RawKept)
 	fmt.Printf("CPU %.2f s user + %.2f s system = %.3f CPU-s per million lines (target 1.5)\n", r.User, r.Sys, (r.User+r.Sys)/m)
+	fmt.Printf("baseline in the same run: zstd of the raw lines, no parsing, no check: %.3f CPU-s per million lines, %.2f B/line; ratio %.2f\n", base, perLine, (r.User+r.Sys)/m/base)
 	fmt.Printf("wall %.2f s, %.0f lines/s, largest RSS %.1f MB (target 160)\n", r.Wall, float64(r.Lines)/r.Wall, float64(r.MaxRSS)*1024/1e6)
 	return nil
 }
