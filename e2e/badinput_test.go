@@ -233,7 +233,7 @@ func TestUnreadableFileIsNamedAndWaitedFor(t *testing.T) {
 	}
 	c.forwarder.startAsNobody()
 	c.agg[0].Start()
-	waiting(t, c.forwarder, c.input, "permission denied")
+	waiting(t, c.forwarder, c.input, "may not read")
 	if err := os.Chmod(c.input, 0o644); err != nil {
 		t.Fatal(err)
 	}

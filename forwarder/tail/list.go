@@ -152,9 +152,13 @@ func (t *Tailer) troubleEnds(path string) {
 	}
 }
 
-// forgetTroubles drops what was wrong with paths that are not there any more.
+// forgetTroubles drops what was wrong with files that are not there any more.
+// A folder that is not there stays a trouble.
 func (t *Tailer) forgetTroubles() {
-	for path := range t.troubles {
+	for path, text := range t.troubles {
+		if strings.HasPrefix(text, "can't look") {
+			continue
+		}
 		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 			delete(t.troubles, path)
 		}

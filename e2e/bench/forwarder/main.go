@@ -88,6 +88,7 @@ func run(ctx context.Context, s settings) error {
 // result is what one run showed.
 type result struct {
 	cpu      float64 // seconds for a million lines of 300 bytes
+	base     float64 // the same for compression alone, just before
 	rss      float64 // MB, the largest seen under load
 	rssIdle  float64 // MB, at the end of an idle run
 	switches float64 // voluntary context switches a second
@@ -97,10 +98,15 @@ type result struct {
 func (b *bench) repeat(ctx context.Context, name, encoding string, one func(context.Context, string) (result, error)) error {
 	var all []result
 	for range b.s.runs {
+		base, err := b.baseline(encoding)
+		if err != nil {
+			return fmt.Errorf("baseline: %w", err)
+		}
 		r, err := one(ctx, encoding)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+		r.base = base
 		all = append(all, r)
 	}
 	slices.SortFunc(all, func(a, b result) int {
@@ -111,8 +117,8 @@ func (b *bench) repeat(ctx context.Context, name, encoding string, one func(cont
 	})
 	best, median := all[0], all[len(all)/2]
 	if best.cpu > 0 {
-		fmt.Printf("%-27s %6.2f CPU-s per million lines (median %.2f), RSS %.1f MB, %.0f switches/s, ratio %.1f\n",
-			name, best.cpu, median.cpu, best.rss, best.switches, best.ratio)
+		fmt.Printf("%-27s %6.2f CPU-s per million lines (median %.2f; compression alone %.2f), RSS %.1f MB, %.0f switches/s, ratio %.1f\n",
+			name, best.cpu, median.cpu, best.base, best.rss, best.switches, best.ratio)
 	} else {
 		fmt.Printf("%-27s %6.1f switches/s (median %.1f), RSS %.1f MB\n", name, best.switches, median.switches, best.rssIdle)
 	}

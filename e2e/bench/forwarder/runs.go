@@ -270,7 +270,7 @@ func (b *bench) idle(ctx context.Context, encoding string) (result, error) {
 	if _, err := s.await(size); err != nil {
 		return result{}, err
 	}
-	const settle = 25 * time.Second // buffers are given back meanwhile
+	const settle = 23 * time.Second // buffers are given back meanwhile
 	<-time.After(settle)
 	before, begin := s.switches(), time.Now()
 	<-time.After(time.Duration(b.s.seconds) * time.Second)
