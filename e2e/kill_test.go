@@ -10,21 +10,21 @@ import (
 const arrivalLimit = 90 * time.Second
 
 // killTest writes lines at full rate while the victim that pick names is
-// killed again and again, then counts.
-func killTest(t *testing.T, s settings, pick func(*cluster) (crash, revive func())) *cluster {
+// killed n times, then counts.
+func killTest(t *testing.T, s settings, n int, pick func(*cluster) (crash, revive func())) *cluster {
 	t.Helper()
 	random := newChaos(t)
 	c := newCluster(t, s)
 	c.start()
 	l := startLoad(t, c.input, fullRate)
 	crash, revive := pick(c)
-	random.times(kills, crash, revive)
+	random.times(n, crash, revive)
 	c.finish(l, arrivalLimit)
 	return c
 }
 
 func TestKillForwarder(t *testing.T) {
-	killTest(t, settings{}, func(c *cluster) (crash, revive func()) {
+	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
 		return c.forwarder.Kill, c.forwarder.Start
 	})
 }
@@ -46,7 +46,7 @@ func TestKillForwarderWhileTheFileIsRotated(t *testing.T) {
 
 func TestKillAggregator(t *testing.T) {
 	victim := 0
-	killTest(t, settings{}, func(c *cluster) (crash, revive func()) {
+	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
 		return func() { c.agg[victim].Kill() }, func() {
 			c.agg[victim].Start()
 			victim = 1 - victim
@@ -55,27 +55,27 @@ func TestKillAggregator(t *testing.T) {
 }
 
 func TestKillBothAggregatorsAtOnce(t *testing.T) {
-	killTest(t, settings{}, func(c *cluster) (crash, revive func()) {
+	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
 		return func() { c.agg[0].Kill(); c.agg[1].Kill() },
 			func() { c.agg[0].Start(); c.agg[1].Start() }
 	})
 }
 
 func TestKillNATSServer(t *testing.T) {
-	killTest(t, settings{}, func(c *cluster) (crash, revive func()) {
+	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
 		return c.nats.Kill, c.nats.Start
 	})
 }
 
 func TestKillS3Server(t *testing.T) {
-	killTest(t, settings{}, func(c *cluster) (crash, revive func()) {
+	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
 		return c.s3.Stop, c.s3.Start
 	})
 }
 
 func TestKillElasticsearch(t *testing.T) {
-	// Its own server: the others need theirs alive.
-	killTest(t, settings{elastic: ownElastic(t)}, func(c *cluster) (crash, revive func()) {
+	// Its own server: the others need theirs alive. It needs 10 s to start.
+	killTest(t, settings{elastic: ownElastic(t)}, 2, func(c *cluster) (crash, revive func()) {
 		return c.elastic.Kill, c.elastic.Start
 	})
 }

@@ -159,6 +159,9 @@ func (c *cluster) cat(line func([]byte)) {
 	if err := cmd.Wait(); err != nil {
 		c.t.Fatalf("audit cat: %v\n%s", err, stderr.String())
 	}
+	if stderr.Len() > 0 {
+		c.t.Errorf("audit cat warns:\n%s", stderr.String())
+	}
 }
 
 // finish is the end of a fault test: the load stops, everything arrives, the
@@ -166,12 +169,17 @@ func (c *cluster) cat(line func([]byte)) {
 func (c *cluster) finish(l *load, limit time.Duration) {
 	c.t.Helper()
 	n := l.Stop()
+	start := time.Now()
 	c.awaitArchived(l.Bytes(), limit)
+	arrived := time.Now()
 	if lost := c.forwarder.metric("loghaul_forwarder_lost_bytes_total"); lost > 0 {
 		c.t.Errorf("the forwarder counts %v lost bytes", lost)
 	}
 	c.stop()
+	drained := time.Now()
 	c.checkLines(n)
+	c.t.Logf("after the last line: archived in %.1f s, drained in %.1f s, read back in %.1f s",
+		arrived.Sub(start).Seconds(), drained.Sub(arrived).Seconds(), time.Since(drained).Seconds())
 }
 
 // eventually is testenv.Eventually for conditions that cost a process or a
