@@ -122,9 +122,9 @@ func (t *Text) UnmarshalText(p []byte) error {
 }
 
 type fileHeader struct {
-	Format   string         `json:"format"`
-	Version  int            `json:"version"`
-	Patterns map[Text]int64 `json:"patterns"`
+	Format   string           `json:"format"`
+	Version  int              `json:"version"`
+	Patterns map[string]int64 `json:"patterns"` // escaped as Text: JSON does not ask keys
 }
 
 const formatName = "loghaul-forwarder-state"
@@ -135,9 +135,13 @@ func Encode(st *State) ([]byte, error) {
 	b.Grow(256 * (len(st.Entries) + 1))
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	h := fileHeader{Format: formatName, Version: Version, Patterns: map[Text]int64{}}
+	h := fileHeader{Format: formatName, Version: Version, Patterns: map[string]int64{}}
 	for p, since := range st.Patterns {
-		h.Patterns[Text(p)] = since
+		key, err := Text(p).MarshalText()
+		if err != nil {
+			return nil, err
+		}
+		h.Patterns[string(key)] = since
 	}
 	if err := enc.Encode(h); err != nil {
 		return nil, err
@@ -177,7 +181,11 @@ func Decode(p []byte) (State, error) {
 	if got := crc32.ChecksumIEEE(body); got != sum || last != fmt.Sprintf("end %d %08x\n", n, sum) {
 		return st, fmt.Errorf("%w: its checksum is %08x, %08x was written", ErrDamaged, got, sum)
 	}
-	for p, since := range h.Patterns {
+	for key, since := range h.Patterns {
+		var p Text
+		if err := p.UnmarshalText([]byte(key)); err != nil {
+			return st, fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
 		st.Patterns[string(p)] = since
 	}
 	dec := json.NewDecoder(bytes.NewReader(body[len(first)+1:]))

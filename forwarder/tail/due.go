@@ -18,6 +18,7 @@ func (t *Tailer) activate(f *File, at time.Time) {
 	}
 	if !f.active {
 		f.active, f.since, f.next = true, t.now, at
+		f.rate, f.rateAt, f.rateSize = 0, t.now, f.size
 		t.active = append(t.active, f)
 		return
 	}
@@ -62,7 +63,7 @@ func (t *Tailer) fullAt(f *File, unread int64) time.Time {
 	if f.rate <= 0 {
 		return last
 	}
-	eta := float64(t.cfg.Batch-unread) / f.rate
+	eta := 1.05 * float64(t.cfg.Batch-unread) / f.rate // rather late than twice
 	if eta > t.cfg.Linger.Seconds() {
 		return last
 	}
@@ -89,6 +90,9 @@ func (t *Tailer) check(f *File) bool {
 		if f.unacked.IsZero() {
 			f.unacked = f.since
 		}
+	}
+	if d := t.now.Sub(f.rateAt); d >= 5*soonest {
+		f.rate, f.rateAt, f.rateSize = float64(f.size-f.rateSize)/d.Seconds(), t.now, f.size
 	}
 	if f.size > 0 && f.stuck != f.size && !t.headed(f) {
 		f.stuck = f.size

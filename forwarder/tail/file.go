@@ -52,7 +52,9 @@ type File struct {
 	burst     time.Time // when the last batch was read
 	grown     time.Time // when the file was last seen to grow
 	unacked   time.Time // when the oldest unconfirmed byte was seen
-	rate      float64   // bytes a second between the last bursts
+	rate      float64   // growth in bytes a second, measured from rateAt on
+	rateAt    time.Time
+	rateSize  int64
 	armed     bool
 }
 
@@ -105,9 +107,6 @@ func (f *File) Read(buf []byte, limit int64, sink Sink) (from, to int64, err err
 		f.cuts = append(f.cuts, cut{to: to, lines: r.lines, guard: r.guard})
 		f.stats.ReadBytes.Add(to - from)
 		f.stats.ReadLines.Add(int64(r.lines))
-		if d := now.Sub(f.burst).Seconds(); d > 0 {
-			f.rate = float64(to-from) / d
-		}
 	} else if f.fd != nil {
 		f.stuck = f.size
 	}

@@ -1,0 +1,153 @@
+package checkpoint
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func example() State {
+	return State{
+		Patterns: map[string]int64{"/var/log/haproxy*.log": 1795417200000000000, "/odd/100%\xff": 1},
+		Entries: []Entry{
+			{
+				ID: "0123456789abcdef01234567", Path: "/var/log/haproxy.log", Name: "/var/log/haproxy.log.1",
+				Dev: 1 << 40, Ino: 1<<63 + 5, AtDev: 1, AtIno: 2, Head: "00112233445566778899aabbccddeeff", HeadLen: 200,
+				Gen: 3, Born: 5, Pos: 1 << 40, Guard: 0xffffffff, GuardLen: 256, Size: 1<<40 + 7, Mtime: 9, Seen: 10, Done: true,
+			},
+			{Path: "/var/log/with \xff\xfe%41\n", Dev: 1, Ino: 7},
+		},
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, want := range []State{example(), {Patterns: map[string]int64{}}} {
+		b, err := Encode(&want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("-want +got\n%s", d)
+		}
+	}
+}
+
+// TestDamage holds the named corruptions of docs/formats/checkpoint.md.
+func TestDamage(t *testing.T) {
+	st := example()
+	good, err := Encode(&st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		data []byte
+		want error
+	}{
+		{"empty", nil, ErrDamaged},
+		{"zeros", make([]byte, 4096), ErrDamaged},
+		{"cut in an entry", good[:len(good)/2], ErrDamaged},
+		{"cut before the end line", good[:bytes.LastIndex(good, []byte("end "))], ErrDamaged},
+		{"cut by one byte", good[:len(good)-1], ErrDamaged},
+		{"bytes behind the end", append(bytes.Clone(good), "x\n"...), ErrDamaged},
+		{"an entry removed", without(good, 1), ErrDamaged},
+		{"an entry twice", bytes.Replace(good, line(good, 1), append(bytes.Clone(line(good, 1)), line(good, 1)...), 1), ErrDamaged},
+		{"another file", []byte("node: web-1\n"), ErrDamaged},
+		{"a newer version", bytes.Replace(good, []byte(`"version":1`), []byte(`"version":2`), 1), ErrVersion},
+	} {
+		if _, err := Decode(test.data); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+		}
+	}
+	for i := range good {
+		bad := bytes.Clone(good)
+		bad[i] ^= 0x10
+		if got, err := Decode(bad); err == nil {
+			t.Errorf("a flipped bit in byte %d (%q) goes unnoticed:\n%v", i, good[i], got)
+		}
+	}
+}
+
+func line(b []byte, n int) []byte { return bytes.SplitAfter(b, []byte{'\n'})[n] }
+
+func without(b []byte, n int) []byte { return bytes.Replace(bytes.Clone(b), line(b, n), nil, 1) }
+
+func FuzzDecode(f *testing.F) {
+	st := example()
+	good, err := Encode(&st)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte("end 0 00000000\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		st, err := Decode(b)
+		if err != nil {
+			return
+		}
+		again, err := Encode(&st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := Decode(again); err != nil || !cmp.Equal(st, back) {
+			t.Errorf("does not come back: %v", err)
+		}
+	})
+}
+
+func TestStore(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	s, st, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Entries) != 0 {
+		t.Errorf("a new folder holds %d entries", len(st.Entries))
+	}
+	if _, _, err := Open(dir); !errors.Is(err, ErrInUse) {
+		t.Errorf("opened twice: %v", err)
+	}
+	want := example()
+	if err := s.Save(&want); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, ".tmp-"+FileName+"-123")
+	if err := os.WriteFile(left, []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, st, err = Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, st); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what a crash left lies there for ever")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.Path(), []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = Open(dir)
+	if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "mv "+s.Path()) {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if _, _, err = Open(dir); errors.Is(err, ErrInUse) {
+		t.Error("the lock stays after a failed Open")
+	}
+}
