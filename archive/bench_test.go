@@ -72,7 +72,7 @@ func BenchmarkEncode(b *testing.B) {
 				for rest := batch.Raw; len(rest) > 0; {
 					var line []byte
 					line, rest, _ = nextRecord(rest)
-					if e.set.Parse(line, &e.record) < 0 {
+					if e.set.Parse(line, e.block.records[0]) < 0 {
 						b.Fatalf("unparsed: %s", line)
 					}
 				}
@@ -82,9 +82,9 @@ func BenchmarkEncode(b *testing.B) {
 	b.Run("2-parse+columns", func(b *testing.B) {
 		perMillion(b, w.lines, func() {
 			e.table.reset(w.lines)
-			row, meta := 0, &Meta{}
+			row := 0
 			for _, batch := range w.batches {
-				row = e.addBatch(row, batch, meta)
+				row = e.addBatch(row, batch)
 			}
 		})
 	})

@@ -31,8 +31,10 @@ type Encoder struct {
 	table    *table
 	writer   *parquet.Writer
 	verifier *verifier
-	record   parser.Record
+	block    block
 	refused  map[int]bool // rows whose columns did not render back
+	unparsed int          // of the object being made, as is rawKept
+	rawKept  int
 
 	// Tests break objects here: the columns before they are written, and the
 	// file before it is verified.
@@ -52,7 +54,7 @@ func NewEncoder(o Options) (*Encoder, error) {
 		o.CreatedBy = "0.0.0"
 	}
 	names := map[string]bool{}
-	e := &Encoder{options: o, set: parser.NewSet(o.Formats...), refused: map[int]bool{}}
+	e := &Encoder{options: o, set: parser.NewSet(o.Formats...), block: newBlock(), refused: map[int]bool{}}
 	for _, f := range o.Formats {
 		if names[f.Name()] {
 			return nil, fmt.Errorf("format %q is given twice", f.Name())
@@ -120,10 +122,12 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 		Formats: e.formats, Lines: w.lines, RawBytes: w.bytes, Ranges: w.ranges,
 	}
 	e.table.reset(w.lines)
+	e.unparsed, e.rawKept = 0, 0
 	row := 0
 	for _, b := range w.batches {
-		row = e.addBatch(row, b, meta)
+		row = e.addBatch(row, b)
 	}
+	meta.Unparsed, meta.RawKept = e.unparsed, e.rawKept
 	meta.MinTime, meta.MaxTime = e.table.timeRange()
 	meta.Timed = len(e.table.columns[colTime].chunk.Int64s)
 	text, err := meta.encode()
@@ -146,7 +150,7 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	return body, meta, err
 }
 
-func (e *Encoder) addBatch(row int, b *Batch, meta *Meta) int {
+func (e *Encoder) addBatch(row int, b *Batch) int {
 	t := e.table.columns
 	start := row
 	rest, offset := b.Raw, b.Header.From
@@ -158,11 +162,12 @@ func (e *Encoder) addBatch(row int, b *Batch, meta *Meta) int {
 			flags = flagNoLF
 		}
 		t[colFlags].chunk.Int32s = append(t[colFlags].chunk.Int32s, flags)
-		e.addLine(row, line, meta)
+		e.addLine(row, line)
 		offset += int64(len(rest) - len(after))
 		rest = after
 		row++
 	}
+	e.flush()
 	readAt := b.Header.ReadAt.UnixMilli()
 	node, source, path := text(b.Header.Source.Node), []byte(b.Header.Source.ID), text(b.Header.Source.Path)
 	t[colNode].addRun(start, row, node)
@@ -187,25 +192,50 @@ func nextRecord(b []byte) (line, rest []byte, noLF bool) {
 	return b[:i], b[i+1:], false
 }
 
-func (e *Encoder) addLine(row int, line []byte, meta *Meta) {
-	t := e.table
-	if e.refused[row] {
-		meta.Unparsed++
-		t.columns[colRaw].addText(row, line)
-		return
+// addLine parses a line into the block of records that wait for flush, which
+// hold consecutive rows of one format. A line that no format matches is added
+// at once.
+func (e *Encoder) addLine(row int, line []byte) {
+	k := &e.block
+	if k.n == blockRows {
+		e.flush()
 	}
-	i := e.set.Parse(line, &e.record)
+	i := -1
+	if !e.refused[row] {
+		i = e.set.Parse(line, k.records[k.n])
+	}
 	if i < 0 {
-		meta.Unparsed++
-		t.columns[colRaw].addText(row, line)
+		e.flush()
+		e.unparsed++
+		e.table.columns[colRaw].addText(row, line)
 		return
 	}
-	p := &e.plans[i]
-	t.columns[colFormat].addText(row, p.name)
-	if !t.addRecord(row, p, &e.record) {
-		meta.RawKept++
-		t.columns[colRaw].addText(row, line)
+	if k.n > 0 && k.plan != &e.plans[i] {
+		parsed := k.n
+		e.flush()
+		k.records[0], k.records[parsed] = k.records[parsed], k.records[0]
 	}
+	if k.n == 0 {
+		k.plan, k.row = &e.plans[i], row
+	}
+	k.lines[k.n] = line
+	k.n++
+}
+
+// flush adds the block to the columns.
+func (e *Encoder) flush() {
+	k := &e.block
+	if k.n == 0 {
+		return
+	}
+	e.table.addBlock(k)
+	for i := range k.n {
+		if !k.exact[i] {
+			e.rawKept++
+			e.table.columns[colRaw].addText(k.row+i, k.lines[i])
+		}
+	}
+	k.n = 0
 }
 
 func (t *table) timeRange() (lo, hi int64) {

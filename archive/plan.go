@@ -101,7 +101,8 @@ func makePlan(f *parser.Format, defs []columnDef) (plan, []columnDef) {
 	p.route = -1
 	for i, o := range p.ops {
 		p.asap = p.asap || o.asap
-		if o.kind == opFrontend && i+2 < len(p.ops) && p.ops[i+1].col == colBackend && p.ops[i+2].col == colServer {
+		if o.kind == opFrontend && i+2 < len(p.ops) && p.ops[i+1].col == colBackend && p.ops[i+2].col == colServer &&
+			p.ops[i+2].field == o.field+2 {
 			p.route = i
 		}
 	}
