@@ -1,6 +1,9 @@
 package parser
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Compile compiles spec, a well-known name (see WellKnown) or a log-format string as HAProxy sees it after its own
 // quoting. The error is a *SyntaxError.
@@ -13,8 +16,15 @@ func Compile(spec string) (*Format, error) {
 	return compile(spec, spec, false)
 }
 
+// maxSpec bounds a log-format string, and with it the memory of a Format and the numbers in its program. HAProxy reads
+// lines of a configuration up to 2,048 bytes.
+const maxSpec = 16 << 10
+
 func compile(name, spec string, allowLegacy bool) (*Format, error) {
 	s := scanner{spec: spec}
+	if len(spec) > maxSpec {
+		return nil, s.fail(maxSpec, "a log-format string may have "+strconv.Itoa(maxSpec)+" bytes")
+	}
 	if err := s.scan(); err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ func TestCompileErrors(t *testing.T) {
 		{"%{+json}o %(a)ci", "  ^", "+json is not supported yet"},
 		{"%ci %{+Q,+cbor}r", "         ^", "+cbor is not supported yet"},
 		{"a\nb", " ^", "line feed"},
+		{strings.Repeat("x", maxSpec+1), strings.Repeat(" ", maxSpec) + "^", "may have 16384 bytes"},
 	} {
 		_, err := Compile(tc.spec)
 		var syntax *SyntaxError
