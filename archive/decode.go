@@ -206,6 +206,13 @@ func (p *decodedPage) checkCodes(entries int) error {
 
 // has reports whether row has a value. Rows must be asked for in order.
 func (c *decodedColumn) has(row int) bool {
+	if c.levels == nil && row < c.end {
+		return c.all
+	}
+	return c.look(row)
+}
+
+func (c *decodedColumn) look(row int) bool {
 	for row >= c.end {
 		c.next()
 	}

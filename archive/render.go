@@ -9,7 +9,8 @@ type renderer struct {
 	decoded
 	plans   []plan
 	byName  map[string]*plan
-	record  parser.Record
+	records [blockRows]parser.Record
+	asap    [blockRows]parser.State
 	scratch []byte // texts that are joined out of several columns
 	line    []byte
 }
@@ -36,30 +37,62 @@ func (r *renderer) planOf(row int) (*plan, error) {
 	return p, nil
 }
 
-// build fills r.record with the fields of row.
-func (r *renderer) build(row int, p *plan) {
-	r.record.Reset(p.format)
+// build fills r.records with the fields of n rows of one format, from row on.
+// Going through them field by field is what makes it fast, see blockRows.
+func (r *renderer) build(row, n int, p *plan) {
 	r.scratch = r.scratch[:0]
-	asap := parser.State(0)
-	if p.asap {
-		if c := &r.columns[colASAP]; c.has(row) && c.bool() {
-			asap = parser.Plus
+	for i := range n {
+		r.records[i].Reset(p.format)
+		r.asap[i] = 0
+		if c := &r.columns[colASAP]; p.asap && c.has(row+i) && c.bool() {
+			r.asap[i] = parser.Plus
 		}
 	}
 	for i := range p.ops {
-		o := &p.ops[i]
-		v := &r.record.Values[o.field]
-		r.field(row, o, v)
-		if o.asap && v.State != 0 {
-			v.State |= asap
-		}
+		r.fields(row, n, &p.ops[i])
 	}
 	if p.blocks == nil {
 		return
 	}
-	if r.list(row, colHeader1, &r.record.Lone) {
-		for _, i := range p.blocks {
-			r.record.Values[i].State = parser.Unsure
+	for i := range n {
+		if !r.list(row+i, colHeader1, &r.records[i].Lone) {
+			continue
+		}
+		for _, f := range p.blocks {
+			r.records[i].Values[f].State = parser.Unsure
+		}
+	}
+}
+
+// fields fills one field of n records.
+func (r *renderer) fields(row, n int, o *op) {
+	c := &r.columns[o.col]
+	switch {
+	case o.kind == opInt32:
+		for i := range n {
+			if c.has(row + i) {
+				v := &r.records[i].Values[o.field]
+				v.State, v.Int = parser.Present, int64(c.int32())
+			}
+		}
+	case o.kind == opText && o.kindP != parser.KindList:
+		for i := range n {
+			if c.has(row + i) {
+				v := &r.records[i].Values[o.field]
+				v.State, v.Text = parser.Present, c.text()
+			}
+		}
+	default:
+		for i := range n {
+			r.field(row+i, o, &r.records[i].Values[o.field])
+		}
+	}
+	if !o.asap {
+		return
+	}
+	for i := range n {
+		if v := &r.records[i].Values[o.field]; v.State != 0 {
+			v.State |= r.asap[i]
 		}
 	}
 }

@@ -13,6 +13,13 @@ type verifier struct {
 	renderer
 	defs   []columnDef
 	schema string
+
+	refused []int
+	// The block of rows that wait for flush.
+	plan   *plan
+	row, n int
+	lines  [blockRows][]byte
+	kept   [blockRows]bool
 }
 
 func newVerifier(plans []plan, defs []columnDef) *verifier {
@@ -88,8 +95,9 @@ func (v *verifier) checkMeta(want *Meta) error {
 
 // compare renders every row and compares it, and its identity, with what was
 // received.
-func (v *verifier) compare(w *window) (refused []int, err error) {
+func (v *verifier) compare(w *window) ([]int, error) {
 	row := 0
+	v.refused, v.n = nil, 0
 	for _, b := range w.batches {
 		h := &b.Header
 		node, source, path := text(h.Source.Node), []byte(h.Source.ID), text(h.Source.Path)
@@ -101,42 +109,62 @@ func (v *verifier) compare(w *window) (refused []int, err error) {
 				!bytes.Equal(id.node, node) || !bytes.Equal(id.source, source) || !bytes.Equal(id.path, path) {
 				return nil, corrupt("identity", "", row, "is %s/%s:%d, want %s/%s:%d", id.node, id.source, id.offset, node, source, offset)
 			}
-			same, err := v.sameLine(row, line)
-			if err != nil {
+			if err := v.addRow(row, line); err != nil {
 				return nil, err
-			}
-			if !same {
-				refused = append(refused, row)
 			}
 			offset += int64(len(rest) - len(after))
 			rest = after
 		}
 	}
-	return refused, nil
+	v.flush()
+	return v.refused, nil
 }
 
-// sameLine renders a row. A row that keeps its bytes must have the right ones;
-// its fields are read all the same, so that every value is accounted for.
-func (v *verifier) sameLine(row int, line []byte) (bool, error) {
+// addRow puts a row into the block that waits for flush: consecutive rows of
+// one format. A row that keeps its bytes must have the right ones; its fields
+// are read all the same, so that every value is accounted for.
+func (v *verifier) addRow(row int, line []byte) error {
 	p, err := v.planOf(row)
 	if err != nil {
-		return false, err
+		return err
 	}
 	raw, kept := v.raw(row)
-	if p != nil {
-		v.build(row, p)
-	}
 	switch {
-	case kept:
-		if !bytes.Equal(raw, line) {
-			return false, corrupt("lines", "raw", row, "kept bytes differ from the line")
-		}
-		return true, nil
-	case p == nil:
-		return false, corrupt("lines", "raw", row, "neither fields nor bytes")
+	case kept && !bytes.Equal(raw, line):
+		return corrupt("lines", "raw", row, "kept bytes differ from the line")
+	case !kept && p == nil:
+		return corrupt("lines", "raw", row, "neither fields nor bytes")
 	}
-	v.line = p.format.Append(v.line[:0], &v.record)
-	return bytes.Equal(v.line, line), nil
+	if v.n == blockRows || v.n > 0 && p != v.plan {
+		v.flush()
+	}
+	if p == nil {
+		return nil
+	}
+	if v.n == 0 {
+		v.plan, v.row = p, row
+	}
+	v.lines[v.n], v.kept[v.n] = line, kept
+	v.n++
+	return nil
+}
+
+// flush renders the rows of the block and compares them.
+func (v *verifier) flush() {
+	if v.n == 0 {
+		return
+	}
+	v.build(v.row, v.n, v.plan)
+	for i := range v.n {
+		if v.kept[i] {
+			continue
+		}
+		v.line = v.plan.format.Append(v.line[:0], &v.records[i])
+		if !bytes.Equal(v.line, v.lines[i]) {
+			v.refused = append(v.refused, v.row+i)
+		}
+	}
+	v.n = 0
 }
 
 // checkTimes compares what no line shows by itself: the resolved times.

@@ -77,15 +77,16 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 		return nil
 	}
 	w.times(row, p)
-	w.build(row, p)
-	w.row.Format, w.row.Record = string(p.name), &w.record
+	w.build(row, 1, p)
+	record := &w.records[0]
+	w.row.Format, w.row.Record = string(p.name), record
 	if !kept {
-		w.line = p.format.Append(w.line[:0], &w.record)
+		w.line = p.format.Append(w.line[:0], record)
 		w.row.Raw = w.line
 		return nil
 	}
 	// The columns hold less than the line, so parse it again.
-	if !p.format.Parse(raw, &w.record) {
+	if !p.format.Parse(raw, record) {
 		return corrupt("lines", "raw", row, "kept bytes are not of format %q", p.name)
 	}
 	return nil
