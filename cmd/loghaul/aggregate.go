@@ -67,6 +67,7 @@ func aggregate(ctx context.Context, cfg aggregatorFile, log *slog.Logger) error 
 		return usagef("%v", err)
 	}
 	defer t.store.Close() //nolint:errcheck // every object is confirmed by now
+	aggregator.LimitMemory(&cfg.Aggregator)
 	return serve(ctx, log, cfg.HTTP, reg, t.aggregator.Ready, t.Run)
 }
 

@@ -167,8 +167,8 @@ func (p *part) end() error {
 }
 
 // run works until ctx ends or a part fails, then drains in the order in which
-// lines pass the parts.
-func (s *site) run(ctx context.Context, scr *screen) error {
+// lines pass the parts. after is the log once the screen is gone.
+func (s *site) run(ctx context.Context, scr *screen, after *slog.Logger) error {
 	none := func(ctx context.Context) error { <-ctx.Done(); return nil }
 	demoRun, httpRun := none, none
 	if s.demo != nil {
@@ -191,6 +191,7 @@ func (s *site) run(ctx context.Context, scr *screen) error {
 	case <-pages.done:
 	}
 	_ = show.end() // has no errors
+	after.Info("stopping: what was read is archived first; Ctrl-C again leaves it to the next start")
 
 	err := demo.end()
 	s.settle(forwarder)

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -152,8 +154,12 @@ func up(ctx context.Context, s streams, o upOptions) error {
 	scr.get = site.snapshot
 	scr.title = "loghaul up · data " + o.data + site.pages()
 
-	err = site.run(ctx, scr)
-	site.farewell(plain(s.err, scr))
+	// A terminal that is closed is a stop like any other.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
+	after := plain(s.err, scr)
+	err = site.run(ctx, scr, after)
+	site.farewell(after)
 	return err
 }
 

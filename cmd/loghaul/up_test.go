@@ -158,7 +158,7 @@ func TestUpOnATerminal(t *testing.T) {
 			t.Errorf("no %q on the screen\n%s", want, last)
 		}
 	}
-	if !strings.Contains(p.errs.String(), "stopped") || strings.Count(p.errs.String(), "\n") != 1 {
+	if !strings.Contains(p.errs.String(), "stopped") || strings.Count(p.errs.String(), "\n") != 2 {
 		t.Errorf("stderr beside the screen: %s", p.errs)
 	}
 }
