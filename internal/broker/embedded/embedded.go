@@ -111,6 +111,9 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 // ClientURL is the server's address if Options.Configure gave it a port.
 func (s *Server) ClientURL() string { return s.srv.ClientURL() }
 
+// Addr is its host and port.
+func (s *Server) Addr() string { return s.srv.Addr().String() }
+
 // Stop closes all connections and the streams and waits until the server is
 // down. Calling it again does nothing.
 func (s *Server) Stop() {
