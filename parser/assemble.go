@@ -82,7 +82,7 @@ func assemble(nodes []node, lone int) []op {
 			if next.code != opSolve && i+1 < len(nodes) && nodes[i+1].kind == nodeText {
 				i++
 				next.lit = nodes[i].text
-				next.dash = n.shape == shapeCookie && n.dashed && classes[next.lit[0]]&classToken == 0 && next.lit[0] != '='
+				next.dash = n.shape == shapeCookie && n.dashed && classes[next.lit[0]]&classCookie == 0 && next.lit[0] != '='
 			}
 		}
 		program = append(program, next)

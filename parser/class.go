@@ -9,7 +9,7 @@ const (
 	className           // names of proxies, binds and servers, and <NOSRV> and the like
 	classFrontend       // the same with the ~ of TLS
 	classMethod         // HTTP tokens and <BADREQ>
-	classToken          // HTTP tokens: names of cookies
+	classCookie         // names of cookies, as loosely as HAProxy takes them
 	classGraph          // what %HU prints: visible, no quote
 	classPrint          // the same and spaces: what %r prints
 	classHeader         // an item of %hrl: the same without { | }
@@ -47,7 +47,7 @@ func makeClasses() (t [256]class) {
 	add(classDigit, digit)
 	add(className, name)
 	add(classFrontend, func(c byte) bool { return name(c) || c == '~' })
-	add(classToken, token)
+	add(classCookie, func(c byte) bool { return c > ' ' && c != 127 && !oneOf(`=;,"`)(c) })
 	add(classMethod, func(c byte) bool { return token(c) || c == '<' || c == '>' })
 	add(classGraph, graph)
 	add(classPrint, func(c byte) bool { return graph(c) || c == ' ' })

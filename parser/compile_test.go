@@ -162,6 +162,10 @@ func TestLines(t *testing.T) {
 		{"%CC %CS", "A=x y B=z w", "CC=A=x y CS=B=z w"},
 		{"%CC %CS", "A=x B=y C=z", "CC=? CS=?"},
 		{"%CC %CS", "x y", refused},
+		{"%CC %CS", "a[:/]=x \xe9=y", "CC=a[:/]=x CS=\xe9=y"},
+		{"%CC|%CS", "-|-", ""},
+		{"%CC|%CS", "-|A=x", "CS=A=x"},
+		{"%CC|%CS", "-|A=x|-", "CC=? CS=?"},
 		// Neighbours without anything between.
 		{"%cp%ST", "80200", "cp=? ST=?"},
 		{"%tsc%HM", "----GET", "tsc=---- HM=GET"},

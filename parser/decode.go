@@ -44,7 +44,7 @@ func (n *node) decode(text []byte, v *Value, r *Record) bool {
 		if len(text) == 0 {
 			return n.wrapped() && n.setAbsent(v)
 		}
-		name := runEnd(text, 0, classToken)
+		name := runEnd(text, 0, classCookie)
 		if name == 0 || name == len(text) || text[name] != '=' {
 			return false
 		}

@@ -175,7 +175,7 @@ func (s *solver) textEnds(n *node, text []byte, p int) {
 		q++
 		s.budget--
 		if n.shape == shapeCookie {
-			name := runEnd(text[:q], p, classToken)
+			name := runEnd(text[:q], p, classCookie)
 			if name == p || name == q || text[name] != '=' {
 				s.budget -= name - p
 				continue

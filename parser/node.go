@@ -130,9 +130,9 @@ func (n *node) first() (s byteSet) {
 			}
 		}
 	case shapeState:
-		s.addClass(classToken)
+		s.addClass(classMethod)
 	case shapeCookie:
-		s.addClass(classToken)
+		s.addClass(classCookie)
 	case shapeBlock:
 		s.add('{')
 	}

@@ -211,7 +211,7 @@ func (s *solver) findRuns(n *node, text []byte, low int) {
 	}
 	k := n.class
 	if n.shape == shapeCookie {
-		k = classToken
+		k = classCookie
 	}
 	s.runs = s.runs[:len(text)+2]
 	s.runs[len(text)], s.runs[len(text)+1] = int32(len(text)), int32(len(text))

@@ -105,7 +105,7 @@ func TestParseAndFormatErrors(t *testing.T) {
 		{[]string{"parse", "/nonexistent/haproxy.log"}, exitFailed, "no such file"},
 		{[]string{"parse", "--tz", "Europe/Pari"}, exitUsage, "no zone \"Europe/Pari\""},
 		{[]string{"parse", "--haproxy-config", "x"}, exitUsage, "not part of this version yet"},
-		{[]string{"parse", "--format", "%ci %foo"}, exitUsage, "there is no alias 'foo'; a percent sign is written '%%'\n%ci %foo\n    ^\n"},
+		{[]string{"parse", "--format", "%ci %foo"}, exitUsage, "there is no alias 'foo': did you mean %f?\n%ci %foo\n    ^\n"},
 		{[]string{"format", "explain", "\t%{+json}o %(a)ci"}, exitUsage, "\n\t%{+json}o %(a)ci\n\t  ^\n"},
 		{[]string{"format", "explain"}, exitUsage, "want one format"},
 		{[]string{"format", "explain", "httplog", "--output", "xml"}, exitUsage, "--output"},
@@ -126,7 +126,7 @@ func TestFormatExplain(t *testing.T) {
 	var got struct {
 		Fields []explainedField `json:"fields"`
 	}
-	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Fields) != 17 || got.Fields[0] != (explainedField{"ci", "ci", "", "address", "address of the client"}) {
+	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Fields) != 18 || got.Fields[0] != (explainedField{"ci", "ci", "", "address", "address of the client"}) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
