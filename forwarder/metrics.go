@@ -69,8 +69,12 @@ func Metrics() []metrics.Desc {
 	}
 }
 
-// meterEvery is how often counters are brought up to date at most.
-const meterEvery = 500 * time.Millisecond
+const (
+	// meterEvery is how often counters are brought up to date at most.
+	meterEvery = 500 * time.Millisecond
+	// meterLatest is when we wake up for nothing else.
+	meterLatest = 1500 * time.Millisecond
+)
 
 // meter copies the tiers' own counters into the registry. It belongs to the
 // goroutine of the Forwarder.
@@ -110,7 +114,7 @@ func (m *meter) step(f *Forwarder, now time.Time) {
 	m.next = time.Time{}
 	if at := m.last.Add(meterEvery); now.Before(at) {
 		if seen != m.seen {
-			m.next = at
+			m.next = m.last.Add(meterLatest)
 		}
 		return
 	}

@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	// saveEvery is the least time between two writes of the positions.
-	saveEvery = 200 * time.Millisecond
+	// saveEvery is the least time between two writes of the positions. A write
+	// is four waits for the disk, and so costs the node wake-ups.
+	saveEvery = 500 * time.Millisecond
+	// saveSlack is how much longer one may wait for something else to wake us.
+	saveSlack = 250 * time.Millisecond
 	// saveShare keeps writing positions, with many files or a slow disk, to a
 	// twentieth of the time.
 	saveShare = 20
@@ -47,7 +50,7 @@ func (s *saver) step(t *tail.Tailer, now time.Time) {
 		return
 	}
 	if now.Before(s.at) {
-		s.next = s.at
+		s.next = s.at.Add(saveSlack)
 		return
 	}
 	s.dirty, s.running, s.started = false, true, now

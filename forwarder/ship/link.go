@@ -57,6 +57,7 @@ type link struct {
 	jobs    chan job
 	quit    chan struct{}
 	wg      sync.WaitGroup
+	conn    atomic.Pointer[nats.Conn] // to be closed at the end
 }
 
 func newLink(cfg broker.Config, o broker.Options, inFlight int) *link {
@@ -75,12 +76,15 @@ func (l *link) start(ctx context.Context) {
 
 // stop ends the goroutines and the connection. Sends that block end with the
 // connection.
-func (l *link) stop(nc *nats.Conn) {
+func (l *link) stop() {
 	close(l.quit)
-	if nc != nil {
+	if nc := l.conn.Load(); nc != nil {
 		nc.Close()
 	}
 	l.wg.Wait()
+	if nc := l.conn.Load(); nc != nil { // it may just have been made
+		nc.Close()
+	}
 }
 
 func (l *link) connect(ctx context.Context) {
@@ -109,6 +113,7 @@ func (l *link) connect(ctx context.Context) {
 		}
 		return
 	}
+	l.conn.Store(nc)
 	l.post(Event{kind: connected, conn: nc})
 }
 

@@ -95,7 +95,7 @@ type Shipper struct {
 	stream  string
 
 	nc      *nats.Conn // nil while disconnected
-	last    *nats.Conn // to be closed
+	last    *nats.Conn // the one that is listened on
 	payload int64      // the server's max_payload
 	prefix  string     // of the answers' subjects
 	pack    *packer
@@ -138,7 +138,7 @@ func (s *Shipper) Start(ctx context.Context) { s.link.start(ctx) }
 
 // Stop closes the connection. Batches in flight are given up; their sources
 // were not told.
-func (s *Shipper) Stop() { s.link.stop(s.last) }
+func (s *Shipper) Stop() { s.link.stop() }
 
 // Events is received from when the broker has something to say; Handle takes it.
 func (s *Shipper) Events() <-chan Event { return s.link.events }
