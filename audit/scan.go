@@ -17,6 +17,9 @@ import (
 const (
 	// ahead is how many objects are read ahead of their use.
 	ahead = 4
+	// maxDays is how many days are listed one by one; beyond that a listing
+	// of the whole archive takes fewer requests.
+	maxDays = 60
 	// attempts is how often an object is asked for before it is given up.
 	attempts = 3
 )
@@ -124,7 +127,7 @@ func (s *scan) list(ctx context.Context, fn func(*object) error) error {
 		}
 		return fn(&object{key: i.Key, size: i.Size, name: name, ready: make(chan struct{})})
 	}
-	if s.filter.From.IsZero() {
+	if s.filter.From.IsZero() || time.Since(s.filter.From) > maxDays*24*time.Hour {
 		return s.store.List(ctx, "dt=", each)
 	}
 	// Only the days on which such an object can have been sealed. Tomorrow is

@@ -28,6 +28,8 @@ const (
 	upLinger = 500 * time.Millisecond
 	// upAckWait must be longer than upWindow.
 	upAckWait = 10 * time.Second
+	// upDrain bounds the aggregator's end, after flush has done what it can.
+	upDrain = 5 * time.Second
 	// upStream bounds what waits in the broker while the archive is away.
 	upStream = 4 << 30
 )
@@ -75,6 +77,7 @@ func newSite(ctx context.Context, o upOptions, log *slog.Logger) (_ *site, err e
 	file.Aggregator.Formats = o.formats
 	file.Aggregator.Timezone = "Local" // HAProxy runs on this machine
 	file.Aggregator.Window.Age = upWindow
+	file.Aggregator.DrainTimeout = upDrain
 	file.Archive.URL, file.Index.URL = o.archive, o.index
 	if err := file.Validate(); err != nil {
 		return nil, usagef("%v", err)
@@ -232,15 +235,25 @@ func (s *site) settle(forwarder *part) {
 	}
 }
 
-// flush waits until nothing is left in the broker.
+// flush waits until nothing is left in the broker, as long as that can be.
 func (s *site) flush(p *part) error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushLimit)
 	defer cancel()
-	go func() { // an aggregator that has failed will not empty it
-		select {
-		case <-p.done:
-			cancel()
-		case <-ctx.Done():
+	go func() { // nothing is emptied without an aggregator, nor without an archive
+		defer cancel()
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for ready := time.Now(); time.Since(ready) < settleLimit; {
+			if s.tier.aggregator.Ready() == nil {
+				ready = time.Now()
+			}
+			select {
+			case <-p.done:
+				return
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
 		}
 	}()
 	if err := s.tier.aggregator.Flush(ctx); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/loghaul/loghaul/internal/testenv"
 )
 
 const upLimit = 30 * time.Second
@@ -104,6 +107,41 @@ func TestUpAfterKill(t *testing.T) {
 		t.Fatalf("exit code %d", code)
 	}
 	same(t, data, file)
+}
+
+// TestUpWhileTheArchiveIsAway: what cannot be archived at the end is said, and
+// archived after the next start.
+func TestUpWhileTheArchiveIsAway(t *testing.T) {
+	s3 := testenv.S3(t)
+	for _, e := range s3.Env() {
+		name, value, _ := strings.Cut(e, "=")
+		t.Setenv(name, value)
+	}
+	data := t.TempDir()
+	archive := "s3://" + s3.Bucket + "/x?region=" + s3.Region + "&endpoint=" + url.QueryEscape(s3.Endpoint)
+	s3.Stop()
+	p := startProcess(t, nil, "up", "--demo", "--data", data, "--archive", archive)
+	until(t, upLimit, "lines that wait for the archive", func() bool {
+		return regexp.MustCompile(`msg=status .*acked_lines=[1-9]\d* archived_lines=0 .* waiting="archive: `).MatchString(p.errs.String())
+	})
+	p.signal(os.Interrupt)
+	if code := p.wait(upLimit); code != exitFailed || !strings.Contains(p.errs.String(), "nothing is lost: it is archived after the next start") {
+		t.Fatalf("exit code %d", code)
+	}
+	s3.Start()
+	p = startProcess(t, nil, "up", "--demo", "--data", data, "--archive", archive)
+	until(t, upLimit, "archived lines", func() bool { return regexp.MustCompile(`archived_lines=[1-9]`).MatchString(p.errs.String()) })
+	p.signal(os.Interrupt)
+	if code := p.wait(upLimit); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	want, err := os.ReadFile(filepath.Join(data, "demo", "haproxy.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := call(t, "audit", "cat", "--archive", archive); code != 0 || out != string(want) {
+		t.Errorf("audit cat: exit code %d, %d bytes, want %d\n%s", code, len(out), len(want), errs)
+	}
 }
 
 func TestUpTails(t *testing.T) {
