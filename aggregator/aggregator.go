@@ -195,7 +195,7 @@ func (a *Aggregator) connect(ctx context.Context) (*consume.Source, func(), erro
 	nc, err := broker.Connect(ctx, a.cfg.Broker, o)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, nil, nil
+			return nil, nil, nil //nolint:nilerr // the end is no failure
 		}
 		return nil, nil, err
 	}

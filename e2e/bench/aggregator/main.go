@@ -21,14 +21,14 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/broker/embedded"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 // result is what the child reports.
@@ -109,8 +109,10 @@ func runParent(o *options) error {
 	}
 	fmt.Printf("sent %d lines, %.1f MB raw, %.1f MB on the wire in %d messages\n", sent.lines, mb(sent.raw), mb(sent.wire), sent.messages)
 
-	args := []string{"-child", s.ClientURL(), "-archive", o.archive, "-lines", fmt.Sprint(sent.lines),
-		"-window", fmt.Sprint(o.window), "-shards", fmt.Sprint(o.shards), "-cpuprofile", o.cpuProfile, "-memprofile", o.heapProfile}
+	args := []string{
+		"-child", s.ClientURL(), "-archive", o.archive, "-lines", strconv.Itoa(sent.lines),
+		"-window", strconv.Itoa(o.window), "-shards", strconv.Itoa(o.shards), "-cpuprofile", o.cpuProfile, "-memprofile", o.heapProfile,
+	}
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
