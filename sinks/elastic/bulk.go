@@ -142,7 +142,7 @@ func (s *sender) bulk(ctx context.Context, docs []int) (answer, string) {
 		label = strconv.Itoa(status)
 	}
 	s.reg.Counter(metricRequests, label).Inc()
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && status != http.StatusTooManyRequests { // pushing back is not an outage
 		s.answered(err)
 	}
 	switch {
