@@ -95,7 +95,7 @@ func (t *table) addOp(k *block, o *op) {
 		} else if v.State&parser.Plus != 0 && o.kind != opRetries {
 			k.exact[i] = false
 		}
-		ok := true
+		var ok bool
 		switch o.kind {
 		case opInt32:
 			if ok = int64(int32(v.Int)) == v.Int; ok { //nolint:gosec // that is the test

@@ -89,7 +89,7 @@ func corruptions() []corruption {
 				for i := range m.Schema {
 					if m.Schema[i].Name == "time" {
 						m.Schema[i].ConvertedType.V = 10 // TIMESTAMP_MICROS
-						*m.Schema[i].LogicalType.Value.(*format.TimestampType) = format.TimestampType{
+						m.Schema[i].LogicalType.Value = &format.TimestampType{
 							IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: &format.MicroSeconds{}},
 						}
 					}
@@ -189,8 +189,8 @@ func TestCorruptions(t *testing.T) {
 
 func wantCheck(t *testing.T, what string, err error, check string) {
 	t.Helper()
-	var c *CorruptError
-	if !errors.As(err, &c) {
+	c, ok := errors.AsType[*CorruptError](err)
+	if !ok {
 		t.Errorf("%s: %v, want check %q to fail", what, err, check)
 	} else if c.Check != check {
 		t.Errorf("%s: check %q failed (%v), want %q", what, c.Check, err, check)

@@ -185,11 +185,8 @@ func text(s string) []byte { return []byte(strings.ToValidUTF8(s, "\uFFFD")) }
 
 // nextRecord cuts the first record off b.
 func nextRecord(b []byte) (line, rest []byte, noLF bool) {
-	i := bytes.IndexByte(b, '\n')
-	if i < 0 {
-		return b, nil, true
-	}
-	return b[:i], b[i+1:], false
+	line, rest, lf := bytes.Cut(b, []byte{'\n'})
+	return line, rest, !lf
 }
 
 // addLine parses a line into the block of records that wait for flush, which

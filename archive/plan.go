@@ -23,7 +23,7 @@ const (
 	opQuery                  // %HQ: http_query without its question mark
 	opList                   // captured headers: eight slots
 	opTime                   // the date that time and utc_offset come from
-	opWall                   // any other date: wall clock and, if printed, zone
+	opWall                   // any other date: wall clock and, in the column behind, zone
 )
 
 // slots is the number of columns for the captured headers of one side. Lines
@@ -34,7 +34,6 @@ const slots = 8
 type op struct {
 	kind  opKind
 	asap  bool // a + before it means logasap
-	zone  bool // opWall: the column behind col holds the printed zone
 	kindP parser.Kind
 	field int
 	col   int

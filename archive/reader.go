@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -145,7 +146,10 @@ func (rd *Reader) Meta() *Meta { return &rd.meta }
 func (rd *Reader) Rows(fn func(*Row) error) error {
 	file := make([]byte, rd.size)
 	if n, err := rd.r.ReadAt(file, 0); n != len(file) {
-		return fmt.Errorf("reading %d bytes: %w", rd.size, err)
+		if err == nil || errors.Is(err, io.EOF) {
+			return corrupt("pages", "", -1, "it ends after %d of %d bytes", n, len(file))
+		}
+		return fmt.Errorf("reading an object of %d bytes: %w", rd.size, err)
 	}
 	if err := rd.footer.CheckPages(file); err != nil {
 		return corrupt("pages", "", -1, "%w", err)

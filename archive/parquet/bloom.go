@@ -17,11 +17,6 @@ const (
 	bloomBits = 8
 )
 
-var bloomSalt = [8]uint32{
-	0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d,
-	0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31,
-}
-
 // bloomSize gives the bytes of a filter for n distinct values.
 func bloomSize(n int) int {
 	return 1 << bits.Len(uint(max(n*bloomBits/8, bloomBlock)-1))
@@ -44,7 +39,10 @@ func appendBloom(dst []byte, values *Strings) []byte {
 func bloomInsert(filter []byte, h uint64) {
 	blocks := uint64(len(filter) / bloomBlock)
 	block := filter[(h>>32)*blocks>>32*bloomBlock:][:bloomBlock]
-	for i, salt := range bloomSalt {
+	for i, salt := range [8]uint32{
+		0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d,
+		0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31,
+	} {
 		word := block[4*i:][:4]
 		bit := uint32(1) << (uint32(h) * salt >> 27) //nolint:gosec // the lower half
 		binary.LittleEndian.PutUint32(word, binary.LittleEndian.Uint32(word)|bit)
