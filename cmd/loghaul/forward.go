@@ -3,16 +3,10 @@ package main
 import (
 	"context"
 	"flag"
-	"log/slog"
 	"os/signal"
-	"path/filepath"
 	"syscall"
-	"time"
 
-	"github.com/loghaul/loghaul/forwarder"
 	"github.com/loghaul/loghaul/forwarder/daemon"
-	"github.com/loghaul/loghaul/internal/broker"
-	"github.com/loghaul/loghaul/internal/metrics"
 )
 
 func forwardCommand() command {
@@ -46,36 +40,4 @@ small binary loghaul-forwarder, which takes the same file.
 			}
 		},
 	}
-}
-
-// newUpForwarder makes the forwarder of `up`.
-func newUpForwarder(o upOptions, cfg broker.Config, link broker.Options, reg *metrics.Registry, log *slog.Logger) (*forwarder.Forwarder, error) {
-	c := forwarder.DefaultConfig()
-	c.State = filepath.Join(o.data, "forwarder")
-	c.Inputs = nil
-	for _, pattern := range o.inputs() {
-		c.Inputs = append(c.Inputs, forwarder.Input{File: pattern})
-	}
-	c.Batch.Linger = upLinger
-	c.Broker = cfg
-	if err := c.Validate(); err != nil {
-		return nil, usagef("%v", err)
-	}
-	return forwarder.New(c, forwarder.Deps{Logger: log, Metrics: reg, Broker: link})
-}
-
-// snapshot reads both tiers at one moment.
-func (s *site) snapshot() snapshot {
-	f, a := s.forwarder.Status(), s.tier.aggregator.Status()
-	now := snapshot{
-		uptime: time.Since(s.started),
-		read:   f.ReadLines, acked: f.AckedLines, readBytes: f.ReadBytes,
-		inFlight: f.InFlightBytes, lag: f.LagBytes, lost: f.Lost,
-		archived: int64(a.Lines), unparsed: int64(a.Unparsed), rawBytes: int64(a.RawBytes), //nolint:gosec // counts
-		storedBytes: int64(a.ObjectBytes), objects: int64(a.Objects), //nolint:gosec // counts
-	}
-	if err := s.ready(); err != nil {
-		now.waiting = err.Error()
-	}
-	return now
 }
