@@ -1,8 +1,11 @@
 package forwarder
 
 import (
+	"bytes"
 	"context"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,4 +222,23 @@ func TestTwoForwardersOnOneState(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "another forwarder") {
 		t.Errorf("the second forwarder: %v", err)
 	}
+}
+
+// TestLineThatCompressesBadly is longer than a message may be.
+func TestLineThatCompressesBadly(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	s.cfg.Batch.MaxMessage = 64 << 10
+	r := rand.New(rand.NewPCG(1, 2))
+	line := make([]byte, 300<<10)
+	for i := range line {
+		line[i] = byte('0' + r.IntN(200))
+	}
+	line = bytes.ReplaceAll(line, []byte{'\n'}, []byte{'x'})
+	if err := os.WriteFile(s.log, slices.Concat([]byte("before\n"), line, []byte("\nafter\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	s.eventually("all of it", func() bool { return s.fwd.Status().AckedBytes == int64(len(line)+14) })
+	s.ledger()
 }

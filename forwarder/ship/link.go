@@ -198,11 +198,7 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("%s (code %d, error %d)", r.Description, r.Code, r.ErrCode)
 }
 
-var (
-	errNoStream = errors.New("no stream takes it")
-	errTimeout  = errors.New("no answer in time")
-	errLost     = errors.New("the connection was lost")
-)
+var errNoStream = errors.New("no stream takes it")
 
 // JetStream's error numbers, from nats-server's errors.json.
 const wrongStream = 10060

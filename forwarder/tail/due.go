@@ -206,7 +206,7 @@ func (t *Tailer) close(f *File) {
 func (t *Tailer) reopen(f *File) bool {
 	fd, st, err := openFile(f.name)
 	if err == nil && (st.key != f.loc || (f.born != 0 && st.born != 0 && f.born != st.born)) {
-		err = fd.Close()
+		_ = fd.Close()
 		t.nextScan = t.now
 		t.deactivate(f)
 		return false

@@ -18,7 +18,13 @@ type candidate struct {
 	live    bool // name itself matches: no rotated sibling
 }
 
-var compressed = []string{".gz", ".zst", ".bz2", ".xz", ".lz4", ".Z", ".zip", ".lzma", ".br"}
+func compressed(name string) bool {
+	switch filepath.Ext(name) {
+	case ".gz", ".zst", ".bz2", ".xz", ".lz4", ".Z", ".zip", ".lzma", ".br":
+		return true
+	}
+	return false
+}
 
 // list finds the files that the patterns match and their rotated siblings: the
 // name plus "." or "-" and more, not compressed. Live files come first, then
@@ -72,10 +78,8 @@ func (t *Tailer) list() (found []candidate, dirs []string) {
 // match says which path a file name belongs to: itself when it matches the
 // pattern, its longest beginning before a "." or "-" that does, or none.
 func match(pattern, name string) (logical string, live bool) {
-	for _, ext := range compressed {
-		if strings.HasSuffix(name, ext) {
-			return "", false
-		}
+	if compressed(name) {
+		return "", false
 	}
 	if ok, _ := filepath.Match(pattern, name); ok {
 		return name, true
@@ -128,7 +132,7 @@ func (t *Tailer) stat(c *candidate) bool {
 		return false
 	case !c.regular:
 		if c.live {
-			t.trouble(c.name, "not a regular file, passed over", "only regular files can be tailed")
+			t.trouble(c.name, "not a regular file", "only regular files can be tailed")
 		}
 		return false
 	}
@@ -138,7 +142,7 @@ func (t *Tailer) stat(c *candidate) bool {
 // trouble logs what is wrong with a path, once, and that it is over when it is.
 func (t *Tailer) trouble(path, what, why string) {
 	if t.troubles[path] == "" {
-		t.log.Warn(what+"; trying again until it works", "path", path, "why", why)
+		t.log.Warn("passed over; trying again until it works", "path", path, "what", what, "why", why)
 	}
 	t.troubles[path] = what + " " + path + ": " + why
 	t.tellTrouble()

@@ -46,7 +46,7 @@ func (b *broker) lines() map[string]int {
 	out := map[string]int{}
 	for source, m := range b.bytes {
 		var raw []byte
-		for off := int64(0); off < int64(len(m)); off++ {
+		for off := range int64(len(m)) {
 			c, ok := m[off]
 			if !ok {
 				b.t.Fatalf("source %s has a gap at %d", source, off)
