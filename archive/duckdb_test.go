@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,30 +71,40 @@ func duck(t *testing.T, args ...string) []byte {
 
 // TestDuckDBLines has DuckDB rebuild the raw lines of real logs.
 func TestDuckDBLines(t *testing.T) {
+	e := newEncoder(t, wellKnown(t)...)
+	dir, args := t.TempDir(), []string{"lines", macroFile}
+	want, lines := map[string][]byte{}, map[string]string{}
 	for _, log := range []string{
 		"http/httplog.log.gz", "http/httpslog.log.gz", "http/clf.log.gz", "http-asap/httplog.log", "http-asap/clf.log",
 		"tcp/tcplog.log", "tcp/clf.log.gz", "tcp-asap/tcplog.log", "tcp-asap/clf.log", "default/default.log",
 		"errors-legacy/error.log", "errors-format/error.log", "dates-paris-spring/httplog.log", "dates-ny-dst-fall/clf.log",
 		"nasty", "v26-http/httplog.log.gz", "v26-tcp/tcplog.log", "custom/c15-conv.log", "logsteps/httplog.log",
 	} {
-		t.Run(log, func(t *testing.T) {
-			raw := []byte(nasty)
-			if log != "nasty" {
-				raw = readCorpus(t, filepath.Join(corpusDir, log))
-			}
-			o, err := newEncoder(t, wellKnown(t)...).Encode(cut(1, raw, 64<<10), sealed)
-			if err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(t.TempDir(), "object.parquet")
-			if err := os.WriteFile(path, o.Body, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			got := duck(t, "lines", macroFile, path)
-			if !bytes.Equal(got, raw) {
-				t.Error("DuckDB rebuilt other lines: " + lineDiff(got, raw))
-			}
-		})
+		raw := []byte(nasty)
+		if log != "nasty" {
+			raw = readCorpus(t, filepath.Join(corpusDir, log))
+		}
+		o, err := e.Encode(cut(1, raw, 64<<10), sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, strconv.Itoa(len(args))+".parquet")
+		if err := os.WriteFile(path, o.Body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, path)
+		want[log] = raw
+		lines[log] = path + ".lines"
+	}
+	duck(t, args...)
+	for log, raw := range want {
+		got, err := os.ReadFile(lines[log])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, raw) {
+			t.Errorf("%s: DuckDB rebuilt other lines: %s", log, lineDiff(got, raw))
+		}
 	}
 }
 

@@ -295,7 +295,7 @@ CREATE OR REPLACE MACRO loghaul_line_default(t) AS (
     || ')'
 );
 
--- %ci:%cp [%tr] %f/%bind: %message
+-- %ci:%cp [%t] %f/%bind: %message
 CREATE OR REPLACE MACRO loghaul_line_error(t) AS (
     coalesce(t.client_ip, '-')
     || ':'
