@@ -58,7 +58,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := srv.Shutdown(drain); err != nil {
 		_ = srv.Close() // requests that do not end are cut
 	}
-	<-failed // http.ErrServerClosed, at once
+	_ = <-failed // http.ErrServerClosed, at once
 	return nil
 }
 
