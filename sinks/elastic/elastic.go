@@ -107,17 +107,24 @@ func New(cfg Config, d Deps) (*Sink, error) {
 		}
 		return 1
 	})
-	var ca []byte
+	options := []elastictransport.Option{
+		elastictransport.WithURLs(urls...), elastictransport.WithTransport(s.transport), elastictransport.WithUserAgent("loghaul"),
+		elastictransport.WithDisableRetry(), // this package counts and bounds attempts
+	}
+	switch {
+	case cfg.APIKey != "":
+		options = append(options, elastictransport.WithAPIKey(cfg.APIKey))
+	case cfg.User != "":
+		options = append(options, elastictransport.WithBasicAuth(cfg.User, cfg.Password))
+	}
 	if cfg.CA != "" {
-		if ca, err = os.ReadFile(cfg.CA); err != nil {
+		ca, err := os.ReadFile(cfg.CA)
+		if err != nil {
 			return nil, fmt.Errorf("reading the CA certificates of the index: %w", err)
 		}
+		options = append(options, elastictransport.WithCACert(ca))
 	}
-	s.client, err = elastictransport.New(elastictransport.Config{
-		URLs: urls, Username: cfg.User, Password: cfg.Password, APIKey: cfg.APIKey, CACert: ca,
-		Transport: s.transport, UserAgent: "loghaul",
-		DisableRetry: true, // this package counts and bounds attempts
-	})
+	s.client, err = elastictransport.NewClient(options...)
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", cfg.URL, err)
 	}

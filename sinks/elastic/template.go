@@ -33,7 +33,7 @@ var templateJSON []byte
 func Template() []byte { return bytes.Clone(templateJSON) }
 
 // errTemplateRefused means that trying again cannot help.
-var errTemplateRefused = errors.New("Elasticsearch refuses the index template")
+var errTemplateRefused = errors.New("the index template is refused")
 
 // EnsureTemplate installs the index template unless the same or a newer
 // version is there.
