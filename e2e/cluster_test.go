@@ -143,7 +143,7 @@ ack_timeout: 3s
 func (c *cluster) aggregatorConfig(name, http, url string) string {
 	index := ""
 	if c.elastic != nil {
-		index = fmt.Sprintf("index:\n  url: %s\n", c.elastic.URL)
+		index = fmt.Sprintf("index:\n  url: %s\n  namespace: %s\n", c.elastic.URL, c.namespace())
 	}
 	// Windows of a second instead of ten: the tests wait for the last one.
 	return fmt.Sprintf(`name: %s
@@ -156,6 +156,11 @@ timezone: UTC
 streams: { ack_wait: 5s, max_bytes: 1GiB }
 http: %s
 %s%s`, name, url, http, index, c.brokerConfig())
+}
+
+// namespace keeps this test's documents apart in a shared Elasticsearch.
+func (c *cluster) namespace() string {
+	return "e2e" + strings.TrimPrefix(filepath.Base(c.dir), "loghaul-e2e-")
 }
 
 // address gives a host:port that is free now.

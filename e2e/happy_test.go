@@ -107,8 +107,7 @@ func send(ctx context.Context, host, head string) error {
 	return err
 }
 
-// awaitIndexed waits until Elasticsearch has want documents of this test's
-// node.
+// awaitIndexed waits until Elasticsearch has want documents of this test.
 func (c *cluster) awaitIndexed(want int) {
 	c.t.Helper()
 	have := -1
@@ -124,11 +123,12 @@ func (c *cluster) awaitIndexed(want int) {
 // documents counts what Elasticsearch finds in our data stream, -1 while it
 // does not answer.
 func (c *cluster) documents() int {
-	if code := post(c.t, c.elastic.URL+"/logs-haproxy.log-*/_refresh", nil); code != http.StatusOK {
+	stream := c.elastic.URL + "/logs-haproxy.log-" + c.namespace()
+	if code := post(c.t, stream+"/_refresh", nil); code != http.StatusOK {
 		return -1
 	}
 	var reply struct{ Count int }
-	if code := post(c.t, c.elastic.URL+"/logs-haproxy.log-*/_count", &reply); code != http.StatusOK {
+	if code := post(c.t, stream+"/_count", &reply); code != http.StatusOK {
 		return -1
 	}
 	return reply.Count

@@ -4,27 +4,29 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/loghaul/loghaul/internal/testenv"
 )
 
 // arrivalLimit bounds how long the last line may take after a fault is over.
 const arrivalLimit = 90 * time.Second
 
 // killTest writes lines at full rate while the victim that pick names is
-// killed n times, then counts.
-func killTest(t *testing.T, s settings, n int, pick func(*cluster) (crash, revive func())) *cluster {
+// killed again and again, then counts.
+func killTest(t *testing.T, pick func(*cluster) (crash, revive func())) *cluster {
 	t.Helper()
 	random := newChaos(t)
-	c := newCluster(t, s)
+	c := newCluster(t, settings{})
 	c.start()
 	l := startLoad(t, c.input, fullRate)
 	crash, revive := pick(c)
-	random.times(n, crash, revive)
+	random.times(kills, crash, revive)
 	c.finish(l, arrivalLimit)
 	return c
 }
 
 func TestKillForwarder(t *testing.T) {
-	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
+	killTest(t, func(c *cluster) (crash, revive func()) {
 		return c.forwarder.Kill, c.forwarder.Start
 	})
 }
@@ -46,7 +48,7 @@ func TestKillForwarderWhileTheFileIsRotated(t *testing.T) {
 
 func TestKillAggregator(t *testing.T) {
 	victim := 0
-	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
+	killTest(t, func(c *cluster) (crash, revive func()) {
 		return func() { c.agg[victim].Kill() }, func() {
 			c.agg[victim].Start()
 			victim = 1 - victim
@@ -55,29 +57,40 @@ func TestKillAggregator(t *testing.T) {
 }
 
 func TestKillBothAggregatorsAtOnce(t *testing.T) {
-	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
+	killTest(t, func(c *cluster) (crash, revive func()) {
 		return func() { c.agg[0].Kill(); c.agg[1].Kill() },
 			func() { c.agg[0].Start(); c.agg[1].Start() }
 	})
 }
 
 func TestKillNATSServer(t *testing.T) {
-	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
+	killTest(t, func(c *cluster) (crash, revive func()) {
 		return c.nats.Kill, c.nats.Start
 	})
 }
 
 func TestKillS3Server(t *testing.T) {
-	killTest(t, settings{}, kills, func(c *cluster) (crash, revive func()) {
+	killTest(t, func(c *cluster) (crash, revive func()) {
 		return c.s3.Stop, c.s3.Start
 	})
 }
 
+// TestKillElasticsearch kills it twice, and it stays dead: the archive, and
+// the drain at the end, get on without.
 func TestKillElasticsearch(t *testing.T) {
-	// Its own server: the others need theirs alive. It needs 10 s to start.
-	killTest(t, settings{elastic: ownElastic(t)}, 2, func(c *cluster) (crash, revive func()) {
-		return c.elastic.Kill, c.elastic.Start
-	})
+	random := newChaos(t)
+	// Its own server, for the other tests need theirs alive.
+	c := newCluster(t, settings{elastic: testenv.Elastic(t)})
+	c.start()
+	l := startLoad(t, c.input, fullRate)
+	random.wait(time.Second, 3*time.Second)
+	c.elastic.Kill()
+	random.wait(time.Millisecond, 1500*time.Millisecond)
+	c.elastic.Start()
+	random.wait(time.Second, 3*time.Second)
+	c.elastic.Kill()
+	pause(t, 2*time.Second)
+	c.finish(l, 30*time.Second)
 }
 
 // TestKillEverything kills any of them, in any order.

@@ -4,15 +4,7 @@ import (
 	"net/http"
 	"testing"
 	"time"
-
-	"github.com/loghaul/loghaul/internal/testenv"
 )
-
-// ownElastic starts a server that only this test uses: it may be killed.
-func ownElastic(t *testing.T) *testenv.ElasticServer {
-	t.Helper()
-	return testenv.Elastic(t)
-}
 
 func TestBrokerAwayForTenSeconds(t *testing.T) {
 	c := newCluster(t, settings{})
@@ -70,7 +62,7 @@ func TestS3Frozen(t *testing.T) {
 // TestFrozenElasticsearchChangesNothing runs the whole load while the index
 // hangs. The archive must get everything in the usual time.
 func TestFrozenElasticsearchChangesNothing(t *testing.T) {
-	c := newCluster(t, settings{elastic: ownElastic(t)})
+	c := newCluster(t, settings{elastic: servers.Elastic(t)})
 	c.start()
 	l := startLoad(t, c.input, fullRate)
 	pause(t, time.Second)
