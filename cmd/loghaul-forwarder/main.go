@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/loghaul/loghaul/forwarder/daemon"
@@ -34,6 +33,9 @@ SIGTERM and SIGINT drain: what is in flight is waited for, positions are stored.
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration.
 `
 
+// version is set when a release is built.
+var version = "dev" //nolint:gochecknoglobals // -X needs a variable
+
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
@@ -41,7 +43,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(io.Discard)
 	config := fs.String("config", "", "")
 	http := fs.String("http", "", "")
-	version := fs.Bool("version", false, "")
+	showVersion := fs.Bool("version", false, "")
 	err := fs.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -50,8 +52,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		fmt.Fprintf(stderr, "loghaul-forwarder: %v; see --help\n", err)
 		return daemon.Wrong
-	case *version:
-		fmt.Fprintln(stdout, "loghaul-forwarder", built())
+	case *showVersion:
+		fmt.Fprintln(stdout, "loghaul-forwarder", version)
 		return daemon.Done
 	case fs.NArg() > 0:
 		fmt.Fprintf(stderr, "loghaul-forwarder: unexpected argument %q; see --help\n", fs.Arg(0))
@@ -64,11 +66,4 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	signal.Ignore(syscall.SIGHUP) // there is nothing to reload yet, and it must not end the process
 	return daemon.Run(ctx, *config, *http, stderr)
-}
-
-func built() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
 }
