@@ -106,7 +106,13 @@ func DefaultConfig() Config {
 	}
 }
 
+// defaultNode is LOGHAUL_NODE or the host's name. In a pod the host's name is
+// the pod's, which changes with each restart; the environment can tell the
+// node's.
 func defaultNode() string {
+	if name := os.Getenv("LOGHAUL_NODE"); name != "" {
+		return name
+	}
 	name, err := os.Hostname()
 	if err != nil {
 		return ""
