@@ -20,8 +20,9 @@ show() { # NAME COMMAND...
 echo "# $(date -u +%F), commit $(git describe --always --dirty), $(go env GOVERSION) $(go env GOARCH)"
 echo "# $(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), load $(cut -d' ' -f1 /proc/loadavg)"
 
+corpus=testdata/corpus/httplog-200k.log.zst
 show parser go test -run '^$' -bench . -benchmem ./parser/...
 show archive go test -run '^$' -bench . -benchmem ./archive/...
 show forwarder go run ./e2e/bench/forwarder
-show aggregator go run ./e2e/bench/aggregator
+show aggregator go run ./e2e/bench/aggregator -corpus "$corpus"
 show size ls -l bin/loghaul bin/loghaul-forwarder

@@ -58,7 +58,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := srv.Shutdown(drain); err != nil {
 		_ = srv.Close() // requests that do not end are cut
 	}
-	_ = <-failed // http.ErrServerClosed, at once
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
+	}
 	return nil
 }
 
