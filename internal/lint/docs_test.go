@@ -11,7 +11,8 @@ import (
 )
 
 // TestDocsNameTestsThatExist: the guarantees point at the tests that try to
-// break them. A test that was renamed must not leave a promise without proof.
+// break them. A test that was renamed must not leave a promise without proof,
+// nor a page that moved a dead link.
 func TestDocsNameTestsThatExist(t *testing.T) {
 	root := testenv.Root(t)
 	there := map[string]bool{}
@@ -31,12 +32,18 @@ func TestDocsNameTestsThatExist(t *testing.T) {
 			pages = append(pages, name)
 		}
 	}
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	named := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w+)`")
 	found := 0
 	for _, page := range pages {
 		b, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			continue
+		}
+		for _, m := range link.FindAllSubmatch(b, -1) {
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(page), string(m[1]))); err != nil {
+				t.Errorf("%s links to %s, which does not exist", page, m[1])
+			}
 		}
 		for _, m := range named.FindAllSubmatch(b, -1) {
 			found++
