@@ -99,7 +99,8 @@ func TestFrozenServerCostsNothingButLinesInTheIndex(t *testing.T) {
 	c.Timeout, c.Retries, c.Queue = 300*time.Millisecond, 1, 1<<20
 	r := run(t, c)
 	r.untilIndexed()
-	was := r.dropped(dropUnreachable) // on a busy machine
+	// A busy machine can take longer than Timeout without any outage.
+	was, outages := r.dropped(dropUnreachable), strings.Count(r.log.String(), "the index does not work")
 
 	server.Pause()
 	defer server.Resume()
@@ -115,7 +116,7 @@ func TestFrozenServerCostsNothingButLinesInTheIndex(t *testing.T) {
 	if full, gone := r.dropped(dropQueueFull), r.dropped(dropUnreachable)-was; full == 0 || gone == 0 || full+gone != 500*2000 {
 		t.Errorf("%d dropped because the queue was full, %d because there was no answer; want both, 1000000 in all", full, gone)
 	}
-	if n := strings.Count(r.log.String(), "the index does not work"); n < 1 || (n > 1 && was == 0) {
+	if n := strings.Count(r.log.String(), "the index does not work"); n < 1 || n > outages+1 {
 		t.Errorf("the outage is logged %d times, want once:\n%s", n, r.log)
 	}
 
