@@ -3,6 +3,7 @@ package parquet
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // longRun is the number of equal codes from which an RLE run is written
@@ -32,13 +33,18 @@ func indexWidth(n int) int {
 }
 
 // appendHybrid appends codes in the RLE/bit-packing hybrid of the given width.
-func appendHybrid(dst []byte, codes []uint32, width int) []byte {
+func appendHybrid[C code](dst []byte, codes []C, width int) []byte {
 	for start := 0; start < len(codes); {
 		// Find the next long run; what lies before it is bit-packed. Runs are
 		// looked for at multiples of eight from start, because a bit-packed
 		// group holds eight codes.
 		lit, run := start, 0
 		for lit < len(codes) {
+			// Most places are seen to start no long run by its last code.
+			if end := lit + longRun - 1; end >= len(codes) || codes[end] != codes[lit] {
+				lit += 8
+				continue
+			}
 			run = runLength(codes[lit:])
 			if run >= longRun {
 				break
@@ -51,14 +57,14 @@ func appendHybrid(dst []byte, codes []uint32, width int) []byte {
 			dst = appendPacked(dst, codes[start:lit], width)
 		}
 		if run > 0 {
-			dst = appendRun(dst, codes[lit], run, width)
+			dst = appendRun(dst, uint32(codes[lit]), run, width)
 		}
 		start = lit + run
 	}
 	return dst
 }
 
-func runLength(codes []uint32) int {
+func runLength[C code](codes []C) int {
 	for i, c := range codes {
 		if c != codes[0] {
 			return i
@@ -77,44 +83,15 @@ func appendRun(dst []byte, code uint32, n, width int) []byte {
 
 // appendPacked appends one bit-packed run. Only the last run of a page may
 // hold a number of codes that is no multiple of eight; zeros fill it up.
-func appendPacked(dst []byte, codes []uint32, width int) []byte {
+func appendPacked[C code](dst []byte, codes []C, width int) []byte {
 	groups := (len(codes) + 7) / 8
 	dst = binary.AppendUvarint(dst, uint64(groups)<<1|1) //nolint:gosec // groups > 0
 	end := len(dst) + groups*width
-	switch width {
-	case 8:
-		for _, c := range codes {
-			dst = append(dst, byte(c))
-		}
-	case 16:
-		for _, c := range codes {
-			dst = append(dst, byte(c), byte(c>>8))
-		}
-	default:
-		dst = packBits(dst, codes, width)
-	}
+	dst = packBits(slices.Grow(dst, groups*width), codes, width)
 	for len(dst) < end {
 		dst = append(dst, 0)
 	}
-	return dst
-}
-
-func packBits(dst []byte, codes []uint32, width int) []byte {
-	var acc uint64
-	n := 0
-	for _, c := range codes {
-		acc |= uint64(c) << n
-		n += width
-		for n >= 8 {
-			dst = append(dst, byte(acc))
-			acc >>= 8
-			n -= 8
-		}
-	}
-	if n > 0 {
-		dst = append(dst, byte(acc))
-	}
-	return dst
+	return dst[:end]
 }
 
 // appendLevels appends the definition levels of rows [from, to) as a v1 page

@@ -6,7 +6,6 @@ import "encoding/binary"
 // counting: no hashing. It keeps its table between columns.
 type intDict struct {
 	table []uint32
-	codes []uint32
 	plain []byte // the dictionary page
 }
 
@@ -17,15 +16,12 @@ const (
 	dictShare = 4
 )
 
-// build makes codes and plain of values and gives the number of entries, or 0
-// when a dictionary does not pay.
-func intDictionary[T integer](d *intDict, values []T, width int) int {
-	if len(values) == 0 {
-		return 0
-	}
-	lo, hi := minMax(values)
-	if uint64(int64(hi))-uint64(int64(lo)) >= dictRange { //nolint:gosec // the difference as an unsigned number
-		return 0
+// intDictionary makes codes and plain of values, which are from lo to hi, or
+// leaves codes without entries when a dictionary does not pay.
+func intDictionary[T integer](d *intDict, codes *codes, values []T, lo, hi T, width int) {
+	codes.entries = 0
+	if len(values) == 0 || uint64(int64(hi))-uint64(int64(lo)) >= dictRange { //nolint:gosec // the difference as an unsigned number
+		return
 	}
 	span := int(hi-lo) + 1
 	if cap(d.table) < span {
@@ -33,8 +29,12 @@ func intDictionary[T integer](d *intDict, values []T, width int) int {
 	}
 	table := d.table[:span]
 	clear(table)
-	for _, v := range values {
-		table[v-lo] = 1
+	if span == 1 {
+		table[0] = 1
+	} else {
+		for _, v := range values {
+			table[v-lo] = 1
+		}
 	}
 	n := 0
 	d.plain = d.plain[:0]
@@ -51,11 +51,8 @@ func intDictionary[T integer](d *intDict, values []T, width int) int {
 		}
 	}
 	if n > 16 && n > len(values)/dictShare {
-		return 0
+		return
 	}
-	d.codes = d.codes[:0]
-	for _, v := range values {
-		d.codes = append(d.codes, table[v-lo])
-	}
-	return n
+	codes.reset(n, len(values))
+	count(codes, values, lo, table)
 }

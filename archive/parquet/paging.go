@@ -4,13 +4,10 @@ import "encoding/binary"
 
 // paging cuts one column chunk into data pages.
 type paging struct {
-	w     *Writer
-	c     *Chunk
-	m     *chunkMeta
-	col   *Column
-	codes []uint32 // of the dictionary, sorted
-	width int      // of the codes in bits
-	lens  []int32
+	w   *Writer
+	c   *Chunk
+	m   *chunkMeta
+	col *Column
 }
 
 func (p *paging) encoding(dictionary bool) Encoding {
@@ -30,7 +27,7 @@ func (p *paging) size(from, to int) int {
 	n := to - from
 	switch {
 	case p.m.encoding == RLEDictionary:
-		return n * p.width / 8
+		return p.w.codes.size(n)
 	case p.col.Type == ByteArray && n > 0:
 		start := uint32(0)
 		if from > 0 {
@@ -81,8 +78,7 @@ func (p *paging) page(row, end, from, to int) {
 	c := p.c
 	switch p.m.encoding {
 	case RLEDictionary:
-		b = append(b, byte(p.width))
-		b = appendHybrid(b, p.codes[from:to], p.width)
+		b = p.w.codes.appendPage(b, from, to)
 	case DeltaLengthByteArray:
 		b = p.lengths(b, from, to)
 	case DeltaBinaryPacked:
@@ -140,12 +136,12 @@ func (p *paging) lengths(b []byte, from, to int) []byte {
 	if from > 0 {
 		start = p.c.Texts.Ends[from-1]
 	}
-	p.lens = p.lens[:0]
+	p.w.lengths = p.w.lengths[:0]
 	prev := start
 	for _, e := range p.c.Texts.Ends[from:to] {
-		p.lens = append(p.lens, int32(e-prev)) //nolint:gosec // bounded
+		p.w.lengths = append(p.w.lengths, int32(e-prev)) //nolint:gosec // bounded
 		prev = e
 	}
-	b = appendDelta(b, p.lens, 1<<32-1)
+	b = appendDelta(b, p.w.lengths, 1<<32-1)
 	return append(b, p.c.Texts.Data[start:prev]...)
 }

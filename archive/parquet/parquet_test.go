@@ -222,3 +222,33 @@ func compare(t *testing.T, s *sample, chunk pq.ColumnChunk) {
 		t.Fatalf("%s: %d rows, want %d", s.col.Name, row, len(s.want))
 	}
 }
+
+func TestDictionaryIsSorted(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, letters := range []int{1, 2, 256} {
+		seen := map[string]bool{}
+		var dict Strings
+		var values []uint32
+		for range 3000 {
+			v := bytes.Repeat([]byte("/same/"), r.IntN(2)*3)
+			for range r.IntN(20) {
+				v = append(v, byte(r.IntN(letters)))
+			}
+			if !seen[string(v)] {
+				seen[string(v)] = true
+				values = append(values, uint32(dict.Len()))
+				dict.Append(v)
+			}
+		}
+		var d textDict
+		d.build(&dict, new(codes), values)
+		for i := 1; i < dict.Len(); i++ {
+			if a, b := dict.At(int(d.keys[i-1])), dict.At(int(d.keys[i])); bytes.Compare(a, b) >= 0 {
+				t.Fatalf("%q stands before %q", a, b)
+			}
+		}
+		if lo, hi := leastMost(&dict); !bytes.Equal(lo, d.min) || !bytes.Equal(hi, d.max) {
+			t.Errorf("from %q to %q, want %q to %q", d.min, d.max, lo, hi)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package parquet
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"slices"
 )
@@ -11,41 +10,74 @@ import (
 // which is what zstd needs to compress the dictionary page, and codes of
 // similar values come to lie close together.
 type textDict struct {
-	order []textKey
-	remap []uint32
-	codes []uint32
+	keys  []uint64
+	ranks []uint32
 	plain []byte
+	// The least and the greatest text.
+	min, max []byte
 }
 
-// textKey carries the start of a text so that most comparisons touch no text.
-type textKey struct {
-	prefix uint64
-	index  uint32
-}
+const (
+	// keyBytes is how many bytes of a text are compared at a time: they and
+	// the text's index fit a number, which sorts faster than anything else.
+	keyBytes = 5
+	keyIndex = 64 - 8*keyBytes // bits
+	// fewTexts is how many texts are sorted by comparing them whole.
+	fewTexts = 12
+)
 
-// build makes plain and codes of a dictionary and its codes.
-func (d *textDict) build(dict *Strings, codes []uint32) {
-	d.order = d.order[:0]
-	skip := commonPrefix(dict)
-	for i := range dict.Len() {
-		d.order = append(d.order, textKey{prefix(dict.At(i)[skip:]), uint32(i)}) //nolint:gosec // bounded
+// build makes plain of a dictionary and sets codes by its codes.
+func (d *textDict) build(dict *Strings, codes *codes, values []uint32) {
+	n := dict.Len()
+	d.keys = slices.Grow(d.keys[:0], n)[:n]
+	for i := range d.keys {
+		d.keys[i] = uint64(i)
 	}
-	slices.SortFunc(d.order, func(a, b textKey) int {
-		if a.prefix != b.prefix {
-			return cmp.Compare(a.prefix, b.prefix)
-		}
-		return bytes.Compare(dict.At(int(a.index)), dict.At(int(b.index)))
-	})
-	d.remap = slices.Grow(d.remap[:0], dict.Len())[:dict.Len()]
+	sortTexts(dict, d.keys, 0)
+	d.ranks = slices.Grow(d.ranks[:0], n)[:n]
 	d.plain = d.plain[:0]
-	for rank, k := range d.order {
-		d.remap[k.index] = uint32(rank) //nolint:gosec // bounded
-		d.plain = appendPlainText(d.plain, dict.At(int(k.index)))
+	for rank, k := range d.keys {
+		d.ranks[k] = uint32(rank) //nolint:gosec // bounded
+		d.plain = appendPlainText(d.plain, dict.At(int(k)))
 	}
-	d.codes = slices.Grow(d.codes[:0], len(codes))[:len(codes)]
-	for i, c := range codes {
-		d.codes[i] = d.remap[c]
+	d.min, d.max = dict.At(int(d.keys[0])), dict.At(int(d.keys[n-1]))
+	codes.remap(values, d.ranks)
+}
+
+// sortTexts sorts indexes of texts that agree in their first from bytes.
+func sortTexts(dict *Strings, indexes []uint64, from int) {
+	if len(indexes) <= fewTexts || dict.Len() > 1<<keyIndex {
+		sortWhole(dict, indexes)
+		return
 	}
+	for i, k := range indexes {
+		indexes[i] = prefix(dict.At(int(k))[from:])>>keyIndex<<keyIndex | k
+	}
+	slices.Sort(indexes)
+	const index = 1<<keyIndex - 1
+	for start := 0; start < len(indexes); {
+		key := indexes[start] &^ index
+		end := start
+		for ; end < len(indexes) && indexes[end]&^index == key; end++ {
+			indexes[end] &= index
+		}
+		group := indexes[start:end]
+		start = end
+		if len(group) == 1 {
+			continue
+		}
+		// Texts that end within the key are padded with zeros, so that they
+		// can agree with ones that go on with zeros.
+		if slices.ContainsFunc(group, func(k uint64) bool { return len(dict.At(int(k))) < from+keyBytes }) {
+			sortWhole(dict, group)
+		} else {
+			sortTexts(dict, group, from+keyBytes)
+		}
+	}
+}
+
+func sortWhole(dict *Strings, indexes []uint64) {
+	slices.SortFunc(indexes, func(a, b uint64) int { return bytes.Compare(dict.At(int(a)), dict.At(int(b))) })
 }
 
 func appendPlainText(dst, v []byte) []byte {
@@ -61,24 +93,4 @@ func prefix(v []byte) uint64 {
 	var b [8]byte
 	copy(b[:], v)
 	return binary.BigEndian.Uint64(b[:])
-}
-
-// commonPrefix gives the number of bytes all texts start with.
-func commonPrefix(dict *Strings) int {
-	if dict.Len() == 0 {
-		return 0
-	}
-	first := dict.At(0)
-	n := len(first)
-	for i := 1; i < dict.Len() && n > 0; i++ {
-		v := dict.At(i)
-		n = min(n, len(v))
-		for j := range n {
-			if v[j] != first[j] {
-				n = j
-				break
-			}
-		}
-	}
-	return n
 }

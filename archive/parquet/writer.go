@@ -32,8 +32,10 @@ type Writer struct {
 	chunks  []chunkMeta
 	header  thriftWriter
 	footer  thriftWriter
+	codes   codes // of the column being written
 	ints    intDict
 	texts   textDict
+	lengths []int32
 	scratch []byte
 	word    [16]byte
 }
@@ -93,7 +95,7 @@ func (w *Writer) Add(c *Chunk) error {
 	m := &w.chunks[i]
 	*m = chunkMeta{minBuffer: m.minBuffer, maxBuffer: m.maxBuffer, bloomData: m.bloomData[:0]}
 	start := len(w.out)
-	w.bounds(&w.columns[i], c, m)
+	w.dictionary(&w.columns[i], c, m)
 	w.write(&w.columns[i], c, m)
 	m.compressed = int64(len(w.out) - start)
 	if c.Bloom && c.Texts.Len() > 0 {
@@ -134,16 +136,34 @@ func (w *Writer) valid(col *Column, c *Chunk) error {
 	return nil
 }
 
-func (w *Writer) bounds(col *Column, c *Chunk, m *chunkMeta) {
+// dictionary builds the dictionary of a chunk, if it is to have one, and the
+// chunk's statistics.
+func (w *Writer) dictionary(col *Column, c *Chunk, m *chunkMeta) {
+	w.codes.entries = 0
 	var b bounds
-	switch {
-	case c.Unbounded:
+	switch values := c.values(); {
+	case values == 0:
 	case col.Type == Int32:
-		b = int32Bounds(c.Int32s, &w.word)
+		lo, hi := minMax(c.Int32s)
+		b = int32Bounds(lo, hi, &w.word)
+		if c.Encoding == RLEDictionary {
+			intDictionary(&w.ints, &w.codes, c.Int32s, lo, hi, 4)
+		}
 	case col.Type == Int64:
-		b = int64Bounds(c.Int64s, &w.word)
-	case col.Type == ByteArray:
-		b = textBounds(&c.Texts, w.scratch)
+		lo, hi := minMax(c.Int64s)
+		b = int64Bounds(lo, hi, &w.word)
+		if c.Encoding == RLEDictionary {
+			intDictionary(&w.ints, &w.codes, c.Int64s, lo, hi, 8)
+		}
+	case c.Coded:
+		w.texts.build(&c.Texts, &w.codes, c.Codes)
+		b = textBounds(w.texts.min, w.texts.max, w.scratch)
+	case col.Type == ByteArray && !c.Unbounded:
+		lo, hi := leastMost(&c.Texts)
+		b = textBounds(lo, hi, w.scratch)
+	}
+	if c.Unbounded {
+		b = bounds{}
 	}
 	b.nulls = int64(w.rows - c.values())
 	if b.max != nil {
@@ -156,22 +176,21 @@ func (w *Writer) bounds(col *Column, c *Chunk, m *chunkMeta) {
 
 // write appends the pages of a chunk.
 func (w *Writer) write(col *Column, c *Chunk, m *chunkMeta) {
-	codes, dict, entries := c.Codes, []byte(nil), 0
+	entries, dict := w.codes.entries, w.ints.plain
 	switch {
-	case c.Coded && c.values() > 0:
-		w.texts.build(&c.Texts, c.Codes)
-		codes, dict, entries = w.texts.codes, w.texts.plain, c.Texts.Len()
-	case c.Encoding == RLEDictionary && col.Type == Int32:
-		entries = intDictionary(&w.ints, c.Int32s, 4)
-		codes, dict = w.ints.codes, w.ints.plain
-	case c.Encoding == RLEDictionary && col.Type == Int64:
-		entries = intDictionary(&w.ints, c.Int64s, 8)
-		codes, dict = w.ints.codes, w.ints.plain
+	case entries == 0:
+		dict = nil
+	case col.Type == ByteArray:
+		dict = w.texts.plain
 	}
-	p := paging{w: w, c: c, m: m, col: col, codes: codes, width: indexWidth(entries)}
+	levels := w.rows / 64
+	if n := c.values(); n == 0 || n == w.rows {
+		levels = 8 // one run
+	}
+	p := paging{w: w, c: c, m: m, col: col}
 	m.encoding = p.encoding(entries > 0)
 	m.codec = zstdCodec
-	if w.rows/64+len(dict)+p.size(0, c.values()) <= tinyChunk {
+	if levels+len(dict)+p.size(0, c.values()) <= tinyChunk {
 		m.codec = uncompressed
 	}
 	if entries > 0 {
