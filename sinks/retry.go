@@ -28,7 +28,7 @@ type RetryPolicy struct {
 
 // DefaultRetryPolicy is for daemons: half a second to thirty.
 func DefaultRetryPolicy() RetryPolicy {
-	return RetryPolicy{First: 500 * time.Millisecond, Max: 30 * time.Second, Permanent: 30 * time.Second}
+	return RetryPolicy{First: 500 * time.Millisecond, Max: 10 * time.Second, Permanent: 30 * time.Second}
 }
 
 // delay is the wait after the given number of failures in a row, at least 1.
