@@ -26,7 +26,7 @@ type RetryPolicy struct {
 	Permanent time.Duration
 }
 
-// DefaultRetryPolicy is for daemons: half a second to thirty.
+// DefaultRetryPolicy is for daemons: half a second to ten.
 func DefaultRetryPolicy() RetryPolicy {
 	return RetryPolicy{First: 500 * time.Millisecond, Max: 10 * time.Second, Permanent: 30 * time.Second}
 }
