@@ -48,7 +48,8 @@ type Chunk struct {
 	Bools  []bool
 
 	// Encoding is for integers: Plain, DeltaBinaryPacked, or RLEDictionary,
-	// which falls back to Plain where a dictionary does not pay.
+	// which falls back to DeltaBinaryPacked (32 bits) or Plain (64 bits) where
+	// a dictionary does not pay.
 	Encoding Encoding
 	// Bloom asks for a bloom filter; texts only.
 	Bloom bool

@@ -16,7 +16,10 @@ func (p *paging) encoding(dictionary bool) Encoding {
 		return RLEDictionary
 	case p.col.Type == ByteArray:
 		return DeltaLengthByteArray
-	case p.c.Encoding == DeltaBinaryPacked:
+	case p.c.Encoding == DeltaBinaryPacked, p.c.Encoding == RLEDictionary && p.col.Type == Int32:
+		// Numbers of 32 bits without a dictionary are ports and the like:
+		// packed they take a tenth more than zstd makes of them, and a tenth
+		// of the time.
 		return DeltaBinaryPacked
 	}
 	return Plain
@@ -91,6 +94,9 @@ func (p *paging) page(row, end, from, to int) {
 		b = p.plain(b, from, to)
 	}
 	p.w.page = b
+	if p.m.pages == 0 && p.m.encoding == DeltaBinaryPacked && !p.w.shrinks(b) {
+		p.m.codec = uncompressed
+	}
 	p.m.pages++
 	p.w.appendPage(p.m, b, func(h *thriftWriter) {
 		h.begin(5)
