@@ -1,16 +1,19 @@
 package archive
 
 import (
+	"slices"
+
 	"github.com/loghaul/loghaul/parser"
 )
 
-// renderer makes records, and out of them lines, from decoded columns.
+// renderer makes values, records and lines from decoded columns.
 type renderer struct {
 	decoded
 	plans   []plan
 	byName  map[string]*plan
-	records [blockRows]parser.Record
+	record  parser.Record
 	asap    [blockRows]parser.State
+	lone    [blockRows]parser.Value
 	scratch []byte // texts that are joined out of several columns
 	line    []byte
 }
@@ -37,62 +40,67 @@ func (r *renderer) planOf(row int) (*plan, error) {
 	return p, nil
 }
 
-// build fills r.records with the fields of n rows of one format, from row on.
-// Going through them field by field is what makes it fast, see blockRows.
-func (r *renderer) build(row, n int, p *plan) {
-	r.scratch = r.scratch[:0]
-	for i := range n {
-		r.records[i].Reset(p.format)
-		r.asap[i] = 0
-		if c := &r.columns[colASAP]; p.asap && c.has(row+i) && c.bool() {
-			r.asap[i] = parser.Plus
-		}
+// build fills r.record with the fields of a row.
+func (r *renderer) build(row int, p *plan) {
+	r.record.Reset(p.format)
+	if r.begin(row, 1, p) {
+		r.record.Lone = r.lone[0]
 	}
 	for i := range p.ops {
-		r.fields(row, n, &p.ops[i])
-	}
-	if p.blocks == nil {
-		return
-	}
-	for i := range n {
-		if !r.list(row+i, colHeader1, &r.records[i].Lone) {
-			continue
-		}
-		for _, f := range p.blocks {
-			r.records[i].Values[f].State = parser.Unsure
-		}
+		o := &p.ops[i]
+		r.fields(row, p, o, r.record.Values[o.field:o.field+1])
 	}
 }
 
-// fields fills one field of n records.
-func (r *renderer) fields(row, n int, o *op) {
+// begin readies fields for n rows of one format, from row on. It fills r.lone
+// and reports whether there is any lone block.
+func (r *renderer) begin(row, n int, p *plan) (lone bool) {
+	r.scratch = r.scratch[:0]
+	if p.asap {
+		c := &r.columns[colASAP]
+		for i := range n {
+			r.asap[i] = 0
+			if c.has(row+i) && c.bool() {
+				r.asap[i] = parser.Plus
+			}
+		}
+	}
+	if p.blocks == nil {
+		return false
+	}
+	return r.lists(row, colHeader1, r.lone[:n])
+}
+
+// fields fills out with one field of the rows from row on.
+func (r *renderer) fields(row int, p *plan, o *op, out []parser.Value) {
 	c := &r.columns[o.col]
 	switch {
 	case o.kind == opInt32:
-		for i := range n {
-			if c.has(row + i) {
-				v := &r.records[i].Values[o.field]
-				v.State, v.Int = parser.Present, int64(c.int32())
-			}
-		}
+		c.int32s(row, out)
+	case o.kind == opInt64:
+		c.int64s(row, out)
 	case o.kind == opText && o.kindP != parser.KindList:
-		for i := range n {
-			if c.has(row + i) {
-				v := &r.records[i].Values[o.field]
-				v.State, v.Text = parser.Present, c.text()
+		c.texts(row, out)
+	case o.kind == opList:
+		r.lists(row, o.col, out)
+	default:
+		for i := range out {
+			out[i].State = 0
+			r.field(row+i, o, &out[i])
+		}
+	}
+	if o.asap {
+		for i := range out {
+			if out[i].State != 0 {
+				out[i].State |= r.asap[i]
 			}
 		}
-	default:
-		for i := range n {
-			r.field(row+i, o, &r.records[i].Values[o.field])
-		}
 	}
-	if !o.asap {
-		return
-	}
-	for i := range n {
-		if v := &r.records[i].Values[o.field]; v.State != 0 {
-			v.State |= r.asap[i]
+	if slices.Contains(p.blocks, o.field) {
+		for i := range out {
+			if r.lone[i].State != 0 {
+				out[i] = parser.Value{State: parser.Unsure}
+			}
 		}
 	}
 }
@@ -100,9 +108,6 @@ func (r *renderer) fields(row, n int, o *op) {
 func (r *renderer) field(row int, o *op, v *parser.Value) {
 	c := &r.columns[o.col]
 	switch o.kind {
-	case opList:
-		r.list(row, o.col, v)
-		return
 	case opRequest:
 		r.request(row, v)
 		return
@@ -121,10 +126,6 @@ func (r *renderer) field(row int, o *op, v *parser.Value) {
 		if o.kindP == parser.KindList {
 			v.Int = items(v.Text)
 		}
-	case opInt32:
-		v.Int = int64(c.int32())
-	case opInt64:
-		v.Int = c.int64()
 	case opFrontend:
 		v.Text = c.text()
 		if t := &r.columns[colFrontendTLS]; t.has(row) && t.bool() {
@@ -144,7 +145,7 @@ func (r *renderer) field(row int, o *op, v *parser.Value) {
 		if z := &r.columns[o.col+1]; z.has(row) {
 			v.Zone = z.int32()
 		}
-	case opRequest, opURI, opList: // above
+	case opInt32, opInt64, opList, opRequest, opURI: // above
 	}
 }
 
@@ -161,7 +162,7 @@ func items(text []byte) int64 {
 // join gives a, sep and b as one text in the scratch space.
 func (r *renderer) join(a []byte, sep byte, b []byte) []byte {
 	from := len(r.scratch)
-	r.scratch = append(append(append(r.scratch, a...), sep), b...)
+	r.scratch = appendText(append(appendText(r.scratch, a), sep), b)
 	return r.scratch[from:]
 }
 
@@ -184,15 +185,15 @@ func (r *renderer) request(row int, v *parser.Value) {
 	}
 	v.State = parser.Present
 	from := len(r.scratch)
-	b := append(append(r.scratch, c.text()...), ' ')
+	b := append(appendText(r.scratch, c.text()), ' ')
 	if c := &r.columns[colHTTPPath]; c.has(row) {
-		b = append(b, c.text()...)
+		b = appendText(b, c.text())
 	}
 	if c := &r.columns[colQuery]; c.has(row) {
-		b = append(append(b, '?'), c.text()...)
+		b = appendText(append(b, '?'), c.text())
 	}
 	if c := &r.columns[colHTTPVersion]; c.has(row) {
-		b = append(append(b, ' '), c.text()...)
+		b = appendText(append(b, ' '), c.text())
 	}
 	r.scratch, v.Text = b, b[from:]
 }
@@ -208,27 +209,45 @@ func (r *renderer) uri(row int, v *parser.Value) {
 	}
 }
 
-// list fills v from the slots from column first on, and reports whether there
-// is a first one.
-func (r *renderer) list(row, first int, v *parser.Value) bool {
-	n, from := 0, len(r.scratch)
-	b := r.scratch
-	for ; n < slots; n++ {
-		c := &r.columns[first+n]
-		if !c.has(row) {
-			break
+// lists fills out from the slots from column first on, and reports whether any
+// row has a first one.
+func (r *renderer) lists(row, first int, out []parser.Value) (some bool) {
+	r.columns[first].texts(row, out)
+	for i := range out {
+		v := &out[i]
+		if v.State == 0 {
+			continue
 		}
-		if n > 0 {
-			b = append(b, '|')
+		some = true
+		v.Int = 1
+		from, b := len(r.scratch), r.scratch
+		for n := 1; n < slots; n++ {
+			c := &r.columns[first+n]
+			if !c.has(row + i) {
+				break
+			}
+			if n == 1 {
+				b = appendText(b, v.Text)
+			}
+			b = appendText(append(b, '|'), c.text())
+			v.Int++
 		}
-		b = append(b, c.text()...)
+		if v.Int > 1 {
+			r.scratch, v.Text = b, b[from:]
+		}
 	}
-	if n == 0 {
-		return false
+	return some
+}
+
+// appendText is append, faster for the short texts that most fields are.
+func appendText(dst, text []byte) []byte {
+	const short = 16
+	n := len(dst)
+	if len(text) > short || cap(text) < short || cap(dst)-n < short {
+		return append(dst, text...)
 	}
-	r.scratch = b
-	v.State, v.Text, v.Int = parser.Present, b[from:], int64(n)
-	return true
+	*(*[short]byte)(dst[n : n+short]) = [short]byte(text[:short]) // what is behind text is cut off again
+	return dst[:n+len(text)]
 }
 
 // identity is the columns that every row has.

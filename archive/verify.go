@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/loghaul/loghaul/archive/parquet"
+	"github.com/loghaul/loghaul/parser"
 )
 
 // verifier decodes objects that were just made and compares them with what
@@ -20,6 +21,8 @@ type verifier struct {
 	row, n int
 	lines  [blockRows][]byte
 	kept   [blockRows]bool
+	values [blockRows]parser.Value // of one field
+	match  parser.Matcher
 }
 
 func newVerifier(plans []plan, defs []columnDef) *verifier {
@@ -149,18 +152,25 @@ func (v *verifier) addRow(row int, line []byte) error {
 	return nil
 }
 
-// flush renders the rows of the block and compares them.
+// flush compares the rows of the block with what they render to, field by
+// field: records and lines need not be made for that.
 func (v *verifier) flush() {
 	if v.n == 0 {
 		return
 	}
-	v.build(v.row, v.n, v.plan)
+	var lone []parser.Value
+	if v.begin(v.row, v.n, v.plan) {
+		lone = v.lone[:v.n]
+	}
+	v.match.Begin(v.plan.format, v.lines[:v.n], lone)
+	values := v.values[:v.n]
+	for i := range v.plan.ops {
+		o := &v.plan.ops[i]
+		v.fields(v.row, v.plan, o, values)
+		v.match.Field(o.field, values)
+	}
 	for i := range v.n {
-		if v.kept[i] {
-			continue
-		}
-		v.line = v.plan.format.Append(v.line[:0], &v.records[i])
-		if !bytes.Equal(v.line, v.lines[i]) {
+		if !v.kept[i] && !v.match.Matches(i) {
 			v.refused = append(v.refused, v.row+i)
 		}
 	}

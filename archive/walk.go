@@ -77,8 +77,8 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 		return nil
 	}
 	w.times(row, p)
-	w.build(row, 1, p)
-	record := &w.records[0]
+	w.build(row, p)
+	record := &w.record
 	w.row.Format, w.row.Record = string(p.name), record
 	if !kept {
 		w.line = p.format.Append(w.line[:0], record)

@@ -39,6 +39,7 @@ func compile(name, spec string, allowLegacy bool) (*Format, error) {
 	f.findLone()
 	f.findTime()
 	f.program = assemble(f.nodes, f.lone)
+	f.lead, f.steps = makeSteps(f.nodes, f.lone)
 	return f, nil
 }
 

@@ -201,7 +201,7 @@ func describe(f *Format, r *Record) string {
 		case v.State&Present == 0:
 		case field.Kind == KindInt && !strings.Contains(f.Spec(), "+X"), field.Kind == KindDate:
 			n := &f.nodes[slices.IndexFunc(f.nodes, func(n node) bool { return n.kind == nodeField && n.field == i })]
-			out = append(out, field.Name+"="+string(n.appendValue(nil, v, r)))
+			out = append(out, field.Name+"="+string(n.appendValue(nil, v, &r.dates)))
 		case field.Kind == KindInt:
 			out = append(out, field.Name+"="+string((&node{shape: shapeInt}).appendNumber(nil, v)))
 		default:

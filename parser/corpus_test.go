@@ -303,7 +303,7 @@ func compareField(field *Field, v *Value, want truth) string {
 			return "" // not in the truth of 2.6
 		}
 		var d dateCache
-		if got := d.appendDate(nil, v, field.zoned); string(got) != text {
+		if got := d.print(v, field.zoned); string(got) != text {
 			return fmt.Sprintf("got %q, want %q", got, text)
 		}
 	default:

@@ -17,7 +17,7 @@ type dateCache struct {
 	milli int64  // wall clock in ms; valid if a is not 0
 
 	written   int64 // seconds
-	text      [secondLen]byte
+	text      [offsetLen]byte
 	haveWrote bool
 }
 
@@ -157,23 +157,25 @@ func civilFromDays(z int64) (y, m, d int64) {
 	return y, m, doy - (153*mp+2)/5 + 1
 }
 
-// appendDate is the inverse of date.
-func (d *dateCache) appendDate(dst []byte, v *Value, zoned bool) []byte {
+// print is the inverse of date. The text is valid until the next call.
+func (d *dateCache) print(v *Value, zoned bool) []byte {
 	sec := floorDiv(v.Int, 1000)
 	if !d.haveWrote || sec != d.written {
 		writeSecond(d.text[:0], sec)
 		d.written, d.haveWrote = sec, true
 	}
-	dst = append(dst, d.text[:]...)
+	text := d.text[:milliLen]
 	if !zoned {
 		milli := v.Int - sec*1000
-		return append(dst, '.', byte('0'+milli/100), byte('0'+milli/10%10), byte('0'+milli%10))
+		text[secondLen] = '.'
+		text[secondLen+1], text[secondLen+2], text[secondLen+3] = byte('0'+milli/100), byte('0'+milli/10%10), byte('0'+milli%10)
+		return text
 	}
 	sign, zone := byte('+'), int64(v.Zone)
 	if zone < 0 {
 		sign, zone = '-', -zone
 	}
-	return appendTwo(appendTwo(append(dst, ' ', sign), zone/3600), zone/60%60)
+	return appendTwo(appendTwo(append(d.text[:secondLen], ' ', sign), zone/3600), zone/60%60)
 }
 
 func writeSecond(dst []byte, sec int64) {

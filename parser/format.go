@@ -26,6 +26,8 @@ type Format struct {
 	nodes      []node
 	lone       int // the node of a %hr that is followed by %hs so that a lone block is ambiguous, or -1
 	program    []op
+	lead       string // what is printed before the first field
+	steps      []step // one per field
 }
 
 // Name returns the well-known name the format was compiled from, or the log-format string itself.

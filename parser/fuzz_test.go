@@ -68,6 +68,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		var fast, slow Record
+		var m Matcher
 		for _, format := range formats {
 			if !agree(t, format, line, &fast, &slow) {
 				continue
@@ -75,6 +76,9 @@ func FuzzParse(f *testing.F) {
 			// What the values alone render to is the line as well, unless the record says otherwise.
 			if got := renderStored(format, &fast); fast.Exact() && !bytes.Equal(got, line) {
 				t.Fatalf("%s\nvalues render to %q, want\n%q", format.Spec(), got, line)
+			}
+			if fast.Exact() {
+				agreeMatch(t, &m, format, line, &fast)
 			}
 		}
 	})

@@ -1,0 +1,160 @@
+package parser
+
+import "encoding/binary"
+
+// Matcher compares lines with what Append would print for them, without printing them. It takes a block of lines
+// through the format together, one field after the other: what a field needs stays close, however many fields there
+// are, and a caller that has its values by column need not make records of them.
+//
+// The zero Matcher is ready for use, by one goroutine at a time. It keeps its buffers.
+type Matcher struct {
+	format  *Format
+	rows    []matched
+	lone    []Value
+	dates   dateCache
+	scratch []byte
+}
+
+// matched is a line and how much of it is what Append prints. After the first difference line is nil and at is 1, so
+// that nothing matches any more.
+type matched struct {
+	line  []byte
+	at    int
+	group int // where the fields began that decide whether the next nodeSep prints
+}
+
+// Begin begins a block of lines of the format f. The caller then passes the values of each field of f to Field, in
+// order, and asks for the result with Matches. lone has the Record.Lone of each line; it is nil if no line has one.
+// lines, lone and values have one element per line.
+func (m *Matcher) Begin(f *Format, lines [][]byte, lone []Value) {
+	m.format, m.lone = f, lone
+	m.rows = m.rows[:0]
+	for _, line := range lines {
+		m.rows = append(m.rows, matched{line: line})
+	}
+	for i := range m.rows {
+		m.rows[i].text(f.lead)
+	}
+}
+
+// Matches reports whether the whole line with index i of the block is what Append prints.
+func (m *Matcher) Matches(i int) bool { return m.rows[i].at == len(m.rows[i].line) }
+
+// Field compares what the format prints for the field with this index, and after it. values are what Append would find
+// in Record.Values; Field may change them.
+//
+// The loops below pass what is as usual. All else, and all that differs, is for other to judge.
+func (m *Matcher) Field(field int, values []Value) {
+	s := &m.format.steps[field]
+	if m.lone != nil && (s.lone || s.afterLone) {
+		m.placeLone(s, values)
+	}
+	values = values[:len(m.rows)]
+	switch s.code {
+	case stepInt:
+		for i := range values {
+			r, v := &m.rows[i], &values[i]
+			if v.State == Present && uint64(v.Int) <= maxDigits {
+				word, n := digits(uint32(v.Int))
+				if wordAt(r.line, r.at, word, 1<<(8*n)-1) && s.tail.at(r.line, r.at+n) {
+					r.at += n + len(s.tail.text)
+					continue
+				}
+			}
+			m.other(s, r, v)
+		}
+	case stepText:
+		for i := range values {
+			r, v := &m.rows[i], &values[i]
+			p, printed := r.at, len(v.Text) > 0
+			if s.before != 0 {
+				printed = p < len(r.line) && r.line[p] == s.before
+				p++
+			}
+			if v.State&Present == 0 {
+				if v.State == 0 && s.constant && s.none.at(r.line, r.at) {
+					r.at += len(s.none.text)
+					continue
+				}
+			} else if printed && textAt(r.line, p, v.Text) && s.tail.at(r.line, p+len(v.Text)) {
+				r.at = p + len(v.Text) + len(s.tail.text)
+				continue
+			}
+			m.other(s, r, v)
+		}
+	case stepDate:
+		for i := range values {
+			r, v := &m.rows[i], &values[i]
+			if v.State == Present {
+				text := m.dates.print(v, s.zoned)
+				if textAt(r.line, r.at, text) && s.tail.at(r.line, r.at+len(text)) {
+					r.at += len(text) + len(s.tail.text)
+					continue
+				}
+			}
+			m.other(s, r, v)
+		}
+	case stepOther:
+		for i := range values {
+			m.other(s, &m.rows[i], &values[i])
+		}
+	}
+}
+
+// placeLone puts the lone block in the place of the first one of the two that it may be, and nothing in that of the second.
+func (m *Matcher) placeLone(s *step, values []Value) {
+	for i := range values {
+		switch {
+		case m.lone[i].State&Present == 0:
+		case s.lone:
+			values[i] = m.lone[i]
+		default:
+			values[i] = Value{}
+		}
+	}
+}
+
+// other prints a value as Append does and compares it.
+func (m *Matcher) other(s *step, r *matched, v *Value) {
+	if s.begins {
+		r.group = r.at
+	}
+	m.scratch = s.node.appendValue(m.scratch[:0], v, &m.dates)
+	r.text(string(m.scratch))
+	if s.ends && r.at != r.group {
+		r.text(" ")
+	}
+	r.text(s.lit)
+}
+
+// text compares what the line has next.
+func (r *matched) text(text string) {
+	if len(r.line)-r.at >= len(text) && string(r.line[r.at:r.at+len(text)]) == text {
+		r.at += len(text)
+		return
+	}
+	r.line, r.at = nil, 1
+}
+
+// wordAt reports whether line[p:] has at least eight bytes and those in mask are those of word.
+func wordAt(line []byte, p int, word, mask uint64) bool {
+	return len(line)-p >= 8 && (binary.LittleEndian.Uint64(line[p:])^word)&mask == 0
+}
+
+// textAt reports whether line[p:] begins with text. Most texts are short, so that two words hold them; cap lets it read
+// what lies behind a text, and shift out what it read.
+func textAt(line []byte, p int, text []byte) bool {
+	n := len(text)
+	switch rest := len(line) - p; {
+	case rest < n:
+		return false
+	case n <= 8 && rest >= 8 && cap(text) >= 8:
+		return (binary.LittleEndian.Uint64(line[p:])^binary.LittleEndian.Uint64(text[:8]))<<(64-8*n) == 0
+	case n >= 8 && n <= 16:
+		at := line[p : p+n]
+		return binary.LittleEndian.Uint64(at) == binary.LittleEndian.Uint64(text) &&
+			binary.LittleEndian.Uint64(at[n-8:]) == binary.LittleEndian.Uint64(text[n-8:])
+	default:
+		return string(line[p:p+n]) == string(text)
+	}
+}
