@@ -2,6 +2,8 @@ package archive
 
 import (
 	"bytes"
+	"math/bits"
+	"slices"
 
 	"github.com/loghaul/loghaul/parser"
 )
@@ -30,7 +32,8 @@ func (t *table) reset(rows int) {
 
 // blockRows is how many parsed records wait to be added together. Adding field
 // by field instead of row by row halves the cost: each column's memory stays
-// close. More rows no longer fit the caches next to the core.
+// close. More rows no longer fit the caches next to the core, nor the bits of
+// a number.
 const blockRows = 64
 
 // block is consecutive rows of one format.
@@ -40,14 +43,21 @@ type block struct {
 	n       int
 	records [blockRows]*parser.Record
 	lines   [blockRows][]byte
-	// What addBlock finds out about each row.
-	exact       [blockRows]bool // the columns hold all of it
-	plus, plain [blockRows]bool // some number that logasap marks was, was not marked
+	values  [blockRows][]parser.Value // of records
+	// What addBlock finds out: bit i is for row row+i.
+	exact       uint64 // the columns hold all of it
+	plus, plain uint64 // some number that logasap marks was, was not marked
+	texts       [4]texts
 }
 
-func newBlock() (k block) {
+// newBlock makes a block for records of as many fields.
+func newBlock(fields int) (k block) {
+	// One piece of memory, and no power of two from record to record: the
+	// same field of all records has to fit the cache.
+	fields |= 1
+	values := make([]parser.Value, blockRows*fields)
 	for i := range k.records {
-		k.records[i] = new(parser.Record)
+		k.records[i] = &parser.Record{Values: values[i*fields:][:0:fields]}
 	}
 	return k
 }
@@ -56,12 +66,18 @@ func newBlock() (k block) {
 // rows the columns hold all of them. The bytes of the others must be kept.
 func (t *table) addBlock(k *block) {
 	p := k.plan
-	records := k.records[:k.n]
-	format := &t.columns[colFormat]
-	for i, r := range records {
-		format.addText(k.row+i, p.name)
-		k.exact[i], k.plus[i], k.plain[i] = r.Exact(), false, false
+	k.exact, k.plus, k.plain = 0, 0, 0
+	lone := uint64(0)
+	for i, r := range k.records[:k.n] {
+		k.values[i] = r.Values
+		if r.Exact() {
+			k.exact |= 1 << i
+		}
+		if r.Lone.State&parser.Present != 0 {
+			lone |= 1 << i
+		}
 	}
+	t.columns[colFormat].addRun(k.row, k.row+k.n, p.name)
 	for i := 0; i < len(p.ops); i++ {
 		if i == p.route {
 			t.addRoutes(k, p.ops[i:i+3])
@@ -70,74 +86,143 @@ func (t *table) addBlock(k *block) {
 		}
 		t.addOp(k, &p.ops[i])
 	}
-	for i, r := range records {
-		if k.plus[i] || k.plain[i] {
-			t.columns[colASAP].addBool(k.row+i, k.plus[i])
-			k.exact[i] = k.exact[i] && k.plus[i] != k.plain[i]
-		}
-		if r.Lone.State&parser.Present != 0 && !t.addList(k.row+i, colHeader1, &r.Lone) {
-			k.exact[i] = false
+	for rows := k.plus | k.plain; rows != 0; rows &= rows - 1 {
+		i := bits.TrailingZeros64(rows)
+		t.columns[colASAP].addBool(k.row+i, k.plus>>i&1 != 0)
+	}
+	k.exact &^= k.plus & k.plain
+	for rows := lone; rows != 0; rows &= rows - 1 {
+		i := bits.TrailingZeros64(rows)
+		if !t.addList(k.row+i, colHeader1, &k.records[i].Lone) {
+			k.exact &^= 1 << i
 		}
 	}
 }
 
+// present gives the rows that have a field, and notes in which of them a plus
+// says something that only the bytes would tell.
+func (k *block) present(o *op) uint64 {
+	var present, plus uint64
+	for i, values := range k.values[:k.n] {
+		state := values[o.field].State
+		if state&parser.Present != 0 {
+			present |= 1 << i
+		}
+		if state&parser.Plus != 0 {
+			plus |= 1 << i
+		}
+	}
+	plus &= present
+	switch {
+	case o.asap:
+		k.plus |= plus
+		k.plain |= present &^ plus
+	case o.kind != opRetries:
+		k.exact &^= plus
+	}
+	return present
+}
+
 // addOp adds one field of all records.
 func (t *table) addOp(k *block, o *op) {
+	present := k.present(o)
+	if present == 0 {
+		return
+	}
 	c := &t.columns[o.col]
-	for i, r := range k.records[:k.n] {
-		v := &r.Values[o.field]
-		if v.State&parser.Present == 0 {
+	switch o.kind {
+	case opInt32:
+		k.exact &^= c.addInt32s(k, o.field, present)
+	case opText:
+		b := &k.texts[0]
+		b.rows = present
+		for rows := present; rows != 0; rows &= rows - 1 {
+			i := bits.TrailingZeros64(rows)
+			b.at[i] = k.values[i][o.field].Text
+		}
+		k.exact &^= c.addTexts(k.row, b)
+	case opRequest:
+		t.addRequests(k, o.field, present)
+	default:
+		for rows := present; rows != 0; rows &= rows - 1 {
+			i := bits.TrailingZeros64(rows)
+			if !t.addField(k.row+i, o, &k.values[i][o.field], k.records[i]) {
+				k.exact &^= 1 << i
+			}
+		}
+	}
+}
+
+// addInt32s adds a number of the given rows and gives those where it is too
+// large for the column.
+func (c *column) addInt32s(k *block, field int, present uint64) (refused uint64) {
+	numbers := slices.Grow(c.chunk.Int32s, blockRows)
+	for rows := present; rows != 0; rows &= rows - 1 {
+		i := bits.TrailingZeros64(rows)
+		v := k.values[i][field].Int
+		if int64(int32(v)) != v { //nolint:gosec // that is the test
+			refused |= 1 << i
 			continue
 		}
-		if o.asap {
-			k.plus[i] = k.plus[i] || v.State&parser.Plus != 0
-			k.plain[i] = k.plain[i] || v.State&parser.Plus == 0
-		} else if v.State&parser.Plus != 0 && o.kind != opRetries {
-			k.exact[i] = false
-		}
-		var ok bool
-		switch o.kind {
-		case opInt32:
-			if ok = int64(int32(v.Int)) == v.Int; ok { //nolint:gosec // that is the test
-				c.addInt32(k.row+i, int32(v.Int)) //nolint:gosec // checked
-			}
-		case opText:
-			ok = c.addText(k.row+i, v.Text)
-		default:
-			ok = t.addField(k.row+i, o, v, r)
-		}
+		numbers = append(numbers, int32(v)) //nolint:gosec // checked
+	}
+	c.chunk.Int32s = numbers
+	c.markRows(k.row, present&^refused)
+	return refused
+}
+
+// addRequests adds the parts of the request lines of the given rows.
+func (t *table) addRequests(k *block, field int, present uint64) {
+	columns := [len(k.texts)]int{colMethod, colHTTPPath, colQuery, colHTTPVersion}
+	for j := range k.texts {
+		k.texts[j].rows = 0
+	}
+	for rows := present; rows != 0; rows &= rows - 1 {
+		i := bits.TrailingZeros64(rows)
+		text := k.values[i][field].Text
+		method, path, query, version, hasQuery, ok := parser.SplitRequest(text)
 		if !ok {
-			k.exact[i] = false
+			if !t.columns[colRequest].addText(k.row+i, text) {
+				k.exact &^= 1 << i
+			}
+			continue
 		}
+		k.texts[0].set(i, method)
+		k.texts[1].set(i, path)
+		if hasQuery {
+			k.texts[2].set(i, query)
+		}
+		if version != nil {
+			k.texts[3].set(i, version)
+		}
+	}
+	for j, col := range columns {
+		k.exact &^= t.columns[col].addTexts(k.row, &k.texts[j])
 	}
 }
 
 // addRoutes adds frontend, backend and server of all records, by one look-up
 // where that is possible.
 func (t *table) addRoutes(k *block, ops []op) {
-	for i, r := range k.records[:k.n] {
-		v := r.Values[ops[0].field:][:3]
+	for i, values := range k.values[:k.n] {
+		v := values[ops[0].field:][:3]
 		if v[0].State&parser.Present != 0 && t.addRoute(k.row+i, &v[0], &v[1], &v[2]) {
 			continue
 		}
 		for j := range v {
-			if v[j].State&parser.Present != 0 && !t.addField(k.row+i, &ops[j], &v[j], r) {
-				k.exact[i] = false
+			if v[j].State&parser.Present != 0 && !t.addField(k.row+i, &ops[j], &v[j], k.records[i]) {
+				k.exact &^= 1 << i
 			}
 		}
 	}
 }
 
+// addField adds one field of one record.
 func (t *table) addField(row int, o *op, v *parser.Value, r *parser.Record) bool {
 	c := &t.columns[o.col]
 	switch o.kind {
 	case opText:
 		return c.addText(row, v.Text)
-	case opInt32:
-		if int64(int32(v.Int)) != v.Int { //nolint:gosec // that is the test
-			return false
-		}
-		c.addInt32(row, int32(v.Int)) //nolint:gosec // checked
 	case opInt64:
 		c.addInt64(row, v.Int)
 	case opFrontend:
@@ -150,8 +235,6 @@ func (t *table) addField(row int, o *op, v *parser.Value, r *parser.Record) bool
 		}
 		c.addInt32(row, int32(v.Int)) //nolint:gosec // checked
 		t.columns[colRedispatched].addBool(row, v.State&parser.Plus != 0)
-	case opRequest:
-		return t.addRequest(row, v.Text)
 	case opURI:
 		return t.addURI(row, v.Text)
 	case opQuery:
@@ -164,24 +247,9 @@ func (t *table) addField(row int, o *op, v *parser.Value, r *parser.Record) bool
 	case opWall:
 		c.addInt64(row, v.Int)
 		t.columns[o.col+1].addInt32(row, v.Zone)
+	case opInt32, opRequest: // addOp adds them
 	}
 	return true
-}
-
-func (t *table) addRequest(row int, text []byte) bool {
-	method, path, query, version, hasQuery, ok := parser.SplitRequest(text)
-	if !ok {
-		return t.columns[colRequest].addText(row, text)
-	}
-	ok = t.columns[colMethod].addText(row, method)
-	ok = t.columns[colHTTPPath].addText(row, path) && ok
-	if hasQuery {
-		ok = t.columns[colQuery].addText(row, query) && ok
-	}
-	if version != nil {
-		ok = t.columns[colHTTPVersion].addText(row, version) && ok
-	}
-	return ok
 }
 
 func (t *table) addURI(row int, text []byte) bool {

@@ -2,6 +2,8 @@ package archive
 
 import (
 	"bytes"
+	"math/bits"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/loghaul/loghaul/archive/parquet"
@@ -13,10 +15,9 @@ type column struct {
 	columnDef
 	bits []uint64 // memory of chunk.Present
 	dict dict
-	// last is the text that addText coded last, which often comes again.
-	last     []byte
-	lastCode uint32
-	spare    parquet.Strings // memory for expand
+	// last is one more than the code that addText gave last, 0: none.
+	last  uint32
+	spare parquet.Strings // memory for expand
 	// plain says that a dictionary does not pay for these values; after retry
 	// more objects it is tried again.
 	plain bool
@@ -29,6 +30,9 @@ const (
 	plainCheck = 2048
 	// plainObjects is for how many objects the answer "no" holds.
 	plainObjects = 16
+	// fewTexts is up to how many distinct values the last one is tried before
+	// the dictionary: among more it seldom comes again.
+	fewTexts = 64
 )
 
 func newColumn(d columnDef) column {
@@ -50,7 +54,7 @@ func (c *column) reset(rows int) {
 		if k.Coded {
 			c.dict.reset()
 		}
-		c.last = c.last[:0]
+		c.last = 0
 		if c.plain {
 			c.retry--
 			c.plain = c.retry > 0
@@ -75,6 +79,18 @@ func (c *column) reset(rows int) {
 func (c *column) mark(row int) {
 	if p := c.chunk.Present; p != nil {
 		p[row>>6] |= 1 << (row & 63)
+	}
+}
+
+// markRows says that the rows from row on whose bits are set have a value.
+func (c *column) markRows(row int, rows uint64) {
+	p := c.chunk.Present
+	if p == nil || rows == 0 {
+		return
+	}
+	p[row>>6] |= rows << (row & 63)
+	if over := rows >> (64 - row&63); over != 0 { // a shift by 64 gives 0
+		p[row>>6+1] |= over
 	}
 }
 
@@ -105,30 +121,113 @@ func (c *column) addText(row int, v []byte) bool {
 		c.mark(row)
 		return true
 	}
-	if len(k.Codes) > 0 && bytes.Equal(c.last, v) {
-		c.addCode(row, c.lastCode)
-		return true
+	before := k.Texts.Len()
+	code, ok := c.codeText(v, 0)
+	if ok {
+		c.addCode(row, code)
+		c.weigh(before)
 	}
-	code, added := c.dict.code(v)
+	return ok
+}
+
+// codeText gives the code of v in the dictionary, which it may be added to, or
+// false when v is no text for this column. hash is that of v, or 0.
+func (c *column) codeText(v []byte, hash uint64) (uint32, bool) {
+	t := &c.chunk.Texts
+	if c.last != 0 && t.Len() <= fewTexts && bytes.Equal(t.At(int(c.last-1)), v) {
+		return c.last - 1, true
+	}
+	if hash == 0 {
+		hash = c.dict.hash(v)
+	}
+	code, added := c.dict.codeOf(hash)
 	if added && !c.admit(code, v) {
-		return false
+		return 0, false
 	}
-	c.addCode(row, code)
-	c.last, c.lastCode = append(c.last[:0], v...), code
-	if added && k.Texts.Len()%plainCheck == 0 && k.Texts.Len()*2 > len(k.Codes) {
+	c.last = code + 1
+	return code, true
+}
+
+// weigh asks whether the dictionary pays when it has reached another multiple
+// of plainCheck since it had before texts.
+func (c *column) weigh(before int) {
+	n := c.chunk.Texts.Len()
+	if n/plainCheck != before/plainCheck && n*2 > len(c.chunk.Codes) {
 		c.expand()
 	}
-	return true
+}
+
+// texts are the values of one column for the rows of a block.
+type texts struct {
+	rows   uint64 // which have a value
+	at     [blockRows][]byte
+	hashes [blockRows]uint64
+}
+
+func (b *texts) set(i int, v []byte) {
+	b.rows |= 1 << i
+	b.at[i] = v
+}
+
+// addTexts does what addText does for the rows from row on, and gives those
+// that it refused.
+func (c *column) addTexts(row int, b *texts) (refused uint64) {
+	k := &c.chunk
+	if !k.Coded {
+		for rows := b.rows; rows != 0; rows &= rows - 1 {
+			i := bits.TrailingZeros64(rows)
+			if c.Logical == parquet.String && !utf8.Valid(b.at[i]) {
+				refused |= 1 << i
+				continue
+			}
+			k.Texts.Append(b.at[i])
+		}
+		c.markRows(row, b.rows&^refused)
+		return refused
+	}
+	before := k.Texts.Len()
+	clear(b.hashes[:])
+	if before > fewTexts {
+		// All hashes first: then the look-ups, which wait for memory, overlap.
+		for rows := b.rows; rows != 0; rows &= rows - 1 {
+			i := bits.TrailingZeros64(rows)
+			b.hashes[i] = c.dict.hash(b.at[i])
+		}
+	}
+	k.Codes = slices.Grow(k.Codes, blockRows)
+	for rows := b.rows; rows != 0; rows &= rows - 1 {
+		i := bits.TrailingZeros64(rows)
+		code, ok := c.codeText(b.at[i], b.hashes[i])
+		if !ok {
+			refused |= 1 << i
+			continue
+		}
+		k.Codes = append(k.Codes, code)
+	}
+	c.markRows(row, b.rows&^refused)
+	c.weigh(before)
+	return refused
 }
 
 // addRun adds v for the rows [from, to).
 func (c *column) addRun(from, to int, v []byte) {
-	for row := from; row < to; row++ {
-		if k := &c.chunk; row > from && k.Coded {
-			k.Codes = append(k.Codes, k.Codes[len(k.Codes)-1])
-			continue
+	k := &c.chunk
+	if from == to || !c.addText(from, v) {
+		return
+	}
+	if from++; !k.Coded {
+		for ; from < to; from++ {
+			c.addText(from, v)
 		}
-		c.addText(row, v)
+		return
+	}
+	n := len(k.Codes)
+	k.Codes = slices.Grow(k.Codes, to-from)[:n+to-from]
+	for i := n; i < len(k.Codes); i++ {
+		k.Codes[i] = k.Codes[n-1]
+	}
+	for ; from < to; from += 64 {
+		c.markRows(from, ^uint64(0)>>(64-min(64, to-from)))
 	}
 }
 

@@ -53,15 +53,17 @@ func NewEncoder(o Options) (*Encoder, error) {
 	if o.CreatedBy == "" {
 		o.CreatedBy = "0.0.0"
 	}
-	names := map[string]bool{}
-	e := &Encoder{options: o, set: parser.NewSet(o.Formats...), block: newBlock(), refused: map[int]bool{}}
+	names, fields := map[string]bool{}, 0
+	e := &Encoder{options: o, set: parser.NewSet(o.Formats...), refused: map[int]bool{}}
 	for _, f := range o.Formats {
 		if names[f.Name()] {
 			return nil, fmt.Errorf("format %q is given twice", f.Name())
 		}
 		names[f.Name()] = true
+		fields = max(fields, len(f.Fields()))
 		e.formats = append(e.formats, FormatInfo{Name: f.Name(), Spec: f.Spec()})
 	}
+	e.block = newBlock(fields)
 	e.plans, e.defs = plans(o.Formats)
 	for _, d := range e.defs {
 		e.schema = append(e.schema, d.Column)
@@ -227,7 +229,7 @@ func (e *Encoder) flush() {
 	}
 	e.table.addBlock(k)
 	for i := range k.n {
-		if !k.exact[i] {
+		if k.exact>>i&1 == 0 {
 			e.rawKept++
 			e.table.columns[colRaw].addText(k.row+i, k.lines[i])
 		}

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bytes"
-	"hash/maphash"
 
 	"github.com/loghaul/loghaul/parser"
 )
@@ -35,7 +34,7 @@ func (g *groups) reset() {
 // find gives the entry of a block for the slots from column first on, or nil
 // when there is no room for more.
 func (g *groups) find(first int, block []byte) *group {
-	h := maphash.Bytes(g.dict.seed, block) + uint64(first)*0x9e3779b97f4a7c15 //nolint:gosec // a hash
+	h := g.dict.hash(block) + uint64(first)*0x9e3779b97f4a7c15 //nolint:gosec // a hash
 	if len(g.entries) >= groupLimit {
 		return nil
 	}
