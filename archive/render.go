@@ -14,7 +14,8 @@ type renderer struct {
 	record  parser.Record
 	asap    [blockRows]parser.State
 	lone    [blockRows]parser.Value
-	scratch []byte // texts that are joined out of several columns
+	parts   [4][blockRows]parser.Value // of requests
+	scratch []byte                     // texts that are joined out of several columns
 	line    []byte
 }
 
@@ -83,6 +84,8 @@ func (r *renderer) fields(row int, p *plan, o *op, out []parser.Value) {
 		c.texts(row, out)
 	case o.kind == opList:
 		r.lists(row, o.col, out)
+	case o.kind == opRequest:
+		r.requests(row, out)
 	default:
 		for i := range out {
 			out[i].State = 0
@@ -108,9 +111,6 @@ func (r *renderer) fields(row int, p *plan, o *op, out []parser.Value) {
 func (r *renderer) field(row int, o *op, v *parser.Value) {
 	c := &r.columns[o.col]
 	switch o.kind {
-	case opRequest:
-		r.request(row, v)
-		return
 	case opURI:
 		r.uri(row, v)
 		return
@@ -174,28 +174,39 @@ func (r *renderer) time(row int, v *parser.Value) {
 	}
 }
 
-func (r *renderer) request(row int, v *parser.Value) {
-	if c := &r.columns[colRequest]; c.has(row) {
-		v.State, v.Text = parser.Present, c.text()
-		return
+// requests fills out with whole requests, from colRequest or from their parts.
+// All columns are read before any text is touched, so that the processor can
+// wait for many texts at once.
+func (r *renderer) requests(row int, out []parser.Value) {
+	n := len(out)
+	r.columns[colRequest].texts(row, out)
+	method, path, query, version := r.parts[0][:n], r.parts[1][:n], r.parts[2][:n], r.parts[3][:n]
+	r.columns[colMethod].texts(row, method)
+	r.columns[colHTTPPath].texts(row, path)
+	r.columns[colQuery].texts(row, query)
+	r.columns[colHTTPVersion].texts(row, version)
+	for i := range out {
+		v, later := &out[i], path[i].State|query[i].State|version[i].State
+		switch {
+		case method[i].State == 0 && later == 0:
+			continue
+		case method[i].State == 0, v.State != 0:
+			panic(unread{"http_method and what goes with it", 1})
+		}
+		from := len(r.scratch)
+		b := append(appendText(r.scratch, method[i].Text), ' ')
+		if path[i].State != 0 {
+			b = appendText(b, path[i].Text)
+		}
+		if query[i].State != 0 {
+			b = appendText(append(b, '?'), query[i].Text)
+		}
+		if version[i].State != 0 {
+			b = appendText(append(b, ' '), version[i].Text)
+		}
+		r.scratch = b
+		v.State, v.Text = parser.Present, b[from:]
 	}
-	c := &r.columns[colMethod]
-	if !c.has(row) {
-		return
-	}
-	v.State = parser.Present
-	from := len(r.scratch)
-	b := append(appendText(r.scratch, c.text()), ' ')
-	if c := &r.columns[colHTTPPath]; c.has(row) {
-		b = appendText(b, c.text())
-	}
-	if c := &r.columns[colQuery]; c.has(row) {
-		b = appendText(append(b, '?'), c.text())
-	}
-	if c := &r.columns[colHTTPVersion]; c.has(row) {
-		b = appendText(append(b, ' '), c.text())
-	}
-	r.scratch, v.Text = b, b[from:]
 }
 
 func (r *renderer) uri(row int, v *parser.Value) {

@@ -55,9 +55,11 @@ func (m *Matcher) Field(field int, values []Value) {
 		for i := range values {
 			r, v := &m.rows[i], &values[i]
 			if v.State == Present && uint64(v.Int) <= maxDigits {
-				word, n := digits(uint32(v.Int))
-				if wordAt(r.line, r.at, word, 1<<(8*n)-1) && s.tail.at(r.line, r.at+n) {
-					r.at += n + len(s.tail.text)
+				// The number and what follows it are one word, as a rule.
+				word, n := shortDigits(uint32(v.Int))
+				all := n + len(s.tail.text)
+				if all <= 8 && wordAt(r.line, r.at, word|s.tail.word<<(8*n), 1<<(8*all)-1) {
+					r.at += all
 					continue
 				}
 			}

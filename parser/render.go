@@ -146,7 +146,7 @@ func appendInt(dst []byte, v int64) []byte {
 	if uint64(v) > maxDigits {
 		return strconv.AppendInt(dst, v, 10)
 	}
-	word, n := digits(uint32(v))
+	word, n := shortDigits(uint32(v))
 	return binary.LittleEndian.AppendUint64(dst, word)[:len(dst)+n]
 }
 
@@ -164,4 +164,23 @@ func digits(v uint32) (word uint64, n int) {
 	x = q | (x-q*10)<<8
 	zeros := bits.TrailingZeros64(x|1<<56) &^ 7
 	return (x | ones*'0') >> zeros, 8 - zeros>>3
+}
+
+// shortDigits is digits, with a table for the smallest numbers, which most are.
+func shortDigits(v uint32) (word uint64, n int) {
+	if v < uint32(len(small)) {
+		return uint64(small[v] & 0xffffff), int(small[v] >> 24)
+	}
+	return digits(v)
+}
+
+// small has the digits of its indices, and their number in the highest byte.
+var small = makeSmall() //nolint:gochecknoglobals // a constant table
+
+func makeSmall() (small [1000]uint32) {
+	for v := range small {
+		word, n := digits(uint32(v))            //nolint:gosec // small
+		small[v] = uint32(word) | uint32(n)<<24 //nolint:gosec // three bytes, and a number of up to three
+	}
+	return small
 }
