@@ -48,6 +48,7 @@ type block struct {
 	exact       uint64 // the columns hold all of it
 	plus, plain uint64 // some number that logasap marks was, was not marked
 	texts       [4]texts
+	items       [blockRows]int64 // of lists
 }
 
 // newBlock makes a block for records of as many fields.
@@ -91,11 +92,15 @@ func (t *table) addBlock(k *block) {
 		t.columns[colASAP].addBool(k.row+i, k.plus>>i&1 != 0)
 	}
 	k.exact &^= k.plus & k.plain
-	for rows := lone; rows != 0; rows &= rows - 1 {
-		i := bits.TrailingZeros64(rows)
-		if !t.addList(k.row+i, colHeader1, &k.records[i].Lone) {
-			k.exact &^= 1 << i
+	if lone != 0 {
+		b := &k.texts[0]
+		b.rows = 0
+		for rows := lone; rows != 0; rows &= rows - 1 {
+			i := bits.TrailingZeros64(rows)
+			b.set(i, k.records[i].Lone.Text)
+			k.items[i] = k.records[i].Lone.Int
 		}
+		t.addLists(k, colHeader1, b)
 	}
 }
 
@@ -133,14 +138,19 @@ func (t *table) addOp(k *block, o *op) {
 	switch o.kind {
 	case opInt32:
 		k.exact &^= c.addInt32s(k, o.field, present)
-	case opText:
+	case opText, opList:
 		b := &k.texts[0]
 		b.rows = present
 		for rows := present; rows != 0; rows &= rows - 1 {
 			i := bits.TrailingZeros64(rows)
-			b.at[i] = k.values[i][o.field].Text
+			v := &k.values[i][o.field]
+			b.at[i], k.items[i] = v.Text, v.Int
 		}
-		k.exact &^= c.addTexts(k.row, b)
+		if o.kind == opList {
+			t.addLists(k, o.col, b)
+		} else {
+			k.exact &^= c.addTexts(k.row, b)
+		}
 	case opRequest:
 		t.addRequests(k, o.field, present)
 	default:
@@ -201,22 +211,6 @@ func (t *table) addRequests(k *block, field int, present uint64) {
 	}
 }
 
-// addRoutes adds frontend, backend and server of all records, by one look-up
-// where that is possible.
-func (t *table) addRoutes(k *block, ops []op) {
-	for i, values := range k.values[:k.n] {
-		v := values[ops[0].field:][:3]
-		if v[0].State&parser.Present != 0 && t.addRoute(k.row+i, &v[0], &v[1], &v[2]) {
-			continue
-		}
-		for j := range v {
-			if v[j].State&parser.Present != 0 && !t.addField(k.row+i, &ops[j], &v[j], k.records[i]) {
-				k.exact &^= 1 << i
-			}
-		}
-	}
-}
-
 // addField adds one field of one record.
 func (t *table) addField(row int, o *op, v *parser.Value, r *parser.Record) bool {
 	c := &t.columns[o.col]
@@ -240,14 +234,12 @@ func (t *table) addField(row int, o *op, v *parser.Value, r *parser.Record) bool
 	case opQuery:
 		query, ok := bytes.CutPrefix(v.Text, []byte{'?'})
 		return ok && c.addText(row, query)
-	case opList:
-		return t.addList(row, o.col, v)
 	case opTime:
 		return t.addTime(row, v, r)
 	case opWall:
 		c.addInt64(row, v.Int)
 		t.columns[o.col+1].addInt32(row, v.Zone)
-	case opInt32, opRequest: // addOp adds them
+	case opInt32, opRequest, opList: // addOp adds them
 	}
 	return true
 }

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"math/bits"
 
 	"github.com/loghaul/loghaul/parser"
 )
@@ -15,10 +16,8 @@ type groups struct {
 
 type group struct {
 	codes [slots]uint32
-	n     int // 0: not known
-	// Of a route: where its texts end.
-	ends [2]int
-	tls  bool
+	n     int  // 0: not known
+	tls   bool // of a route
 }
 
 // groupLimit bounds the blocks that are remembered for one object.
@@ -31,37 +30,63 @@ func (g *groups) reset() {
 	g.entries = g.entries[:0]
 }
 
-// find gives the entry of a block for the slots from column first on, or nil
-// when there is no room for more.
-func (g *groups) find(first int, block []byte) *group {
-	h := g.dict.hash(block) + uint64(first)*0x9e3779b97f4a7c15 //nolint:gosec // a hash
+// find gives the entry of a block by its hash, or nil when there is no room
+// for more.
+func (g *groups) find(hash uint64) *group {
 	if len(g.entries) >= groupLimit {
 		return nil
 	}
-	code, added := g.dict.codeOf(h)
+	code, added := g.dict.codeOf(hash)
 	if added {
 		g.entries = append(g.entries, group{})
 	}
 	return &g.entries[code]
 }
 
-// addList spreads the items of a list over the slots from column first on.
-func (t *table) addList(row, first int, v *parser.Value) bool {
-	if v.Int < 1 {
-		return false
-	}
-	g := t.groups.find(first, v.Text)
-	if g != nil && g.n > 0 {
-		for i, code := range g.codes[:g.n] {
-			t.columns[first+i].addCode(row, code)
+// salt keeps the blocks of the slots from column first on apart from others.
+func salt(first int) uint64 { return uint64(first) * 0x9e3779b97f4a7c15 } //nolint:gosec // a hash
+
+// addLists spreads the items of lists over the slots from column first on.
+// texts has the lists, k.items the numbers of their items.
+func (t *table) addLists(k *block, first int, b *texts) {
+	var marks [slots]uint64
+	for rows := b.rows; rows != 0; rows &= rows - 1 {
+		i := bits.TrailingZeros64(rows)
+		n, ok := k.items[i], false
+		g := t.groups.find(t.groups.dict.hash(b.at[i]) + salt(first))
+		switch {
+		case n < 1:
+		case g != nil && g.n > 0 && t.coded(first, g.n):
+			for j, code := range g.codes[:g.n] {
+				c := &t.columns[first+j].chunk
+				c.Codes = append(c.Codes, code)
+				marks[j] |= 1 << i
+			}
+			ok = int64(g.n) == n
+		default:
+			ok = t.spreadList(k.row+i, first, &parser.Value{Text: b.at[i], Int: n})
+			if ok && g != nil {
+				t.learn(first, int(n), g)
+			}
 		}
-		return int64(g.n) == v.Int
+		if !ok {
+			k.exact &^= 1 << i
+		}
 	}
-	ok := t.spreadList(row, first, v)
-	if ok && g != nil {
-		t.learn(first, int(v.Int), g)
+	for j, rows := range marks {
+		t.columns[first+j].markRows(k.row, rows)
 	}
-	return ok
+}
+
+// coded reports whether the n columns from first on still have dictionaries: a
+// column may have given its own up after the group was learned.
+func (t *table) coded(first, n int) bool {
+	for i := range n {
+		if !t.columns[first+i].chunk.Coded {
+			return false
+		}
+	}
+	return true
 }
 
 // spreadList adds the items one by one and reports whether all found a place.
@@ -88,51 +113,57 @@ func (t *table) learn(first, n int, g *group) {
 	g.n = n
 }
 
-// addRoute adds frontend, backend and server with one look-up for the stretch
-// of the line from the first to the last. It adds nothing and reports false
-// when they do not lie in one stretch, or when there is no room to remember it.
-func (t *table) addRoute(row int, ft, b, s *parser.Value) bool {
-	span, ok := stretch(ft.Text, s.Text)
-	if !ok || b.State&s.State&parser.Present == 0 {
-		return false
-	}
-	g := t.groups.find(colFrontend, span)
-	if g == nil {
-		return false
-	}
-	columns := [...]*column{&t.columns[colFrontend], &t.columns[colBackend], &t.columns[colServer]}
-	ends := [2]int{len(ft.Text), len(b.Text)}
-	if g.n == 0 {
-		name, tls := bytes.CutSuffix(ft.Text, []byte{'~'})
-		for i, v := range [...][]byte{name, b.Text, s.Text} {
-			if !columns[i].chunk.Coded {
-				return false
+// addRoutes adds frontend, backend and server of all records, by one look-up
+// for the three where that is possible.
+func (t *table) addRoutes(k *block, ops []op) {
+	routed, frontend := uint64(0), &t.columns[colFrontendTLS]
+	for i, values := range k.values[:k.n] {
+		v := values[ops[0].field:][:3]
+		if g := t.route(v); g != nil {
+			for j, o := range ops {
+				c := &t.columns[o.col].chunk
+				c.Codes = append(c.Codes, g.codes[j])
 			}
-			code, added := columns[i].dict.code(v)
-			if added && !columns[i].admit(code, v) {
-				return false
-			}
-			g.codes[i] = code
+			frontend.chunk.Bools = append(frontend.chunk.Bools, g.tls)
+			routed |= 1 << i
+			continue
 		}
-		g.n, g.tls, g.ends = len(columns), tls, ends
+		for j := range v {
+			if v[j].State&parser.Present != 0 && !t.addField(k.row+i, &ops[j], &v[j], k.records[i]) {
+				k.exact &^= 1 << i
+			}
+		}
 	}
-	if g.ends != ends || !columns[0].chunk.Coded || !columns[1].chunk.Coded || !columns[2].chunk.Coded {
-		return false
+	frontend.markRows(k.row, routed)
+	for _, o := range ops {
+		t.columns[o.col].markRows(k.row, routed)
 	}
-	for i, c := range columns {
-		c.addCode(row, g.codes[i])
-	}
-	t.columns[colFrontendTLS].addBool(row, g.tls)
-	return true
 }
 
-// stretch gives the bytes from the start of a to the end of b when both are
-// pieces of one line.
-func stretch(a, b []byte) ([]byte, bool) {
-	from := cap(a) - cap(b)
-	if from < len(a) || len(a) == 0 || len(b) == 0 || from+len(b) > cap(a) {
-		return nil, false
+// route gives the codes of a frontend, a backend and a server, or nil when one
+// of them is absent or cannot be coded, or when there is no room to remember
+// them.
+func (t *table) route(v []parser.Value) *group {
+	columns := [...]*column{&t.columns[colFrontend], &t.columns[colBackend], &t.columns[colServer]}
+	hash := salt(colFrontend)
+	for j, c := range columns {
+		if v[j].State&parser.Present == 0 || !c.chunk.Coded {
+			return nil
+		}
+		hash = mix(hash^t.groups.dict.hash(v[j].Text), t.groups.dict.seed[1]+uint64(j)) //nolint:gosec // a hash
 	}
-	span := a[:from+len(b)]
-	return span, &span[from] == &b[0]
+	g := t.groups.find(hash)
+	if g == nil || g.n > 0 {
+		return g
+	}
+	name, tls := bytes.CutSuffix(v[0].Text, []byte{'~'})
+	for j, text := range [...][]byte{name, v[1].Text, v[2].Text} {
+		code, added := columns[j].dict.code(text)
+		if added && !columns[j].admit(code, text) {
+			return nil
+		}
+		g.codes[j] = code
+	}
+	g.n, g.tls = len(columns), tls
+	return g
 }
