@@ -69,6 +69,26 @@ func (v *verifier) checkFooter() error {
 			return corrupt("bloom filter", c.def.Name, -1, "%w", err)
 		}
 	}
+	return v.checkMetaTimes()
+}
+
+// checkMetaTimes recomputes what the metadata says about the column time, by
+// which readers leave out whole objects.
+func (v *verifier) checkMetaTimes() error {
+	text, _ := v.file.Lookup(metaKey) // checkMeta found it
+	m, err := decodeMeta(text)
+	if err != nil {
+		return err
+	}
+	c := &v.columns[colTime]
+	var least, most int64
+	if lo, hi := c.bounds(); lo != nil {
+		least, most = int64(binary.LittleEndian.Uint64(lo)), int64(binary.LittleEndian.Uint64(hi)) //nolint:gosec // bit pattern
+	}
+	if timed := v.rows - int(c.nulls()); m.MinTime != least || m.MaxTime != most || m.Timed != timed {
+		return corrupt("metadata", c.def.Name, -1, "%d times from %d to %d, want %d from %d to %d",
+			m.Timed, m.MinTime, m.MaxTime, timed, least, most)
+	}
 	return nil
 }
 

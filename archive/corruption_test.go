@@ -18,8 +18,9 @@ import (
 type corruption struct {
 	name string
 	// table breaks the columns before they are written, as a defect of the
-	// encoder would; file breaks the finished file.
+	// encoder would, and meta the metadata; file breaks the finished file.
 	table func(*table)
+	meta  func(*Meta)
 	file  func(testing.TB, []byte) []byte
 	// check is the check that must find it; "render" means that rows are
 	// refused.
@@ -116,6 +117,9 @@ func corruptions() []corruption {
 		{name: "metadata that is no JSON", file: meta(`{"version"`, `["version"`), check: "metadata"},
 		{name: "other number of lines", file: meta(`"lines":`, `"lines":1`), check: "metadata"},
 		{name: "range shifted", file: meta(`"from":0`, `"from":1`), check: "metadata"},
+		{name: "least time too late", meta: func(m *Meta) { m.MinTime++ }, check: "metadata", reads: true},
+		{name: "greatest time too early", meta: func(m *Meta) { m.MaxTime-- }, check: "metadata", reads: true},
+		{name: "a row without a time counted as timed", meta: func(m *Meta) { m.Timed++ }, check: "metadata", reads: true},
 		{name: "two columns swapped", table: func(t *table) {
 			a, b := &t.columns[colConnFrontend].chunk.Int32s, &t.columns[colConnBackend].chunk.Int32s
 			*a, *b = *b, *a
@@ -167,6 +171,14 @@ func TestCorruptions(t *testing.T) {
 			body, meta, err := e.write(w, sealed)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if c.meta != nil {
+				c.meta(meta)
+				body = editFooter(t, body, func(m *format.FileMetaData) {
+					if m.KeyValueMetadata[0].Value, err = meta.encode(); err != nil {
+						t.Fatal(err)
+					}
+				})
 			}
 			refused, err := e.verifier.verify(body, w, meta, e.table)
 			if c.check == "render" {
