@@ -6,16 +6,21 @@ import (
 	"github.com/loghaul/loghaul/parser"
 )
 
+// renderRows is how many rows are rendered together. Their lines and one column
+// of values must fit the cache next to the core.
+const renderRows = 128
+
 // renderer makes values, records and lines from decoded columns.
 type renderer struct {
 	decoded
 	plans   []plan
 	byName  map[string]*plan
+	last    *plan // that planOf gave
 	record  parser.Record
-	asap    [blockRows]parser.State
-	lone    [blockRows]parser.Value
-	parts   [4][blockRows]parser.Value // of requests
-	scratch []byte                     // texts that are joined out of several columns
+	asap    [renderRows]parser.State
+	lone    [renderRows]parser.Value
+	parts   [4][renderRows]parser.Value // of requests
+	scratch []byte                      // texts that are joined out of several columns
 	line    []byte
 }
 
@@ -34,7 +39,11 @@ func (r *renderer) planOf(row int) (*plan, error) {
 		return nil, nil //nolint:nilnil // no plan is an answer
 	}
 	name := c.text()
+	if p := r.last; p != nil && string(name) == string(p.name) {
+		return p, nil
+	}
 	p := r.byName[string(name)]
+	r.last = p
 	if p == nil {
 		return nil, corrupt("values", "format", row, "format %q is not in the footer", name)
 	}

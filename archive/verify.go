@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 
 	"github.com/loghaul/loghaul/archive/parquet"
@@ -19,9 +20,9 @@ type verifier struct {
 	// The block of rows that wait for flush.
 	plan   *plan
 	row, n int
-	lines  [blockRows][]byte
-	kept   [blockRows]bool
-	values [blockRows]parser.Value // of one field
+	lines  [renderRows][]byte
+	kept   [renderRows]bool
+	values [renderRows]parser.Value // of one field
 	match  parser.Matcher
 }
 
@@ -105,12 +106,17 @@ func (v *verifier) compare(w *window) ([]int, error) {
 		h := &b.Header
 		node, source, path := text(h.Source.Node), []byte(h.Source.ID), text(h.Source.Path)
 		readAt, offset := h.ReadAt.UnixMilli(), h.From
+		if err := cmp.Or(v.same(colNode, row, h.Records, node), v.same(colSource, row, h.Records, source), v.same(colPath, row, h.Records, path)); err != nil {
+			return nil, err
+		}
 		for rest := b.Raw; len(rest) > 0; row++ {
 			line, after, noLF := nextRecord(rest)
-			id := v.identity(row)
-			if id.offset != offset || id.readAt != readAt || id.noLF != noLF ||
-				!bytes.Equal(id.node, node) || !bytes.Equal(id.source, source) || !bytes.Equal(id.path, path) {
-				return nil, corrupt("identity", "", row, "is %s/%s:%d, want %s/%s:%d", id.node, id.source, id.offset, node, source, offset)
+			at, read, flags := &v.columns[colOffset], &v.columns[colReadTime], &v.columns[colFlags]
+			at.has(row)
+			read.has(row)
+			flags.has(row)
+			if at.int64() != offset || read.int64() != readAt || (flags.int32()&flagNoLF != 0) != noLF {
+				return nil, corrupt("identity", "", row, "is not at %d, read at %d, or with its LF", offset, readAt)
 			}
 			if err := v.addRow(row, line); err != nil {
 				return nil, err
@@ -121,6 +127,23 @@ func (v *verifier) compare(w *window) ([]int, error) {
 	}
 	v.flush()
 	return v.refused, nil
+}
+
+// same checks that n rows have the same text.
+func (v *verifier) same(col, row, n int, want []byte) error {
+	c := &v.columns[col]
+	var known []byte
+	for i := row; i < row+n; i++ {
+		c.has(i)
+		switch got := c.text(); {
+		case len(got) > 0 && len(got) == len(known) && &got[0] == &known[0]: // the same entry of the dictionary
+		case !bytes.Equal(got, want):
+			return corrupt("identity", c.def.Name, i, "is %q, want %q", got, want)
+		default:
+			known = got
+		}
+	}
+	return nil
 }
 
 // addRow puts a row into the block that waits for flush: consecutive rows of
@@ -138,7 +161,7 @@ func (v *verifier) addRow(row int, line []byte) error {
 	case !kept && p == nil:
 		return corrupt("lines", "raw", row, "neither fields nor bytes")
 	}
-	if v.n == blockRows || v.n > 0 && p != v.plan {
+	if v.n == renderRows || v.n > 0 && p != v.plan {
 		v.flush()
 	}
 	if p == nil {
