@@ -11,6 +11,7 @@ import (
 // similar values come to lie close together.
 type textDict struct {
 	keys  []uint64
+	spare []uint64 // memory for sorting
 	ranks []uint32
 	plain []byte
 	// The least and the greatest text.
@@ -24,6 +25,8 @@ const (
 	keyIndex = 64 - 8*keyBytes // bits
 	// fewTexts is how many texts are sorted by comparing them whole.
 	fewTexts = 12
+	// manyTexts is from how many on sorting by digits pays.
+	manyTexts = 192
 )
 
 // build makes plain of a dictionary and sets codes by its codes.
@@ -33,7 +36,8 @@ func (d *textDict) build(dict *Strings, codes *codes, values []uint32) {
 	for i := range d.keys {
 		d.keys[i] = uint64(i)
 	}
-	sortTexts(dict, d.keys, 0)
+	d.spare = slices.Grow(d.spare[:0], n)[:n]
+	sortTexts(dict, d.keys, d.spare, 0)
 	d.ranks = slices.Grow(d.ranks[:0], n)[:n]
 	d.plain = d.plain[:0]
 	for rank, k := range d.keys {
@@ -44,8 +48,9 @@ func (d *textDict) build(dict *Strings, codes *codes, values []uint32) {
 	codes.remap(values, d.ranks)
 }
 
-// sortTexts sorts indexes of texts that agree in their first from bytes.
-func sortTexts(dict *Strings, indexes []uint64, from int) {
+// sortTexts sorts indexes of texts that agree in their first from bytes. spare
+// is as long.
+func sortTexts(dict *Strings, indexes, spare []uint64, from int) {
 	if len(indexes) <= fewTexts || dict.Len() > 1<<keyIndex {
 		sortWhole(dict, indexes)
 		return
@@ -53,7 +58,11 @@ func sortTexts(dict *Strings, indexes []uint64, from int) {
 	for i, k := range indexes {
 		indexes[i] = prefix(dict.At(int(k))[from:])>>keyIndex<<keyIndex | k
 	}
-	slices.Sort(indexes)
+	if len(indexes) < manyTexts {
+		slices.Sort(indexes)
+	} else {
+		sortKeys(indexes, spare)
+	}
 	const index = 1<<keyIndex - 1
 	for start := 0; start < len(indexes); {
 		key := indexes[start] &^ index
@@ -71,9 +80,39 @@ func sortTexts(dict *Strings, indexes []uint64, from int) {
 		if slices.ContainsFunc(group, func(k uint64) bool { return len(dict.At(int(k))) < from+keyBytes }) {
 			sortWhole(dict, group)
 		} else {
-			sortTexts(dict, group, from+keyBytes)
+			sortTexts(dict, group, spare[:len(group)], from+keyBytes)
 		}
 	}
+}
+
+// sortKeys sorts by the key's bytes, from the last to the first, which guesses
+// no branch. Indexes that are in order stay so among equal keys.
+func sortKeys(keys, spare []uint64) {
+	var counts [keyBytes][256]uint32
+	for _, k := range keys {
+		for digit := range counts {
+			counts[digit][byte(k>>(keyIndex+8*digit))]++
+		}
+	}
+	from, to := keys, spare
+	for digit := range counts {
+		count, shift := &counts[digit], keyIndex+8*digit
+		if int(count[byte(keys[0]>>shift)]) == len(keys) {
+			continue // all the same
+		}
+		at := uint32(0)
+		for i, n := range count {
+			count[i] = at
+			at += n
+		}
+		for _, k := range from {
+			slot := &count[byte(k>>shift)]
+			to[*slot] = k
+			*slot++
+		}
+		from, to = to, from
+	}
+	copy(keys, from) // it may be there already
 }
 
 func sortWhole(dict *Strings, indexes []uint64) {
