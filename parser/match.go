@@ -49,16 +49,17 @@ func (m *Matcher) Field(field int, values []Value) {
 	if m.lone != nil && (s.lone || s.afterLone) {
 		m.placeLone(s, values)
 	}
-	values = values[:len(m.rows)]
+	rows := m.rows[:len(values)]
+	tail, tailLen := s.tail, len(s.tail.text)
 	switch s.code {
 	case stepInt:
 		for i := range values {
-			r, v := &m.rows[i], &values[i]
+			r, v := &rows[i], &values[i]
 			if v.State == Present && uint64(v.Int) <= maxDigits {
 				// The number and what follows it are one word, as a rule.
 				word, n := shortDigits(uint32(v.Int))
-				all := n + len(s.tail.text)
-				if all <= 8 && wordAt(r.line, r.at, word|s.tail.word<<(8*n), 1<<(8*all)-1) {
+				all := n + tailLen
+				if all <= 8 && lowAt(r.line, r.at, word|tail.word<<(8*n&63), all) {
 					r.at += all
 					continue
 				}
@@ -66,31 +67,36 @@ func (m *Matcher) Field(field int, values []Value) {
 			m.other(s, r, v)
 		}
 	case stepText:
+		before := s.before
 		for i := range values {
-			r, v := &m.rows[i], &values[i]
-			p, printed := r.at, len(v.Text) > 0
-			if s.before != 0 {
-				printed = p < len(r.line) && r.line[p] == s.before
-				p++
-			}
+			r, v := &rows[i], &values[i]
+			p, n := r.at, len(v.Text)
 			if v.State&Present == 0 {
-				if v.State == 0 && s.constant && s.none.at(r.line, r.at) {
+				if v.State == 0 && s.constant && s.none.at(r.line, p) {
 					r.at += len(s.none.text)
 					continue
 				}
-			} else if printed && textAt(r.line, p, v.Text) && s.tail.at(r.line, p+len(v.Text)) {
-				r.at = p + len(v.Text) + len(s.tail.text)
+				m.other(s, r, v)
+				continue
+			}
+			printed := n > 0
+			if before != 0 {
+				printed = p < len(r.line) && r.line[p] == before
+				p++
+			}
+			if printed && textAt(r.line, p, v.Text) && tail.at(r.line, p+n) {
+				r.at = p + n + tailLen
 				continue
 			}
 			m.other(s, r, v)
 		}
 	case stepDate:
 		for i := range values {
-			r, v := &m.rows[i], &values[i]
+			r, v := &rows[i], &values[i]
 			if v.State == Present {
 				text := m.dates.print(v, s.zoned)
-				if textAt(r.line, r.at, text) && s.tail.at(r.line, r.at+len(text)) {
-					r.at += len(text) + len(s.tail.text)
+				if textAt(r.line, r.at, text) && tail.at(r.line, r.at+len(text)) {
+					r.at += len(text) + tailLen
 					continue
 				}
 			}
@@ -98,7 +104,7 @@ func (m *Matcher) Field(field int, values []Value) {
 		}
 	case stepOther:
 		for i := range values {
-			m.other(s, &m.rows[i], &values[i])
+			m.other(s, &rows[i], &values[i])
 		}
 	}
 }
@@ -141,6 +147,11 @@ func (r *matched) text(text string) {
 // wordAt reports whether line[p:] has at least eight bytes and those in mask are those of word.
 func wordAt(line []byte, p int, word, mask uint64) bool {
 	return len(line)-p >= 8 && (binary.LittleEndian.Uint64(line[p:])^word)&mask == 0
+}
+
+// lowAt is wordAt for the n lowest bytes of word, one to eight.
+func lowAt(line []byte, p int, word uint64, n int) bool {
+	return len(line)-p >= 8 && (binary.LittleEndian.Uint64(line[p:])^word)<<((64-8*n)&63) == 0
 }
 
 // textAt reports whether line[p:] begins with text. Most texts are short, so that two words hold them; cap lets it read
