@@ -91,6 +91,20 @@ func (r *renderer) fields(row int, p *plan, o *op, out []parser.Value) {
 		c.int64s(row, out)
 	case o.kind == opText && o.kindP != parser.KindList:
 		c.texts(row, out)
+	case o.kind == opFrontend:
+		c.texts(row, out)
+		for i := range out {
+			if t := &r.columns[colFrontendTLS]; out[i].State != 0 && t.has(row+i) && t.bool() {
+				out[i].Text = r.join(out[i].Text, '~', nil)
+			}
+		}
+	case o.kind == opRetries:
+		c.int32s(row, out)
+		for i := range out {
+			if t := &r.columns[colRedispatched]; out[i].State != 0 && t.has(row+i) && t.bool() {
+				out[i].State |= parser.Plus
+			}
+		}
 	case o.kind == opList:
 		r.lists(row, o.col, out)
 	case o.kind == opRequest:
@@ -135,26 +149,16 @@ func (r *renderer) field(row int, o *op, v *parser.Value) {
 		if o.kindP == parser.KindList {
 			v.Int = items(v.Text)
 		}
-	case opFrontend:
-		v.Text = c.text()
-		if t := &r.columns[colFrontendTLS]; t.has(row) && t.bool() {
-			v.Text = r.join(v.Text, '~', nil)
-		}
-	case opRetries:
-		v.Int = int64(c.int32())
-		if t := &r.columns[colRedispatched]; t.has(row) && t.bool() {
-			v.State |= parser.Plus
-		}
 	case opQuery:
 		v.Text = r.join(nil, '?', c.text())
 	case opTime:
 		r.time(row, v)
 	case opWall:
-		v.Int = c.int64()
+		v.Int, v.Zone = c.int64(), 0
 		if z := &r.columns[o.col+1]; z.has(row) {
 			v.Zone = z.int32()
 		}
-	case opInt32, opInt64, opList, opRequest, opURI: // above
+	case opInt32, opInt64, opFrontend, opRetries, opList, opRequest, opURI: // above
 	}
 }
 
@@ -176,7 +180,7 @@ func (r *renderer) join(a []byte, sep byte, b []byte) []byte {
 }
 
 func (r *renderer) time(row int, v *parser.Value) {
-	v.Int = r.columns[colTime].int64()
+	v.Int, v.Zone = r.columns[colTime].int64(), 0
 	if z := &r.columns[colUTCOffset]; z.has(row) {
 		v.Zone = z.int32()
 		v.Int += int64(v.Zone) * 1000
