@@ -14,6 +14,7 @@ import (
 	"github.com/loghaul/loghaul/aggregator/consume"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/broker/embedded"
+	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
@@ -84,17 +85,7 @@ func (r *rig) publish(t *testing.T, shard, count, size int) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not within 20s: %s", what)
-		case <-tick.C:
-		}
-	}
+	testenv.Eventually(t, 20*time.Second, what, ok)
 }
 
 // TestPullsAreBoundedInBytes: a pull by count gets a client disconnected that

@@ -17,6 +17,7 @@ import (
 
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/broker/embedded"
+	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
@@ -87,17 +88,7 @@ func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not within 20s: %s", what)
-		case <-tick.C:
-		}
-	}
+	testenv.Eventually(t, 20*time.Second, what, ok)
 }
 
 func TestSetupMakesWhatDaemonsBindTo(t *testing.T) {
