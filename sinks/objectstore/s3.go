@@ -93,7 +93,7 @@ func (o Options) transport(secure bool) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	tr.ResponseHeaderTimeout = o.Timeout
+	tr.ResponseHeaderTimeout = 0 // every request has a deadline, see bucket.deadline: one bound, one message
 	switch o.Proxy {
 	case "": // from the environment
 	case "direct":
