@@ -7,20 +7,36 @@ import (
 
 // Compile compiles spec, a well-known name (see WellKnown) or a log-format string as HAProxy sees it after its own
 // quoting. The error is a *SyntaxError.
-func Compile(spec string) (*Format, error) {
+func Compile(spec string) (*Format, error) { return CompileWith(spec, Options{}) }
+
+// Options is what of the lines of a format only HAProxy's configuration tells. The zero Options knows nothing, and fits
+// every configuration.
+type Options struct {
+	// Captures are the headers that the frontend captures, nil if that is not known.
+	Captures *Captures
+}
+
+// Captures are the headers that a frontend captures, in the order of the configuration (`capture request header`,
+// `declare capture request` and so on). A slot that was declared without a header has the name "".
+type Captures struct {
+	Request, Response []string
+}
+
+// CompileWith is Compile for the lines of a configuration that is known.
+func CompileWith(spec string, o Options) (*Format, error) {
 	for i := range wellKnown {
 		if wellKnown[i].name == spec {
-			return compile(spec, wellKnown[i].spec, true)
+			return compile(spec, wellKnown[i].spec, true, o)
 		}
 	}
-	return compile(spec, spec, false)
+	return compile(spec, spec, false, o)
 }
 
 // maxSpec bounds a log-format string, and with it the memory of a Format and the numbers in its program. HAProxy reads
 // lines of a configuration up to 2,048 bytes.
 const maxSpec = 16 << 10
 
-func compile(name, spec string, allowLegacy bool) (*Format, error) {
+func compile(name, spec string, allowLegacy bool, o Options) (*Format, error) {
 	s := scanner{spec: spec}
 	if len(spec) > maxSpec {
 		return nil, s.fail(maxSpec, "a log-format string may have "+strconv.Itoa(maxSpec)+" bytes")
@@ -28,7 +44,7 @@ func compile(name, spec string, allowLegacy bool) (*Format, error) {
 	if err := s.scan(); err != nil {
 		return nil, err
 	}
-	f := &Format{name: name, spec: spec, msField: -1, lone: -1}
+	f := &Format{name: name, spec: spec, captures: o.Captures, msField: -1, lone: -1}
 	if err := f.addNodes(s.items, allowLegacy); err != nil {
 		return nil, err
 	}

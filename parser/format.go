@@ -20,6 +20,7 @@ type Field struct {
 // Record of its own.
 type Format struct {
 	name, spec string
+	captures   *Captures // nil if not known
 	fields     []Field
 	timeFields []int // fields that tell the time of the event, best first
 	msField    int   // %ms, or -1
@@ -35,6 +36,9 @@ func (f *Format) Name() string { return f.name }
 
 // Spec returns the log-format string.
 func (f *Format) Spec() string { return f.spec }
+
+// Captures returns the headers that Options named, nil if they are not known. It must not be changed.
+func (f *Format) Captures() *Captures { return f.captures }
 
 // Fields returns the fields in the order of the format; a field's index is its index in Record.Values. The slice must
 // not be changed.
