@@ -5,6 +5,9 @@ import "github.com/loghaul/loghaul/parser"
 // coreOp says which core columns a field belongs in; ok is false for a field
 // that has none.
 func coreOp(f *parser.Field) (o op, cols []int, ok bool) {
+	if f.Truth {
+		return op{}, nil, false // whether it is 0, not the number
+	}
 	switch f.Alias {
 	case "":
 		if col := expressionColumn(f.Expr); col >= 0 {

@@ -14,15 +14,16 @@ type alias struct {
 type aliasFlags uint16
 
 const (
-	quotable   aliasFlags = 1 << iota // +Q puts quotes around it
-	missing                           // HAProxy may have no value for it
-	empty                             // may print nothing at all although it has a value
-	dash                              // an empty value prints "-" unless +Q or -M
-	plus                              // may be preceded by "+"
-	hexed                             // +X prints it in hexadecimal
-	zoned                             // a date with its offset
-	expression                        // not an alias: `%[…]`
-	legacy                            // not an alias: only in the lines that no log-format makes
+	quotable    aliasFlags = 1 << iota // +Q puts quotes around it
+	missing                            // HAProxy may have no value for it
+	empty                              // may print nothing at all although it has a value
+	dash                               // an empty value prints "-" unless +Q or -M
+	plus                               // may be preceded by "+"
+	hexed                              // +X prints it in hexadecimal
+	zoned                              // a date with its offset
+	expression                         // not an alias: `%[…]`
+	requestPart                        // a part of the request line
+	legacy                             // not an alias: only in the lines that no log-format makes
 )
 
 // Which flags a row has follows from how sess_build_logline prints it: lf_text honours Q, M and E, lf_rawtext and the
@@ -73,12 +74,12 @@ var aliases = [...]alias{ //nolint:gochecknoglobals // a constant table
 	{"hrl", KindList, shapeItems, classHeader, varFlags | missing, "headers captured from the request, as a list"},
 	{"hs", KindList, shapeBlock, 0, varFlags | missing, "headers captured from the response"},
 	{"hsl", KindList, shapeItems, classHeader, varFlags | missing, "headers captured from the response, as a list"},
-	{"HM", KindText, shapeText, classMethod, quotable, "HTTP method"},
-	{"HP", KindText, shapeText, classGraph, varFlags, "HTTP path, as the client sent it"},
-	{"HPO", KindText, shapeText, classGraph, varFlags, "HTTP path without host and query"},
-	{"HQ", KindText, shapeText, classGraph, varFlags, "HTTP query with its question mark"},
-	{"HU", KindText, shapeText, classGraph, varFlags, "HTTP URI with the query"},
-	{"HV", KindText, shapeText, classGraph, quotable, "HTTP version"},
+	{"HM", KindText, shapeText, classMethod, quotable | requestPart, "HTTP method"},
+	{"HP", KindText, shapeText, classGraph, varFlags | requestPart, "HTTP path, as the client sent it"},
+	{"HPO", KindText, shapeText, classGraph, varFlags | requestPart, "HTTP path without host and query"},
+	{"HQ", KindText, shapeText, classGraph, varFlags | requestPart, "HTTP query with its question mark"},
+	{"HU", KindText, shapeText, classGraph, varFlags | requestPart, "HTTP URI with the query"},
+	{"HV", KindText, shapeText, classGraph, quotable | requestPart, "HTTP version"},
 	{"lc", KindInt, shapeInt, 4, hexed, "count of log lines of the frontend"},
 	{"ms", KindInt, shapeMilli, 2, hexed, "when the connection was accepted, its milliseconds"},
 	{"pid", KindInt, shapeInt, 4, hexed, "process ID of HAProxy"},

@@ -35,6 +35,8 @@ const (
 	opTight     // any text up to the first of delims; right if the rest of the line matches, see tightGroup
 	opBlock     // one block of headers and the separator after it, or neither
 	opTwoBlocks // the same twice
+	opEncoded   // a value in JSON or CBOR
+	opAbsent    // nothing: headers of which none is captured
 	opRest      // any text up to the end of the line
 )
 
@@ -65,7 +67,13 @@ func assemble(nodes []node, lone int) []op {
 				next.code = opSolve
 			}
 			i += 3
-		case n.shape == shapeBlock:
+		case n.never && n.enc == encNone:
+			next.code = opAbsent
+			if i+1 < len(nodes) && nodes[i+1].kind == nodeText {
+				i++
+				next.lit = nodes[i].text
+			}
+		case n.shape == shapeBlock && n.enc == encNone:
 			next.code = opSolve
 			if loneSep(nodes, i) && !n.quoted && !n.escaped {
 				if follow := after(nodes, i+1); !follow.has('{') {
@@ -128,6 +136,13 @@ func loneSep(nodes []node, i int) bool {
 func fieldOp(nodes []node, i int) opcode {
 	n := &nodes[i]
 	follow := after(nodes, i)
+	switch {
+	case n.enc == encNone:
+	case n.plainInt() && !follow.meets(classDigit):
+		return opInt
+	default:
+		return opEncoded
+	}
 	switch n.shape {
 	case shapeInt, shapePort, shapeMilli:
 		switch {
@@ -220,7 +235,9 @@ func quotesFrom(nodes []node, i int) (count int) {
 					count++
 				}
 			}
-		case n.kind == nodeSep:
+		case n.kind == nodeSep, n.never:
+		case n.enc != encNone:
+			return -1
 		case n.shape == shapeBlock, n.shape == shapeItems:
 			if n.quoted {
 				return -1

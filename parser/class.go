@@ -15,6 +15,8 @@ const (
 	classHeader         // an item of %hrl: the same without { | }
 	classTLS            // TLS versions and ciphers
 	classAddr           // IPv6 addresses
+	classNumber         // numbers, as expressions print them
+	classBase64         // what the converter base64 prints
 	classAny            // every byte
 )
 
@@ -54,6 +56,8 @@ func makeClasses() (t [256]class) {
 	add(classHeader, func(c byte) bool { return (graph(c) || c == ' ') && !oneOf("{|}")(c) })
 	add(classTLS, func(c byte) bool { return alnum(c) || oneOf("-_.()+:")(c) })
 	add(classAddr, func(c byte) bool { return digit(c) || c >= 'a' && c <= 'f' || c == ':' || c == '.' })
+	add(classNumber, func(c byte) bool { return digit(c) || c == '-' })
+	add(classBase64, func(c byte) bool { return alnum(c) || oneOf("+/=")(c) })
 	add(classAny, func(byte) bool { return true })
 	return t
 }
@@ -71,6 +75,16 @@ func (s *byteSet) union(other *byteSet) {
 		s.bits[i] |= other.bits[i]
 	}
 	s.end = s.end || other.end
+}
+
+// overlaps reports whether a byte, or the end of the line, is in both sets.
+func (s *byteSet) overlaps(other *byteSet) bool {
+	for i := range s.bits {
+		if s.bits[i]&other.bits[i] != 0 {
+			return true
+		}
+	}
+	return s.end && other.end
 }
 
 func (s *byteSet) addClass(k class) {

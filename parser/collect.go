@@ -9,8 +9,8 @@ func (f *Format) collect(line []byte, start, first int, r *Record) bool {
 		if s.low[i] != s.high[i] {
 			return false
 		}
-		state := s.rows[i*width+s.low[i]]
-		return state != stateData|stateSep || i == len(nodes) // nothing follows that a separator could matter to
+		st := s.rows[i*width+s.low[i]]
+		return st.data() == 0 || st.sep() == 0 || i == len(nodes) // nothing follows that a separator could matter to
 	}
 	for i := 0; i < len(nodes); {
 		n := &nodes[i]
@@ -18,7 +18,7 @@ func (f *Format) collect(line []byte, start, first int, r *Record) bool {
 			if n.kind == nodeField {
 				printed := text[s.low[i]:s.low[i+1]:s.low[i+1]]
 				if !n.decode(printed, &r.Values[n.field], r) {
-					if n.shape != shapeItems || n.quoted {
+					if n.shape != shapeItems || n.quoted || n.enc != encNone {
 						return false
 					}
 					r.Values[n.field] = Value{State: Unsure} // items that cannot be told apart
@@ -47,8 +47,8 @@ func (f *Format) collect(line []byte, start, first int, r *Record) bool {
 	return true
 }
 
-func (f *Format) addSpan(r *Record, text []byte, first, last int, state byte) {
-	r.spans = append(r.spans, span{first: first, last: last, text: text, sep: state == stateSep})
+func (f *Format) addSpan(r *Record, text []byte, first, last int, st state) {
+	r.spans = append(r.spans, span{first: first, last: last, text: text, sep: st.sep() != 0})
 }
 
 // setLone takes the nodes first to last for the one block of a line that has place for two, if that is what they are.

@@ -45,7 +45,7 @@ func compile(name, spec string, allowLegacy bool, o Options) (*Format, error) {
 		return nil, err
 	}
 	f := &Format{name: name, spec: spec, captures: o.Captures, msField: -1, lone: -1}
-	if err := f.addNodes(s.items, allowLegacy); err != nil {
+	if err := f.addNodes(s.items, s.global, allowLegacy); err != nil {
 		return nil, err
 	}
 	if len(f.nodes) == 0 {
@@ -53,6 +53,9 @@ func compile(name, spec string, allowLegacy bool, o Options) (*Format, error) {
 			") or a log-format string")
 	}
 	f.findLone()
+	f.findModes()
+	f.findDashes()
+	f.findOpenEnd()
 	f.findTime()
 	f.program = assemble(f.nodes, f.lone)
 	f.lead, f.steps = makeSteps(f.nodes, f.lone)
@@ -60,7 +63,10 @@ func compile(name, spec string, allowLegacy bool, o Options) (*Format, error) {
 }
 
 // addNodes turns items into nodes and fields. It settles each separator whose printing does not depend on the line.
-func (f *Format) addNodes(items []item, allowLegacy bool) error {
+func (f *Format) addNodes(items []item, global options, allowLegacy bool) error {
+	if f.encoding = global.encoding(); f.encoding != encNone {
+		return f.addMap(items, allowLegacy)
+	}
 	after := sepPrinted // what the line looks like to a separator: it starts as if one had been printed
 	for i := range items {
 		switch it := &items[i]; it.kind {
@@ -81,9 +87,11 @@ func (f *Format) addNodes(items []item, allowLegacy bool) error {
 			if err != nil {
 				return err
 			}
-			if !n.blank || n.expr {
+			switch {
+			case n.never:
+			case !n.blank || n.expr:
 				after = sepNone
-			} else if after == sepPrinted {
+			case after == sepPrinted:
 				after = sepEither
 			}
 		}
@@ -110,7 +118,7 @@ func (f *Format) addText(text string, sep bool) {
 
 func (f *Format) addField(it *item, allowLegacy bool) (*node, error) {
 	row := &sampleExpression
-	field := Field{Name: it.name}
+	field := Field{Name: it.text}
 	if it.kind == itemAlias {
 		row = findAlias(it.text, allowLegacy)
 		if row == nil {
@@ -119,9 +127,9 @@ func (f *Format) addField(it *item, allowLegacy bool) (*node, error) {
 		field.Alias = it.text
 	} else {
 		field.Expr = it.text
-	}
-	if field.Name == "" {
-		field.Name = it.text
+		if it.name != "" {
+			field.Name = it.name
+		}
 	}
 	field.Kind, field.Doc, field.zoned = row.kind, row.doc, row.flags&zoned != 0
 	has := func(flag aliasFlags) bool { return row.flags&flag != 0 }
@@ -147,9 +155,67 @@ func (f *Format) addField(it *item, allowLegacy bool) (*node, error) {
 	if orNone := has(empty) || has(missing); !n.blank && (!n.quoted || !orNone) {
 		n.min = 1
 	}
+	if n.expr {
+		n.class = expressionClass(it.text)
+		n.tls = strings.HasPrefix(it.text, "ssl_fc_") || strings.HasPrefix(it.text, "ssl_c_")
+	}
+	n.captures = capturedSide(row, it.text)
+	if n.captures != 0 && row.flags&expression != 0 {
+		n.setIndex(it.text)
+	}
+	n.request = row.kind == KindRequest || row.flags&requestPart != 0
+	if n.shape == shapeBlock || n.shape == shapeItems {
+		n.captured(row.name, f.captures)
+	}
+	switch {
+	case !set(optEncode):
+	case n.expr && it.cast == castRaw:
+		n.quoted, n.escaped, n.dashed, n.blank, n.min = false, false, false, true, 0
+	default:
+		n.encode(row, it)
+		field.Kind, field.Truth = n.encodedKind(field.Kind), it.cast == castBool && row.kind == KindInt
+	}
 	f.fields = append(f.fields, field)
 	f.nodes = append(f.nodes, n)
 	return &f.nodes[len(f.nodes)-1], nil
+}
+
+// addMap is addNodes for a string that is encoded as a whole: only fields with a name are printed, and nothing between
+// them but what the encoding puts there.
+func (f *Format) addMap(items []item, allowLegacy bool) error {
+	f.addText(f.encoding.begin(), false)
+	first := true
+	for i := range items {
+		it := &items[i]
+		if it.kind != itemAlias && it.kind != itemExpr {
+			continue
+		}
+		if it.name == "" {
+			if it.kind == itemAlias && findAlias(it.text, allowLegacy) == nil {
+				return f.unknownAlias(it)
+			}
+			continue
+		}
+		f.addText(f.encoding.key(it.name, first), false)
+		first = false
+		if _, err := f.addField(it, allowLegacy); err != nil {
+			return err
+		}
+	}
+	f.addText(f.encoding.end(), false)
+	return nil
+}
+
+// captured tells n, the list of headers of one side, how many the frontend captures.
+func (n *node) captured(alias string, c *Captures) {
+	if c == nil {
+		return
+	}
+	headers := c.Request
+	if alias[1] == 's' {
+		headers = c.Response
+	}
+	n.items, n.never = len(headers), len(headers) == 0
 }
 
 // unknownAlias names the aliases that differ from the unknown one only in case or by what follows.
@@ -184,7 +250,9 @@ func (f *Format) findLone() {
 	}
 }
 
-func (n *node) block() bool { return n.kind == nodeField && n.shape == shapeBlock }
+func (n *node) block() bool {
+	return n.kind == nodeField && n.shape == shapeBlock && n.enc == encNone && !n.never
+}
 
 // findTime lists the fields that tell the time of the event: when the request began before when the connection was
 // accepted, milliseconds before seconds.

@@ -29,8 +29,7 @@ func TestCompileErrors(t *testing.T) {
 		{"a %[src", "   ^", "expected ']'"},
 		{"%[]", "  ^", "expected a sample expression"},
 		{"%[req.hdr(a]", "         ^", "expected ')'"},
-		{"%{+json}o %(a)ci", "  ^", "+json is not supported yet"},
-		{"%ci %{+Q,+cbor}r", "         ^", "+cbor is not supported yet"},
+		{"%{+json}o %(a)ci %xx", "                 ^", "there is no alias 'xx'"},
 		{"a\nb", " ^", "line feed"},
 		{strings.Repeat("x", maxSpec+1), strings.Repeat(" ", maxSpec) + "^", "may have 16384 bytes"},
 	} {
@@ -52,7 +51,7 @@ func TestCompileFields(t *testing.T) {
 	for _, field := range f.Fields() {
 		got = append(got, field.Name+" "+field.Kind.String())
 	}
-	want := []string{"who address", `capture.req.hdr(0),regsub("]",b) text`, "n integer", "hrl list"}
+	want := []string{"ci address", `capture.req.hdr(0),regsub("]",b) text`, "pid integer", "hrl list"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -94,6 +94,7 @@ func readTruth(t testing.TB, path string) (all []truth) {
 		if strings.Contains(path, "v26-http-asap") {
 			rec["_asap"] = true // as its haproxy.cfg says
 		}
+		rec["_cut"] = strings.Contains(path, "trunc")
 		all = append(all, rec)
 	}
 	return all
@@ -143,10 +144,6 @@ func TestCorpus(t *testing.T) {
 	for _, file := range corpusFiles(t, true) {
 		f, err := Compile(file.spec)
 		if err != nil {
-			if strings.Contains(err.Error(), "not supported yet") {
-				fmt.Fprintf(&table, "%-36s not supported yet\n", file.name)
-				continue
-			}
 			t.Fatalf("%s: %v", file.name, err)
 		}
 		s := scoreFile(t, f, &file)
@@ -213,8 +210,12 @@ func scoreFile(t *testing.T, f *Format, file *corpusFile) (s score) {
 	}
 	var r Record
 	var out []byte
+	set := NewSet(f)
 	for i, line := range file.lines {
-		if !f.Parse(line, &r) {
+		if set.Parse(line, &r) < 0 {
+			if strings.HasPrefix(file.name, "trunc/") {
+				continue // TestCorpusCut
+			}
 			if truth := file.truth[i]; truth["_kind"] != "traffic" || truth["_legacy"] != nil {
 				s.other++
 				continue
@@ -273,7 +274,7 @@ func compareRecord(f *Format, r *Record, want truth) (dash, unsure bool, bad str
 			}
 			continue
 		}
-		if msg := compareField(field, v, want); msg != "" {
+		if msg := compareField(field, v, want, f.encoding != encNone || strings.Contains(f.spec, "+json")); msg != "" {
 			return dash, unsure, "%" + field.Name + ": " + msg
 		}
 	}
@@ -281,7 +282,7 @@ func compareRecord(f *Format, r *Record, want truth) (dash, unsure bool, bad str
 }
 
 // compareField says how v differs from the truth, or nothing.
-func compareField(field *Field, v *Value, want truth) string {
+func compareField(field *Field, v *Value, want truth, encoded bool) string {
 	switch field.Kind {
 	case KindInt:
 		number, ok := want.number(field.Alias)
@@ -294,7 +295,7 @@ func compareField(field *Field, v *Value, want truth) string {
 		if v.State&Present == 0 || v.Int != number {
 			return fmt.Sprintf("got %d (state %b), want %d", v.Int, v.State, number)
 		}
-		if plus := v.State&Plus != 0; plus != want.plus(field.Alias) {
+		if plus := v.State&Plus != 0; plus != (want.plus(field.Alias) && !encoded) {
 			return fmt.Sprintf("plus %v", plus)
 		}
 	case KindDate:
@@ -313,6 +314,16 @@ func compareField(field *Field, v *Value, want truth) string {
 		text, ok := want.expected(field)
 		if !ok && v.State&Present != 0 && len(v.Text) > 0 {
 			return fmt.Sprintf("got %q, want none", v.Text)
+		}
+		if field.Alias == "hrl" || field.Alias == "hsl" {
+			// An absent header prints "-" unless +Q.
+			key := map[string]string{"hrl": "cap_req_x", "hsl": "cap_res_x"}[field.Alias]
+			if dashes, _ := want.headers(key, "-"); string(v.Text) == dashes {
+				text = dashes
+			}
+		}
+		if want["_cut"] == true && field.Kind == KindList && strings.TrimRight(text, "|") == strings.TrimRight(string(v.Text), "|") {
+			return "" // these records name more headers than there are
 		}
 		if ok && string(v.Text) != text && (text != "" || v.State&Present != 0) {
 			return fmt.Sprintf("got %q, want %q", v.Text, text)
@@ -377,9 +388,9 @@ func (w truth) expected(field *Field) (string, bool) {
 	case "":
 		return w.expression(field.Expr)
 	case "hr", "hrl":
-		return w.headers("cap_req_x")
+		return w.headers("cap_req_x", "")
 	case "hs", "hsl":
-		return w.headers("cap_res_x")
+		return w.headers("cap_res_x", "")
 	case "r":
 		if text, ok := w.text("r"); ok {
 			return text, true
@@ -400,13 +411,17 @@ func (w truth) expected(field *Field) (string, bool) {
 }
 
 // headers rebuilds what a list prints from the captured bytes, joined with '|'.
-func (w truth) headers(key string) (string, bool) {
+func (w truth) headers(key, absent string) (string, bool) {
 	list, ok := w[key].([]any)
 	if !ok {
 		return "", false
 	}
 	items := make([]string, len(list))
 	for i, v := range list {
+		if v == nil {
+			items[i] = absent
+			continue
+		}
 		raw, _ := unhex(v)
 		var b strings.Builder
 		for _, c := range []byte(raw) {
@@ -439,6 +454,11 @@ func (w truth) expression(expr string) (string, bool) {
 		default:
 			return "0", true
 		}
+	case "txn.redispatched":
+		if w["redisp"] == nil {
+			return "", false
+		}
+		return fmt.Sprint(w["redisp"]), true
 	case "ssl_fc_sni":
 		return unhex(w["sni_x"])
 	case "src,ipmask(24)":

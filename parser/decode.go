@@ -4,6 +4,9 @@ import "bytes"
 
 // decode reads text, all that n printed, into v. It is false if HAProxy cannot have printed text for n.
 func (n *node) decode(text []byte, v *Value, r *Record) bool {
+	if n.enc != encNone {
+		return n.decodeEncoded(text, v, r)
+	}
 	v.State = Present
 	if n.wrapped() && n.shape != shapeItems && (len(text) > 0 || !n.blank) {
 		if len(text) < 2 || text[0] != '"' || text[len(text)-1] != '"' {
@@ -20,6 +23,12 @@ func (n *node) decode(text []byte, v *Value, r *Record) bool {
 		}
 		return n.setAbsent(v)
 	}
+	return n.decodeText(text, v, r)
+}
+
+// decodeText reads the text of a value, without what is around it, into v.
+func (n *node) decodeText(text []byte, v *Value, r *Record) bool {
+	v.State = Present
 	var end int
 	switch n.shape {
 	case shapeInt, shapePort, shapeMilli:
@@ -52,6 +61,8 @@ func (n *node) decode(text []byte, v *Value, r *Record) bool {
 		if len(text) < n.min {
 			return false
 		}
+	default:
+		return false
 	}
 	if n.escaped {
 		if escapedEnd(text, 0, n.class) != len(text) {
@@ -141,8 +152,11 @@ func (n *node) decodeBlock(text []byte, v *Value, r *Record) bool {
 		return false
 	}
 	v.Text, v.Int = text[1:end-1], int64(items)
-	return true
+	return n.hasItems(v)
 }
+
+// hasItems reports whether a list has as many items as the frontend captures.
+func (n *node) hasItems(v *Value) bool { return n.items == 0 || int(v.Int) == n.items }
 
 // decodeItems reads `"a" "b"`, or `a b` if that can only be one item.
 func (n *node) decodeItems(text []byte, v *Value, r *Record) bool {
@@ -189,7 +203,7 @@ func (n *node) decodeItems(text []byte, v *Value, r *Record) bool {
 		p = end + 1
 		if p == len(text) {
 			v.Text = r.scratch[start:len(r.scratch):len(r.scratch)]
-			return true
+			return n.hasItems(v)
 		}
 		if text[p] != ' ' {
 			return false

@@ -8,6 +8,19 @@ const maxEnds = 48
 
 // singleEnds appends to s.ends where the text of n that starts at p can end, for shapes that leave few choices.
 func (s *solver) singleEnds(n *node, text []byte, p int) {
+	if n.never {
+		return
+	}
+	if n.enc != encNone {
+		end := n.encodedEnd(text, p)
+		s.budget -= end - p
+		var v Value
+		var r Record
+		if end > p && n.decode(text[p:end], &v, &r) {
+			s.ends = append(s.ends, end)
+		}
+		return
+	}
 	if n.dashed && p < len(text) && text[p] == '-' {
 		s.ends = append(s.ends, p+1)
 	}
@@ -40,6 +53,7 @@ func (s *solver) singleEnds(n *node, text []byte, p int) {
 		s.itemEnds(n, text, p)
 	case shapeText, shapeCookie:
 		s.textEnds(n, text, p)
+	case shapeToken: // is always encoded
 	}
 }
 
@@ -118,7 +132,7 @@ func (s *solver) blockEnds(n *node, text []byte, p int) {
 	}
 	var v Value
 	var r Record
-	if n.escaped && !n.decode(text[p:end], &v, &r) {
+	if (n.escaped || n.items > 0) && !n.decode(text[p:end], &v, &r) {
 		return
 	}
 	s.ends = append(s.ends, end)
@@ -130,14 +144,16 @@ func (s *solver) itemEnds(n *node, text []byte, p int) {
 		s.textEnds(n, text, p)
 		return
 	}
-	for p < len(text) && text[p] == '"' && s.budget >= 0 {
+	for count := 1; p < len(text) && text[p] == '"' && s.budget >= 0; count++ {
 		end := closing(text, p, n.class, n.escaped)
 		if end < 0 {
 			return
 		}
 		s.budget -= end - p
-		s.ends = append(s.ends, end+1)
-		if end+1 >= len(text) || text[end+1] != ' ' {
+		if n.items == 0 || count == n.items {
+			s.ends = append(s.ends, end+1)
+		}
+		if count == n.items || end+1 >= len(text) || text[end+1] != ' ' {
 			return
 		}
 		p = end + 2

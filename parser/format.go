@@ -2,7 +2,7 @@ package parser
 
 // Field describes one field of a format.
 type Field struct {
-	// Name is the key of the field: its `%(name)`, else the alias, else the text of the expression.
+	// Name is the key of the field: the alias, or of an expression its `%(name)` or else its text.
 	Name string
 	// Alias is HAProxy's name of the field without "%", empty for an expression.
 	Alias string
@@ -13,6 +13,9 @@ type Field struct {
 	// Doc is the meaning of the field in a few words.
 	Doc string
 
+	// Truth is set if only whether the value is 0 was printed, as "false" or "true" (`%(name:bool)` with an encoding).
+	Truth bool
+
 	zoned bool // a date that is printed with its offset
 }
 
@@ -21,11 +24,16 @@ type Field struct {
 type Format struct {
 	name, spec string
 	captures   *Captures // nil if not known
+	encoding   encoding  // of the string as a whole
 	fields     []Field
 	timeFields []int // fields that tell the time of the event, best first
 	msField    int   // %ms, or -1
 	nodes      []node
-	lone       int // the node of a %hr that is followed by %hs so that a lone block is ambiguous, or -1
+	modes      modes
+	openEnd    bool  // the last field of a line has no end of its own
+	dashes     []int // nodes whose "-" another field may explain
+	tlsFields  []int // the fields that are absent, or lack a "~", without TLS
+	lone       int   // the node of a %hr that is followed by %hs so that a lone block is ambiguous, or -1
 	program    []op
 	lead       string // what is printed before the first field
 	steps      []step // one per field

@@ -16,6 +16,11 @@ func fuzzSpecs() []string {
 		`%{+Q}CC %{+Q}CS %CC;%CS %ID`,
 		`%T|%Tl|%Ts|%t|%ms|%tr %HU %HQ %H`,
 		`%[x] %[y]/%hr %hs %Ta`,
+		`%{+json}o %(a)ci %(b)cp %(c)tr %(d)ft %(e:str)ST %(f:bool)B %(g)CC %(h)hr %(i)hsl %(j)r %(k)[x] %(l:sint)[y] %(m:raw)[z] %(n)ID`,
+		`%{+cbor}o %(a)ci %(b)cp %(c)tr %(d)ft %(e:str)ST %(f:bool)B %(g)CC %(h)hr %(i)hsl %(j)r %(k)[x] %(l:sint)[y] %(n)ID`,
+		`%{+cbor,+bin,+X}o %(a)ci %(b)cp %(e)Ts %(h)hr %(k)[x]`,
+		`%ci %{+json}hr %{+json}[x] %{+cbor}[y] %{+json}ST %[z]`,
+		`%{+Q}o %ci %hr %hs %r %[capture.req.hdr(1)] %[capture.res.hdr(0)] %CC`,
 	)
 }
 
@@ -57,7 +62,7 @@ func FuzzParse(f *testing.F) {
 			f.Fatal(err)
 		}
 	}
-	for _, name := range []string{"http/httplog.log", "http/clf.log", "http/escaped.log", "tcp/custom.log", "custom/c08-dates.log", "custom/c12-adjacent.log"} {
+	for _, name := range []string{"http/httplog.log", "http/clf.log", "http/escaped.log", "tcp/custom.log", "custom/c08-dates.log", "custom/c12-adjacent.log", "custom/c22-json.log", "custom/c23-cbor.log", "custom/c24-quotes-all.log", "http/quoted.log"} {
 		lines := readLines(f, corpusDir+"/"+name, "").lines
 		for i := 0; i < len(lines); i += 200 {
 			f.Add(lines[i])

@@ -21,10 +21,27 @@ type node struct {
 	dashed  bool // an empty value prints "-"
 	absent  bool // HAProxy may have no value
 	blank   bool // may print nothing
+	never   bool // never prints anything: headers of which the frontend captures none
 	plus    bool
 	zoned   bool
 	expr    bool // counts as printed even if it printed nothing
 	pos     int  // in the spec
+
+	// Of an encoded value; quoted to plus are not set then.
+	enc     encoding
+	textual bool // JSON puts it in quotes and CBOR makes it a text
+	vartext bool // HAProxy writes it piece by piece, which CBOR shows
+	str     bool // of shapeToken: always a text, even if it looks like a number
+	items   int  // of shapeBlock and shapeItems: how many, 0 if that is not known
+
+	// How n depends on what others print, see modes.
+	tls           bool   // an expression that has a value on TLS connections only
+	request       bool   // a request line or a part of one
+	captures      byte   // captured headers of the request 'q' or the response 's', 0 for others
+	index         int    // of a single captured header: which one, from 1 on
+	must, mustNot modes  // of a list: in which it prints, and does not
+	bound         modes  // in which n prints none
+	none          string // what n prints for no value or no request
 }
 
 type nodeKind uint8
@@ -51,6 +68,7 @@ const (
 	shapeCookie              // NAME=value
 	shapeBlock               // {a|b|c}
 	shapeItems               // a b c
+	shapeToken               // encoded only: a text, a number or a truth value
 )
 
 // wrapped reports whether the value of n is in quotes. Numbers and what +X prints are not.
@@ -70,6 +88,9 @@ func (n *node) free() bool { return n.shape == shapeText && n.class == classAny 
 
 // interval reports whether the text of n can end at many places, so that the solver has to look at ranges.
 func (n *node) interval() bool {
+	if n.enc != encNone {
+		return false
+	}
 	switch n.shape {
 	case shapeText:
 		return !n.escaped && (!n.quoted || n.class == classAny)
@@ -85,6 +106,9 @@ func (n *node) interval() bool {
 // first returns the bytes that the text of n can begin with; the end of the line stands for printing nothing.
 func (n *node) first() (s byteSet) {
 	s.end = n.blank
+	if n.never {
+		return s
+	}
 	switch {
 	case n.kind == nodeText:
 		s.add(n.text[0])
@@ -92,6 +116,15 @@ func (n *node) first() (s byteSet) {
 	case n.kind == nodeSep:
 		s.add(' ')
 		s.end = true
+		return s
+	case n.enc == encJSON:
+		s.addClass(classDigit)
+		for _, c := range []byte(`-"[tfn`) {
+			s.add(c)
+		}
+		return s
+	case n.enc != encNone:
+		s.addClass(classAny)
 		return s
 	case n.wrapped():
 		s.add('"')

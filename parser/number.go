@@ -56,6 +56,9 @@ func shortInt(line []byte, p int) (v int64, end int) {
 // scanInteger reads a decimal number, or the "-" that stands for none.
 func (n *node) scanInteger(line []byte, p int) (v int64, state State, end int) {
 	v, state, end = n.scanNumber(line, p)
+	if n.enc != encNone && end == p && n.absent && p+1 < len(line) && line[p] == '"' && line[p+1] == '"' {
+		return 0, 0, p + 2
+	}
 	if end == p && n.dashed && p < len(line) && line[p] == '-' {
 		return 0, 0, p + 1
 	}

@@ -9,12 +9,7 @@ import (
 // line is what HAProxy prints for the format, so that Append(nil, r) is line again. It does not allocate once r has
 // seen a few lines. When it is false the contents of r are undefined. The values of r alias line.
 func (f *Format) Parse(line []byte, r *Record) bool {
-	if r.Format != f {
-		r.use(f)
-	}
-	r.Lone.State = 0
-	r.spans = r.spans[:0]
-	r.scratch = r.scratch[:0]
+	f.begin(r)
 	values := r.Values
 	p, proved := 0, false
 	guess, guessed := -1, 0 // the op from which on the solver has to take over if the rest does not match, and where it began
@@ -67,7 +62,10 @@ run:
 			n := &f.nodes[o.node]
 			v := &values[o.field]
 			v.Text, v.State = line[p:q:q], Present
-			if q-p < 2 && !n.shortWord(line[p:q], v) {
+			if q == p && n.dashed && p < len(line) && line[p] == '-' {
+				v.Text, v.State = nil, 0 // of a class that does not have the dash
+				q++
+			} else if q-p < 2 && !n.shortWord(line[p:q], v) {
 				if n.blank {
 					if guess < 0 {
 						guess, guessed = i, start
@@ -130,14 +128,25 @@ run:
 				break run
 			}
 			end2, items2 := blockEnd(line, end+1)
+			count, count2 := f.nodes[o.node].items, f.nodes[o.node+2].items
 			if end2 == end+1 {
-				first.State, second.State = Unsure, Unsure
-				first.Text, second.Text = nil, nil
-				r.Lone.Text, r.Lone.Int, r.Lone.State = line[p+1:end-1:end-1], int64(items), Present
+				lone := Value{Text: line[p+1 : end-1 : end-1], Int: int64(items), State: Present}
+				switch fits, fits2 := count == 0 || items == count, count2 == 0 || items == count2; {
+				case fits && fits2:
+					first.State, second.State = Unsure, Unsure
+					first.Text, second.Text = nil, nil
+					r.Lone = lone
+				case fits:
+					*first = lone
+				case fits2:
+					*second = lone
+				default:
+					break run
+				}
 				p = end + 1
 				continue
 			}
-			if end2 >= len(line) || line[end2] != ' ' {
+			if end2 >= len(line) || line[end2] != ' ' || count > 0 && items != count || count2 > 0 && items2 != count2 {
 				break run
 			}
 			first.Text, first.Int, first.State = line[p+1:end-1:end-1], int64(items), Present
@@ -150,7 +159,7 @@ run:
 			if end == p {
 				continue
 			}
-			if end >= len(line) || line[end] != ' ' {
+			if count := f.nodes[o.node].items; end >= len(line) || line[end] != ' ' || count > 0 && items != count {
 				break run
 			}
 			v.Text, v.Int, v.State = line[p+1:end-1:end-1], int64(items), Present
@@ -198,6 +207,12 @@ run:
 				}
 				break run
 			}
+		case opEncoded:
+			if p = f.encoded(line, p, o, r); p == start {
+				break run
+			}
+		case opAbsent:
+			values[o.field].State = 0
 		case opRest:
 			if !f.nodes[o.node].decode(line[p:], &values[o.field], r) {
 				break run
@@ -206,6 +221,9 @@ run:
 		case opLit:
 		case opEnd:
 			if p == len(line) {
+				if len(f.dashes) > 0 {
+					f.settleDashes(r)
+				}
 				return true
 			}
 			break run
@@ -233,6 +251,17 @@ run:
 	}
 	node := int(f.program[guess].node)
 	return f.solve(line, guessed, node, f.sepBefore(node), r)
+}
+
+// begin readies r for a line of f.
+func (f *Format) begin(r *Record) {
+	if r.Format != f {
+		r.use(f)
+	}
+	r.Lone.State = 0
+	r.spans = r.spans[:0]
+	r.scratch = r.scratch[:0]
+	r.inexact, r.Truncated = false, false
 }
 
 func (r *Record) use(f *Format) {
@@ -270,6 +299,24 @@ func (f *Format) quoted(line []byte, p int, o *op, r *Record) int {
 		return p
 	}
 	return end + 1
+}
+
+// encoded reads an encoded value and returns the offset after it, or p.
+func (f *Format) encoded(line []byte, p int, o *op, r *Record) int {
+	n := &f.nodes[o.node]
+	if n.enc == encJSON && n.textual && p < len(line) && line[p] == '"' {
+		if end, escapes := jsonString(line, p); end > p+2 && !escapes && n.shape != shapeItems {
+			if !n.decodeText(line[p+1:end-1:end-1], &r.Values[o.field], r) {
+				return p
+			}
+			return end
+		}
+	}
+	end := n.encodedEnd(line, p)
+	if end == p || !n.decodeEncoded(line[p:end], &r.Values[o.field], r) {
+		return p
+	}
+	return end
 }
 
 // otherAddr reads an address that is not an IPv4 one and returns the offset after it, or p.

@@ -51,6 +51,12 @@ const (
 	Unsure
 	// IPv4 is set on an address that is an IPv4 one; Int holds it then.
 	IPv4
+	// Bare, Quoted and Binary tell the type that an encoder (+json, +cbor) printed for the value of an expression, which
+	// is text otherwise: Bare is a number or a truth value ("true", "false"), Quoted a text that looks like one, Binary
+	// a byte string.
+	Bare
+	Quoted
+	Binary
 )
 
 // Value is one field of a record.
@@ -95,10 +101,21 @@ type Record struct {
 	// whose it is, so both are Unsure. Its kind is KindList.
 	Lone Value
 
-	spans   []span // stretches of the line that cannot be split into fields, see solve
+	// Truncated is set by ParseCut: the end of the line is missing.
+	Truncated bool
+	// Header is how many bytes HAProxy wrote before the line in the same message, as far as they count for the length at
+	// which it cuts (`log … len`). The caller sets it before Set.Parse.
+	Header int
+
+	cutField int // the first field that ParseCut found the line to lack something of
+
+	last    int     // the format of a Set that matched last
+	other   *Record // for a second opinion
+	spans   []span  // stretches of the line that cannot be split into fields, see solve
 	dates   dateCache
 	solver  solver
 	scratch []byte // what Text points to where it differs from the line
+	inexact bool   // a value was printed in a way that the value alone does not tell
 }
 
 // span is a stretch of a line that nodes first to last (exclusive) of the format printed together, and whose inner
@@ -110,9 +127,9 @@ type span struct {
 }
 
 // Exact reports whether Values and Lone alone give the line back through Append, so that they may be stored in its
-// place. It is false when the line has a stretch that cannot be divided into its fields; only the record that was
-// parsed can be appended then.
-func (r *Record) Exact() bool { return len(r.spans) == 0 }
+// place. It is false when the line has a stretch that cannot be divided into its fields, or a value in an unusual
+// encoding; only the record that was parsed can be appended then.
+func (r *Record) Exact() bool { return len(r.spans) == 0 && !r.inexact }
 
 // Reset makes r an empty record of the format f, with all fields absent, to be filled in by hand and given to
 // f.Append.
@@ -121,6 +138,7 @@ func (r *Record) Reset(f *Format) {
 	r.Lone = Value{}
 	r.spans = r.spans[:0]
 	r.scratch = r.scratch[:0]
+	r.inexact, r.Truncated = false, false
 	if cap(r.Values) < len(f.fields) {
 		r.Values = make([]Value, len(f.fields))
 		return

@@ -59,6 +59,9 @@ func (r *Record) AppendDate(dst []byte, field int) []byte {
 }
 
 func (n *node) appendValue(dst []byte, v *Value, dates *dateCache) []byte {
+	if n.enc != encNone {
+		return n.appendEncoded(dst, v, dates)
+	}
 	if v.State&(Present|Unsure) == 0 {
 		switch {
 		case n.shape == shapeBlock, n.shape == shapeItems:
@@ -71,6 +74,18 @@ func (n *node) appendValue(dst []byte, v *Value, dates *dateCache) []byte {
 			return dst
 		}
 	}
+	switch {
+	case n.shape == shapeItems:
+		return n.appendItems(dst, v)
+	case n.wrapped():
+		return append(n.appendPlain(append(dst, '"'), v, dates), '"')
+	default:
+		return n.appendPlain(dst, v, dates)
+	}
+}
+
+// appendPlain appends the text of a value without what is around it.
+func (n *node) appendPlain(dst []byte, v *Value, dates *dateCache) []byte {
 	switch n.shape {
 	case shapeInt, shapePort, shapeMilli:
 		return n.appendNumber(dst, v)
@@ -79,25 +94,22 @@ func (n *node) appendValue(dst []byte, v *Value, dates *dateCache) []byte {
 	case shapeState:
 		return append(dst, v.Text...)
 	case shapeBlock:
-		if !n.quoted {
-			return n.appendBlock(dst, v)
-		}
-		return append(n.appendBlock(append(dst, '"'), v), '"')
-	case shapeItems:
-		return n.appendItems(dst, v)
+		return n.appendBlock(dst, v)
 	case shapeAddr:
 		if n.hex {
 			return appendHexAddr(dst, v)
 		}
-	default: // a text
+		return append(dst, v.Text...)
+	default:
+		return n.appendText(dst, v.Text)
 	}
-	if n.quoted {
-		return append(n.appendText(append(dst, '"'), v.Text), '"')
-	}
-	return n.appendText(dst, v.Text)
 }
 
-func (n *node) plainInt() bool { return (n.shape == shapeInt || n.shape == shapePort) && !n.hex }
+// plainInt reports whether n prints a number in decimal digits, whatever it prints for none.
+func (n *node) plainInt() bool {
+	return (n.shape == shapeInt || n.shape == shapePort) && !n.hex &&
+		(n.enc == encNone || n.enc == encJSON && !n.textual)
+}
 
 func (n *node) appendText(dst, text []byte) []byte {
 	if n.escaped {

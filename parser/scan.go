@@ -8,8 +8,20 @@ type item struct {
 	pos  int    // where it starts in the string
 	text string // itemText: the literal; itemAlias: its name; itemExpr: the expression
 	name string // from %(name)
+	cast cast   // from %(name:type)
 	opts options
 }
+
+// cast is the type that %(name:type) asks an encoder for.
+type cast uint8
+
+const (
+	castNone cast = iota
+	castStr
+	castInt
+	castBool
+	castRaw // the bytes as they are, not encoded at all
+)
 
 type itemKind uint8
 
@@ -28,6 +40,11 @@ const (
 	optQuote
 	optHex
 	optEscape
+	optJSON
+	optCBOR
+	optBin
+
+	optEncode = optJSON | optCBOR
 )
 
 // scanner reads a log-format string. It accepts what HAProxy's lf_expr_compile accepts.
@@ -35,7 +52,10 @@ type scanner struct {
 	spec  string
 	pos   int
 	items []item
-	opts  options // the global ones, set by %{…}o
+	opts  options // of what follows, set by %{…}o
+	// global are the options that every %{…}o set. Those that encode hold for the whole string, wherever they stand.
+	global    options
+	globalSet bool
 }
 
 func (s *scanner) fail(pos int, msg string) error {
@@ -64,7 +84,24 @@ func (s *scanner) scan() error {
 			s.pos = end
 		}
 	}
+	s.settle()
 	return nil
+}
+
+// settle gives each item the options that hold in the end, as HAProxy's lf_expr_postcheck does: a global encoding wins
+// over that of an item, +bin is only global, and an encoding has its own way to escape.
+func (s *scanner) settle() {
+	for i := range s.items {
+		opts := &s.items[i].opts
+		if s.global&optEncode != 0 {
+			*opts = *opts&^(optEncode|optBin) | s.global&(optEncode|optBin)
+		} else {
+			*opts = *opts&^optBin | s.global&optBin
+		}
+		if *opts&optEncode != 0 {
+			*opts &^= optEscape
+		}
+	}
 }
 
 // percent reads what starts with '%': %%, or %(name:type){flags}alias, or the same with [expression].
@@ -122,9 +159,15 @@ func (s *scanner) fieldName(it *item) error {
 		}
 	}
 	if typed {
-		// The type only matters to JSON and CBOR.
 		switch typ {
-		case "str", "sint", "bool", "raw":
+		case "str":
+			it.cast = castStr
+		case "sint":
+			it.cast = castInt
+		case "bool":
+			it.cast = castBool
+		case "raw":
+			it.cast = castRaw
 		default:
 			return s.fail(start+len(name)+1, "unknown type "+quote(typ)+": expected str, sint, bool or raw")
 		}
@@ -141,12 +184,11 @@ func (s *scanner) flags(it *item) error {
 	if length < 0 {
 		return s.fail(s.pos, "expected '}' to end the flags")
 	}
-	pos := start
 	for flag := range strings.SplitSeq(s.spec[start:start+length], ",") {
 		sign := strings.LastIndexAny(flag, "+-")
 		if sign >= 0 {
 			var opt options
-			switch name := flag[sign+1:]; name {
+			switch flag[sign+1:] {
 			case "M":
 				opt = optMandatory
 			case "Q":
@@ -155,18 +197,20 @@ func (s *scanner) flags(it *item) error {
 				opt = optHex
 			case "E":
 				opt = optEscape
-			case "json", "cbor", "bin":
-				if flag[sign] == '+' {
-					return s.fail(pos+sign, "+"+name+" is not supported yet: only text formats are")
-				}
+			case "json":
+				opt = optJSON
+			case "cbor":
+				opt = optCBOR
+			case "bin":
+				opt = optBin
 			}
-			if flag[sign] == '+' {
-				it.opts |= opt
-			} else {
+			switch {
+			case flag[sign] == '-':
 				it.opts &^= opt
+			case it.opts&optEncode == 0 || opt&optEncode == 0: // the encoding that was set first stays
+				it.opts |= opt
 			}
 		}
-		pos += len(flag) + 1
 	}
 	s.pos = start + length + 1
 	return nil
@@ -180,6 +224,11 @@ func (s *scanner) alias(it *item) error {
 	it.kind, it.text = itemAlias, s.spec[start:s.pos]
 	if it.text == "o" {
 		s.opts = it.opts
+		if s.globalSet {
+			s.global &= it.opts
+		} else {
+			s.global, s.globalSet = it.opts, true
+		}
 		return nil
 	}
 	s.items = append(s.items, *it)

@@ -62,6 +62,9 @@ func makeSteps(nodes []node, lone int) (lead string, steps []step) {
 }
 
 func (n *node) stepcode() stepcode {
+	if n.enc != encNone && !n.plainInt() {
+		return stepOther
+	}
 	switch n.shape {
 	case shapeInt, shapePort:
 		if n.plainInt() && !n.blank {

@@ -40,7 +40,7 @@ func tightGroup(nodes []node, i int) (end int, delims *byteSet) {
 
 // open reports whether n is a field whose text can hold anything and has nothing that ends it.
 func (n *node) open() bool {
-	return n.kind == nodeField && (n.shape == shapeText || n.shape == shapeCookie) && n.class == classAny &&
+	return n.kind == nodeField && n.enc == encNone && (n.shape == shapeText || n.shape == shapeCookie) && n.class == classAny &&
 		!n.quoted && !n.escaped && !n.blank
 }
 
@@ -50,6 +50,8 @@ func fixedFromEnd(nodes []node, k int) bool {
 		n := &nodes[j]
 		switch {
 		case n.kind == nodeText:
+		case n.enc != encNone:
+			return false
 		case n.kind == nodeSep:
 			if j = beforeBlocks(nodes, j); j < k {
 				return false
@@ -87,7 +89,7 @@ func (n *node) reachesBack(c byte) bool {
 // stands before is a space and no "}". Otherwise -1.
 func beforeBlocks(nodes []node, j int) int {
 	for ; j >= 2 && nodes[j].kind == nodeSep; j -= 2 {
-		if n := &nodes[j-1]; !n.block() || n.quoted || n.escaped {
+		if n := &nodes[j-1]; !n.block() || n.enc != encNone || n.quoted || n.escaped {
 			return -1
 		}
 	}

@@ -28,9 +28,9 @@ F is a well-known name (` + strings.Join(parser.WellKnown(), ", ") + `) or a log
 as HAProxy sees it, after its own quoting. The first F that matches a line is used; without --format
 all well-known ones are tried in the order above. Without FILE, or for "-", stdin is read.
 
-{"line":N,"format":F,"time":T,"fields":{…}}: fields have HAProxy's alias names, or their %(name), or
-the text of the expression. What HAProxy printed as absent is left out; what a line leaves open is
-left out and named in "unsure". Bytes that are not UTF-8 are {"hex":"…"}. A line that no format
+{"line":N,"format":F,"time":T,"fields":{…}}: fields have HAProxy's alias names; an expression has its
+%(name), or else its text. What HAProxy printed as absent is left out; what a line leaves open is
+left out and named in "unsure". A line that HAProxy cut has "truncated":true and the fields before the cut. Bytes that are not UTF-8 are {"hex":"…"}. A line that no format
 matches: {"line":N,"format":null,"raw":…,"why":…}.
 `,
 		examples: `

@@ -86,9 +86,9 @@ func TestParseLongLine(t *testing.T) {
 }
 
 func TestParseFiles(t *testing.T) {
-	a, b := write(t, "a.log", "1 2\n"), write(t, "b.log", "3\n")
+	a, b := write(t, "a.log", "x 2\n"), write(t, "b.log", "3\n")
 	code, out, _ := callWith(t, "4\n", "parse", "--format", "%ST", a, b, "-")
-	want := `{"file":"` + a + `","line":1,"format":null,"raw":"1 2","why":"no format matches"}` + "\n" +
+	want := `{"file":"` + a + `","line":1,"format":null,"raw":"x 2","why":"no format matches"}` + "\n" +
 		`{"file":"` + b + `","line":1,"format":"%ST","fields":{"ST":3}}` + "\n" +
 		`{"file":"-","line":1,"format":"%ST","fields":{"ST":4}}` + "\n"
 	if diff := cmp.Diff(want, out); diff != "" || code != exitDone {
@@ -106,7 +106,7 @@ func TestParseAndFormatErrors(t *testing.T) {
 		{[]string{"parse", "--tz", "Europe/Pari"}, exitUsage, "no zone \"Europe/Pari\""},
 		{[]string{"parse", "--haproxy-config", "x"}, exitUsage, "not part of this version yet"},
 		{[]string{"parse", "--format", "%ci %foo"}, exitUsage, "there is no alias 'foo': did you mean %f?\n%ci %foo\n    ^\n"},
-		{[]string{"format", "explain", "\t%{+json}o %(a)ci"}, exitUsage, "\n\t%{+json}o %(a)ci\n\t  ^\n"},
+		{[]string{"format", "explain", "\t%{+json}o %(a)xx"}, exitUsage, "\n\t%{+json}o %(a)xx\n\t          ^\n"},
 		{[]string{"format", "explain"}, exitUsage, "want one format"},
 		{[]string{"format", "explain", "httplog", "--output", "xml"}, exitUsage, "--output"},
 	} {

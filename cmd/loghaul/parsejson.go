@@ -24,7 +24,8 @@ type lineParser struct {
 // jsonFormat is what of a format is the same in each record.
 type jsonFormat struct {
 	name []byte   // as JSON
-	keys [][]byte // of each field, as JSON; nil for a name that an earlier field has
+	keys [][]byte // of each field, as JSON
+	same []int    // the field before with the same name, or -1
 }
 
 // fixedZone is the location of the last record.
@@ -37,14 +38,15 @@ func newJSONParser(formats []*parser.Format, loc *time.Location) *lineParser {
 	p := &lineParser{set: parser.NewSet(formats...), zone: parser.NewZone(loc), at: fixedZone{loc: time.UTC}}
 	for _, f := range formats {
 		j := jsonFormat{name: appendText(nil, []byte(f.Name()))}
-		seen := make(map[string]bool)
-		for _, field := range f.Fields() {
-			var key []byte
-			if !seen[field.Name] {
-				key = appendText(nil, []byte(field.Name))
+		seen := make(map[string]int)
+		for i, field := range f.Fields() {
+			same := -1
+			if first, ok := seen[field.Name]; ok {
+				same = first
 			}
-			seen[field.Name] = true
-			j.keys = append(j.keys, key)
+			seen[field.Name] = i
+			j.keys = append(j.keys, appendText(nil, []byte(field.Name)))
+			j.same = append(j.same, same)
 		}
 		p.formats = append(p.formats, j)
 	}
@@ -71,10 +73,13 @@ func (p *lineParser) record(line []byte, long bool) []byte {
 	case len(line) == 0:
 		p.unparsed(line, "empty line")
 	default:
-		if i := p.set.Parse(line, &p.rec); i < 0 {
-			p.unparsed(line, "no format matches")
-		} else {
+		if i := p.set.Parse(line, &p.rec); i >= 0 {
 			p.parsed(&p.formats[i])
+		} else if i = p.set.ParseCut(line, &p.rec); i >= 0 {
+			p.parsed(&p.formats[i])
+			p.out = append(p.out, `,"truncated":true`...)
+		} else {
+			p.unparsed(line, "no format matches")
 		}
 	}
 	p.out = append(p.out, '}', '\n')
@@ -100,7 +105,7 @@ func (p *lineParser) parsed(f *jsonFormat) {
 	for i, key := range f.keys {
 		state := p.rec.Values[i].State
 		unsure = unsure || state&parser.Unsure != 0
-		if key == nil || state&parser.Present == 0 {
+		if state&parser.Present == 0 || p.any(f, f.same[i], parser.Present) {
 			continue
 		}
 		if len(p.out) > empty {
@@ -119,7 +124,7 @@ func (p *lineParser) unsure(f *jsonFormat) {
 	p.out = append(p.out, `,"unsure":[`...)
 	empty := len(p.out)
 	for i, key := range f.keys {
-		if key == nil || p.rec.Values[i].State&parser.Unsure == 0 {
+		if p.rec.Values[i].State&parser.Unsure == 0 || p.any(f, f.same[i], parser.Unsure|parser.Present) || p.presentLater(f, i) {
 			continue
 		}
 		if len(p.out) > empty {
@@ -128,6 +133,26 @@ func (p *lineParser) unsure(f *jsonFormat) {
 		p.out = append(p.out, key...)
 	}
 	p.out = append(p.out, ']')
+}
+
+// any reports whether field i or one before it with the same name is in one of the states.
+func (p *lineParser) any(f *jsonFormat, i int, states parser.State) bool {
+	for ; i >= 0; i = f.same[i] {
+		if p.rec.Values[i].State&states != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// presentLater reports whether a field after i with the same name has a value.
+func (p *lineParser) presentLater(f *jsonFormat, i int) bool {
+	for j := i + 1; j < len(f.same); j++ {
+		if f.same[j] == i {
+			return p.rec.Values[j].State&parser.Present != 0 || p.presentLater(f, j)
+		}
+	}
+	return false
 }
 
 func (p *lineParser) value(i int) {
@@ -156,6 +181,10 @@ func (p *lineParser) value(i int) {
 		}
 		p.out = append(p.out, ']')
 	default:
+		if v.State&parser.Bare != 0 {
+			p.out = append(p.out, v.Text...) // a number or a truth value, in JSON as in the log
+			return
+		}
 		p.out = appendText(p.out, v.Text)
 	}
 }

@@ -84,6 +84,7 @@ func newPlan(f *parser.Format) *plan {
 			name = field.Expr
 		}
 		t, ok := known[name]
+		ok = ok && !field.Truth // whether it is 0, not the number
 		switch {
 		case ok:
 		case field.Kind == parser.KindDate, field.Alias == "Ts", field.Alias == "ms":
