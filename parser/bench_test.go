@@ -53,6 +53,61 @@ func BenchmarkParse(b *testing.B) {
 	})
 }
 
+// Formats whose lines are made of those of httplog-200k.
+const (
+	custom12 = `%ci %cp [%tr] %ft %b/%s %ST %B %Ta %tsc "%HM %HU"`
+	json26   = `%{+json}o %(client)ci %(port)cp %(when)tr %(fe)ft %(be)b %(srv)s %(TR)TR %(Tw)Tw %(Tc)Tc %(Tr)Tr %(Ta)Ta %(status)ST ` +
+		`%(bytes)B %(ck_req)CC %(ck_res)CS %(state)tsc %(act)ac %(fconn)fc %(bconn)bc %(sconn)sc %(retries)rc %(srvq)sq %(beq)bq ` +
+		`%(hdrs_req)hr %(hdrs_res)hs %(request)r`
+)
+
+// BenchmarkParseCustom reads the same requests in a format of twelve fields.
+func BenchmarkParseCustom(b *testing.B) { benchmarkFormat(b, custom12) }
+
+// BenchmarkParseJSON reads the same requests with all fields of httplog in JSON.
+func BenchmarkParseJSON(b *testing.B) { benchmarkFormat(b, json26) }
+
+func benchmarkFormat(b *testing.B, spec string) {
+	b.Helper()
+	from, to := mustCompile(b, "httplog"), mustCompile(b, spec)
+	source, _ := httplog200k(b)
+	var in, out Record
+	lines, size := make([][]byte, 0, len(source)), int64(0)
+	for _, line := range source {
+		from.Parse(line, &in)
+		out.Reset(to)
+		for i := range to.fields {
+			for j := range from.fields {
+				if from.fields[j].Alias == to.fields[i].Alias && in.Values[j].State&Present != 0 {
+					out.Values[i] = in.Values[j]
+				}
+			}
+			method, uri, ok := bytes.Cut(in.Values[len(in.Values)-1].Text, []byte(" "))
+			if !ok {
+				method, uri = []byte(badRequest), []byte(badRequest)
+			} else if end := bytes.IndexByte(uri, ' '); end >= 0 {
+				uri = uri[:end]
+			}
+			switch to.fields[i].Alias {
+			case "HM":
+				out.Values[i] = Value{Text: method, State: Present}
+			case "HU":
+				out.Values[i] = Value{Text: uri, State: Present}
+			}
+		}
+		made := to.Append(nil, &out)
+		lines, size = append(lines, made), size+int64(len(made))+1
+	}
+	var r Record
+	linesInChunks(b, lines, size, func(lines [][]byte) {
+		for _, line := range lines {
+			if !to.Parse(line, &r) {
+				b.Fatalf("no match: %q", line)
+			}
+		}
+	})
+}
+
 // BenchmarkParseWrongFormat is what a line costs that is of another format.
 func BenchmarkParseWrongFormat(b *testing.B) {
 	f := mustCompile(b, "tcplog")
@@ -125,6 +180,11 @@ func BenchmarkBaselineZstd(b *testing.B) {
 func inChunks(b *testing.B, work func(lines [][]byte)) {
 	b.Helper()
 	lines, size := httplog200k(b)
+	linesInChunks(b, lines, size, work)
+}
+
+func linesInChunks(b *testing.B, lines [][]byte, size int64, work func(lines [][]byte)) {
+	b.Helper()
 	const chunk = 1000
 	best := make([]time.Duration, (len(lines)+chunk-1)/chunk)
 	b.SetBytes(size)

@@ -56,8 +56,18 @@ run:
 			p = q
 		case opWord:
 			q := p
-			for q < len(line) && classes[line[q]]&o.class != 0 {
-				q++
+			if o.class == classGraph {
+				q = visibleEnd(line, p, '!')
+			} else {
+				// Names are short: four bytes at a time, as long as all of them are of the class.
+				for ; q+4 <= len(line); q += 4 {
+					if four := line[q : q+4 : q+4]; classes[four[0]]&classes[four[1]]&classes[four[2]]&classes[four[3]]&o.class == 0 {
+						break
+					}
+				}
+				for q < len(line) && classes[line[q]]&o.class != 0 {
+					q++
+				}
 			}
 			n := &f.nodes[o.node]
 			v := &values[o.field]

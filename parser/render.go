@@ -146,7 +146,7 @@ func (n *node) appendNumber(dst []byte, v *Value) []byte {
 		return appendHex(dst, uint64(v.Int), n.width)
 	case n.shape == shapeMilli:
 		return append(dst, byte('0'+v.Int/100%10), byte('0'+v.Int/10%10), byte('0'+v.Int%10))
-	case v.State&Plus != 0:
+	case v.State&Plus != 0 && n.plus:
 		return appendInt(append(dst, '+'), v.Int)
 	default:
 		return appendInt(dst, v.Int)

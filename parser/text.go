@@ -19,7 +19,9 @@ func runEnd(s []byte, p int, k class) int {
 	case classAny:
 		return len(s)
 	case classPrint:
-		return printEnd(s, p)
+		return visibleEnd(s, p, ' ')
+	case classGraph:
+		return visibleEnd(s, p, '!')
 	default:
 		for p < len(s) && classes[s[p]]&k != 0 {
 			p++
@@ -28,17 +30,22 @@ func runEnd(s []byte, p int, k class) int {
 	}
 }
 
-// printEnd is runEnd for classPrint, eight bytes at a time: it looks for the first byte below 32, above 126 or '"'.
-func printEnd(s []byte, p int) int {
+// printEnd is runEnd for classPrint.
+func printEnd(s []byte, p int) int { return visibleEnd(s, p, ' ') }
+
+// visibleEnd is runEnd for classPrint, if least is a space, and for classGraph, if it is '!', eight bytes at a time: it
+// looks for the first byte below least, above 126 or '"'.
+func visibleEnd(s []byte, p int, least uint64) int {
+	low := ones * least
 	for ; p+8 <= len(s); p += 8 {
 		x := binary.LittleEndian.Uint64(s[p:])
 		q := x ^ ones*'"'
 		// A borrow or carry can only spoil bytes above a hit, and the first hit is all that matters.
-		if hit := ((x-ones*' ')&^x | (q-ones)&^q | (x + ones) | x) & highs; hit != 0 {
+		if hit := ((x-low)&^x | (q-ones)&^q | (x + ones) | x) & highs; hit != 0 {
 			return p + firstByte(hit)
 		}
 	}
-	for p < len(s) && classes[s[p]]&classPrint != 0 {
+	for p < len(s) && s[p] != '"' && s[p] < 127 && uint64(s[p]) >= least {
 		p++
 	}
 	return p
