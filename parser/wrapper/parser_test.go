@@ -297,6 +297,7 @@ func BenchmarkParse(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			line := all[name]
 			b.SetBytes(int64(len(line)))
+			p.Start()
 			for b.Loop() {
 				if _, format := p.Parse(line, &r, &h); format != 0 {
 					b.Fatal(format)
