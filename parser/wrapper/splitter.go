@@ -90,6 +90,14 @@ func (s *Splitter) Cut(i int, h *Header) (message []byte) {
 	return s.text[c.at:]
 }
 
+// SwapMemory gives s other memory for messages that are not in their line, and gives back the one that has the last of
+// them: that stays as it is.
+func (s *Splitter) SwapMemory(b []byte) []byte {
+	old := s.buf
+	s.buf = b[:0]
+	return old
+}
+
 // Split gives the message of a line and fills h, in the way that has most in the header. ok is false for a bare line,
 // which is its own message.
 func (s *Splitter) Split(line []byte, h *Header) (message []byte, ok bool) {

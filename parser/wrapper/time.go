@@ -18,6 +18,15 @@ type Timestamp struct {
 	UTCOffset int32
 }
 
+// MilliTimestamp gives the time of milliseconds since 1970.
+func MilliTimestamp(unixMilli int64) Timestamp {
+	t := Timestamp{Seconds: unixMilli / 1000, Nanos: int32(unixMilli%1000) * 1e6, Digits: 3} //nolint:gosec // below a second
+	if t.Nanos < 0 {
+		t.Seconds, t.Nanos = t.Seconds-1, t.Nanos+1e9
+	}
+	return t
+}
+
 // UnixMilli gives the time in milliseconds since 1970.
 func (t *Timestamp) UnixMilli() int64 { return t.Seconds*1000 + int64(t.Nanos/1e6) }
 
