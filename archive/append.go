@@ -44,6 +44,8 @@ type block struct {
 	records [blockRows]*parser.Record
 	lines   [blockRows][]byte
 	values  [blockRows][]parser.Value // of records
+	memory  [blockRows][]byte         // memory of messages that are not in their line
+	kept    uint64                    // bit i: row row+i keeps its bytes whatever the columns hold
 	// What addBlock finds out: bit i is for row row+i.
 	exact       uint64 // the columns hold all of it
 	plus, plain uint64 // some number that logasap marks was, was not marked

@@ -72,7 +72,7 @@ func BenchmarkEncode(b *testing.B) {
 				for rest := batch.Raw; len(rest) > 0; {
 					var line []byte
 					line, rest, _ = nextRecord(rest)
-					if e.set.Parse(line, e.block.records[0]) < 0 {
+					if _, i := e.lines.Parse(line, e.block.records[0], &e.header); i < 0 {
 						b.Fatalf("unparsed: %s", line)
 					}
 				}

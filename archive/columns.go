@@ -9,6 +9,9 @@ type columnDef struct {
 	encoding parquet.Encoding
 	// bloom asks for a bloom filter: for values that people look for one by one.
 	bloom bool
+	// since is the version of the format that brought the column. In objects
+	// of an older one it is null.
+	since int
 	// doc says what the column holds; it starts with HAProxy's alias where
 	// the column is what HAProxy printed for it.
 	doc string
@@ -115,6 +118,18 @@ const (
 	colTLSClientErr
 	colTLSClientCAErr
 	colMessage
+	colWrapper
+	colPrefix
+	colPrefixFraction
+	colSyslogFacility
+	colSyslogSeverity
+	colSyslogHost
+	colSyslogTag
+	colSyslogPID
+	colSyslogMsgID
+	colStructuredData
+	colStream
+	colWrapperTime
 	coreCount
 )
 
@@ -127,13 +142,13 @@ func define(name string, typ parquet.Type, logical parquet.Logical, optional boo
 
 // coreColumns gives the core columns, indexed by the constants above.
 func coreColumns() []columnDef {
-	return []columnDef{
+	defs := []columnDef{
 		colNode:            define("node", parquet.ByteArray, parquet.String, false, 0, false, "name of the machine the line was read on"),
 		colSource:          define("source", parquet.ByteArray, parquet.String, false, 0, false, "identity of the byte stream the line comes from, 24 hexadecimal digits"),
 		colOffset:          define("offset", parquet.Int64, parquet.None, false, parquet.DeltaBinaryPacked, false, "where the line starts in its source, in bytes"),
 		colPath:            define("path", parquet.ByteArray, parquet.String, false, 0, false, "where the source lay when the line was read"),
 		colReadTime:        define("read_time", parquet.Int64, parquet.TimestampMillis, false, parquet.RLEDictionary, false, "when the forwarder read the line"),
-		colFlags:           define("flags", parquet.Int32, parquet.None, false, parquet.RLEDictionary, false, "1: the record has no LF at its end"),
+		colFlags:           define("flags", parquet.Int32, parquet.None, false, parquet.RLEDictionary, false, "1: the record has no LF at its end; 2: a container runtime cut the line, and this is a part of it"),
 		colFormat:          define("format", parquet.ByteArray, parquet.String, true, 0, false, "name of the format; null when no format matched"),
 		colRaw:             define("raw", parquet.ByteArray, parquet.None, true, 0, false, "the line itself, where the columns do not give it back; null otherwise"),
 		colTime:            define("time", parquet.Int64, parquet.TimestampMillis, true, parquet.DeltaBinaryPacked, false, "when the request began, or else when the connection was accepted"),
@@ -224,5 +239,21 @@ func coreColumns() []columnDef {
 		colTLSClientErr:    define("tls_client_err", parquet.ByteArray, parquet.String, true, 0, false, "%[ssl_c_err]"),
 		colTLSClientCAErr:  define("tls_client_ca_err", parquet.ByteArray, parquet.String, true, 0, false, "%[ssl_c_ca_err]"),
 		colMessage:         define("message", parquet.ByteArray, parquet.String, true, 0, false, "%message"),
+		colWrapper:         define("wrapper", parquet.ByteArray, parquet.String, true, 0, false, "what the line was wrapped in, such as rfc3164 or cri, or cri+short for one in another; null for a bare line"),
+		colPrefix:          define("prefix", parquet.ByteArray, parquet.String, true, 0, false, "what stood before the message, with {f} for prefix_fraction and {sd} for structured_data; null for a bare line, and where raw has the line"),
+		colPrefixFraction:  define("prefix_fraction", parquet.ByteArray, parquet.String, true, 0, false, "digits of the fraction of the second in prefix"),
+		colSyslogFacility:  define("syslog_facility", parquet.Int32, parquet.None, true, parquet.RLEDictionary, false, "facility, 0 to 23"),
+		colSyslogSeverity:  define("syslog_severity", parquet.Int32, parquet.None, true, parquet.RLEDictionary, false, "severity, 0 to 7"),
+		colSyslogHost:      define("syslog_host", parquet.ByteArray, parquet.String, true, 0, false, "host that sent the message"),
+		colSyslogTag:       define("syslog_tag", parquet.ByteArray, parquet.String, true, 0, false, "tag (RFC 3164) or APP-NAME (RFC 5424): HAProxy's log-tag"),
+		colSyslogPID:       define("syslog_pid", parquet.ByteArray, parquet.String, true, 0, false, "process id, or PROCID (RFC 5424)"),
+		colSyslogMsgID:     define("syslog_msgid", parquet.ByteArray, parquet.String, true, 0, false, "MSGID (RFC 5424)"),
+		colStructuredData:  define("structured_data", parquet.ByteArray, parquet.String, true, 0, false, "STRUCTURED-DATA (RFC 5424): HAProxy's log-format-sd"),
+		colStream:          define("stream", parquet.ByteArray, parquet.String, true, 0, false, "stdout or stderr of a container"),
+		colWrapperTime:     define("wrapper_time", parquet.Int64, parquet.TimestampMillis, true, parquet.DeltaBinaryPacked, false, "when the message was sent, as the wrapper says; a date without year gets one from read_time"),
 	}
+	for i := colWrapper; i < coreCount; i++ {
+		defs[i].since = 2
+	}
+	return defs
 }

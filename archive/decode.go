@@ -54,8 +54,9 @@ type decodedPage struct {
 }
 
 // open reads the footer of file with parquet-go, which must agree about the
-// columns. file has passed CheckPages: parquet-go trusts sizes.
-func (d *decoded) open(file []byte, defs []columnDef, rows int) (err error) {
+// columns that an object of that version has. file has passed CheckPages:
+// parquet-go trusts sizes.
+func (d *decoded) open(file []byte, defs []columnDef, version, rows int) (err error) {
 	defer recovered(&err, "decode")
 	d.release()
 	f, err := pq.OpenFile(bytes.NewReader(file), int64(len(file)), pq.SkipPageIndex(true), pq.ReadBufferSize(64<<10))
@@ -66,8 +67,8 @@ func (d *decoded) open(file []byte, defs []columnDef, rows int) (err error) {
 		return corrupt("footer", "", -1, "%d row groups of %d rows, want one of %d", len(f.RowGroups()), f.NumRows(), rows)
 	}
 	chunks := f.RowGroups()[0].ColumnChunks()
-	if len(chunks) != len(defs) {
-		return corrupt("schema", "", -1, "%d columns, want %d", len(chunks), len(defs))
+	if want := countSince(defs, version); len(chunks) != want {
+		return corrupt("schema", "", -1, "%d columns, want %d", len(chunks), want)
 	}
 	d.file, d.rows = f, rows
 	if cap(d.columns) < len(defs) {
@@ -77,11 +78,36 @@ func (d *decoded) open(file []byte, defs []columnDef, rows int) (err error) {
 	for i := range defs {
 		c := &d.columns[i]
 		*c = decodedColumn{def: &defs[i], pages: c.pages[:0]}
-		if err := c.read(chunks[i], rows); err != nil {
+		if defs[i].since > version {
+			c.pages = append(c.pages, decodedPage{rows: rows}) // all null
+			continue
+		}
+		if err := c.read(chunks[0], rows); err != nil {
 			return err
 		}
+		chunks = chunks[1:]
 	}
 	return nil
+}
+
+// countSince gives the number of columns that objects of a version have.
+func countSince(defs []columnDef, version int) (n int) {
+	for i := range defs {
+		if defs[i].since <= version {
+			n++
+		}
+	}
+	return n
+}
+
+// empty reports whether all rows are null.
+func (c *decodedColumn) empty() bool {
+	for i := range c.pages {
+		if c.pages[i].values > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // release gives the pages back to parquet-go.

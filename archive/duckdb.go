@@ -23,8 +23,11 @@ func DuckDBMacros(formats []*parser.Format) (string, error) {
 		}
 		fmt.Fprintf(&b, "\n-- %s\nCREATE OR REPLACE MACRO %s(t) AS (\n    %s\n);\n", f.Spec(), duckName(f), expr)
 	}
-	b.WriteString("\n-- The line of a row, byte for byte, without its LF.\n" +
-		"CREATE OR REPLACE MACRO loghaul_line(t) AS coalesce(t.raw, encode(CASE t.format\n")
+	b.WriteString("\n-- What stood before the message of a row: a header of syslog or of a container runtime, or nothing.\n" +
+		"CREATE OR REPLACE MACRO loghaul_prefix(t) AS coalesce(replace(replace(t.prefix, " + quoteSQL(fractionMark) +
+		", coalesce(t.prefix_fraction, '')),\n    " + quoteSQL(sdMark) + ", coalesce(t.structured_data, '')), '');\n" +
+		"\n-- The line of a row, byte for byte, without its LF.\n" +
+		"CREATE OR REPLACE MACRO loghaul_line(t) AS coalesce(t.raw, encode(loghaul_prefix(t) || CASE t.format\n")
 	for _, f := range formats {
 		fmt.Fprintf(&b, "    WHEN %s THEN %s(t)\n", quoteSQL(f.Name()), duckName(f))
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -74,14 +76,21 @@ func TestDuckDBLines(t *testing.T) {
 	e := newEncoder(t, wellKnown(t)...)
 	dir, args := t.TempDir(), []string{"lines", macroFile}
 	want, lines := map[string][]byte{}, map[string]string{}
-	for _, log := range []string{
+	wrapped := wrappings(t)
+	logs := slices.AppendSeq([]string{
 		"http/httplog.log.gz", "http/httpslog.log.gz", "http/clf.log.gz", "http-asap/httplog.log", "http-asap/clf.log",
 		"tcp/tcplog.log", "tcp/clf.log.gz", "tcp-asap/tcplog.log", "tcp-asap/clf.log", "default/default.log",
 		"errors-legacy/error.log", "errors-format/error.log", "dates-paris-spring/httplog.log", "dates-ny-dst-fall/clf.log",
 		"nasty", "v26-http/httplog.log.gz", "v26-tcp/tcplog.log", "custom/c15-conv.log", "logsteps/httplog.log",
-	} {
-		raw := []byte(nasty)
-		if log != "nasty" {
+		"wrappers/udp-rfc5424.log.gz", "wrappers/udp-rfc3164.log.gz",
+	}, maps.Keys(wrapped))
+	for _, log := range logs {
+		raw, ok := wrapped[log]
+		switch {
+		case ok:
+		case log == "nasty":
+			raw = []byte(nasty)
+		default:
 			raw = readCorpus(t, filepath.Join(corpusDir, log))
 		}
 		o, err := e.Encode(cut(1, raw, 64<<10), sealed)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,19 +12,26 @@ import (
 	"github.com/loghaul/loghaul/archive/parquet"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // schemaRoot is the name of the Parquet schema.
 const schemaRoot = "haproxy_log"
 
-// flagNoLF is the bit of the column flags for a record without an LF.
-const flagNoLF = 1
+// Bits of the column flags: a record without an LF; a part of a line, which a
+// container runtime cut.
+const (
+	flagNoLF    = 1
+	flagPartial = 2
+)
 
 // Encoder makes objects. It keeps its buffers between them. One goroutine may
 // use it at a time.
 type Encoder struct {
 	options  Options
-	set      *parser.Set
+	lines    *wrapper.Parser
+	header   wrapper.Header // of the last line
+	wrap     wrapScratch
 	plans    []plan
 	defs     []columnDef
 	schema   []parquet.Column
@@ -54,7 +62,11 @@ func NewEncoder(o Options) (*Encoder, error) {
 		o.CreatedBy = "0.0.0"
 	}
 	names, fields := map[string]bool{}, 0
-	e := &Encoder{options: o, set: parser.NewSet(o.Formats...), refused: map[int]bool{}}
+	if o.Wrapper == wrapper.Journald {
+		return nil, errors.New("the archive takes lines, not entries of the journal")
+	}
+	e := &Encoder{options: o, refused: map[int]bool{}}
+	e.lines = wrapper.NewParser(parser.NewSet(o.Formats...), o.Wrapper, o.Zone)
 	for _, f := range o.Formats {
 		if names[f.Name()] {
 			return nil, fmt.Errorf("format %q is given twice", f.Name())
@@ -74,7 +86,7 @@ func NewEncoder(o Options) (*Encoder, error) {
 		return nil, err
 	}
 	e.writer = w
-	e.verifier = newVerifier(e.plans, e.defs)
+	e.verifier = newVerifier(e.plans, e.defs, o.Zone, o.Wrapper)
 	return e, nil
 }
 
@@ -126,7 +138,10 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	e.table.reset(w.lines)
 	e.unparsed, e.rawKept = 0, 0
 	row := 0
-	for _, b := range w.batches {
+	for i, b := range w.batches {
+		if i == 0 || !sameSource(&b.Header.Source, &w.batches[i-1].Header.Source) {
+			e.startSource(b)
+		}
 		row = e.addBatch(row, b)
 	}
 	meta.Unparsed, meta.RawKept = e.unparsed, e.rawKept
@@ -155,6 +170,7 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 func (e *Encoder) addBatch(row int, b *Batch) int {
 	t := e.table.columns
 	start := row
+	e.lines.Received(b.Header.ReadAt.UnixMilli())
 	rest, offset := b.Raw, b.Header.From
 	for len(rest) > 0 {
 		line, after, noLF := nextRecord(rest)
@@ -199,25 +215,34 @@ func (e *Encoder) addLine(row int, line []byte) {
 	if k.n == blockRows {
 		e.flush()
 	}
-	i := -1
+	i, message := -1, line
+	e.header.Kind = wrapper.None
 	if !e.refused[row] {
-		i = e.set.Parse(line, k.records[k.n])
+		message, i = e.lines.Parse(line, k.records[k.n], &e.header)
 	}
 	if i < 0 {
 		e.flush()
 		e.unparsed++
 		e.table.columns[colRaw].addText(row, line)
+		if e.header.Kind != wrapper.None {
+			e.addHeader(row)
+			e.addHeaderTime(row)
+		}
 		return
 	}
 	if k.n > 0 && k.plan != &e.plans[i] {
 		parsed := k.n
 		e.flush()
 		k.records[0], k.records[parsed] = k.records[parsed], k.records[0]
+		k.memory[0], k.memory[parsed] = k.memory[parsed], k.memory[0]
 	}
 	if k.n == 0 {
 		k.plan, k.row = &e.plans[i], row
 	}
 	k.lines[k.n] = line
+	if e.header.Kind != wrapper.None {
+		e.addWrapped(row, line, message)
+	}
 	k.n++
 }
 
@@ -229,12 +254,12 @@ func (e *Encoder) flush() {
 	}
 	e.table.addBlock(k)
 	for i := range k.n {
-		if k.exact>>i&1 == 0 {
+		if (k.exact&^k.kept)>>i&1 == 0 {
 			e.rawKept++
 			e.table.columns[colRaw].addText(k.row+i, k.lines[i])
 		}
 	}
-	k.n = 0
+	k.n, k.kept = 0, 0
 }
 
 func (t *table) timeRange() (lo, hi int64) {

@@ -7,7 +7,8 @@ import (
 )
 
 // Version is the format version this build writes, and the newest it reads.
-const Version = 1
+// Version 2 brought the columns of wrapped lines.
+const Version = 2
 
 // metaKey is the entry of the footer's key-value metadata that holds Meta as JSON.
 const metaKey = "loghaul"

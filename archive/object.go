@@ -5,6 +5,7 @@ import (
 
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // MaxRawBytes is the most raw bytes that one object may hold. It keeps every
@@ -28,6 +29,9 @@ type Batch struct {
 type Options struct {
 	// Formats are tried in this order on each line.
 	Formats []*parser.Format
+	// Wrapper is what lines are wrapped in: usually wrapper.Auto. With
+	// wrapper.None, the zero value, all lines are taken as they are.
+	Wrapper wrapper.Kind
 	// Zone resolves dates that were printed without an offset; nil means UTC.
 	// The Encoder uses it alone.
 	Zone *parser.Zone

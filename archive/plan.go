@@ -46,6 +46,7 @@ type plan struct {
 	name   []byte // of the format, as the column format has it
 	ops    []op
 	asap   bool  // some op is asap
+	dated  bool  // some op is opTime
 	route  int   // the op of %ft when those of %b and %s follow it, or -1
 	blocks []int // the fields %hr and %hs when the format has both
 }
@@ -86,7 +87,7 @@ func makePlan(f *parser.Format, defs []columnDef) (plan, []columnDef) {
 	}
 	if i := primaryDate(fields); i >= 0 {
 		p.ops = append(p.ops, op{kind: opTime, field: i, col: colTime, kindP: parser.KindDate})
-		core[i] = true
+		core[i], p.dated = true, true
 	}
 	for i := range fields {
 		if !core[i] {

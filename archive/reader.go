@@ -8,6 +8,7 @@ import (
 	"github.com/loghaul/loghaul/archive/parquet"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // maxObject is the largest object that is read. The writer stays far below:
@@ -36,8 +37,12 @@ type Row struct {
 	// NoLF says that the source ended without one.
 	Raw  []byte
 	NoLF bool
+	// Header is what the line was wrapped in: of kind None for a bare line. The
+	// offset of its clock is only known if Time is the header's.
+	Header wrapper.Header
 	// Time is the event's time in Unix milliseconds, UTCOffset the offset of
-	// the clock that HAProxy printed, in seconds. TimeOK is false without.
+	// the clock that HAProxy printed, in seconds: of the message if that has a
+	// date, or else of the header. TimeOK is false without.
 	Time      int64
 	UTCOffset int32
 	TimeOK    bool
@@ -95,13 +100,18 @@ func (rd *Reader) check() error {
 	for i := range rd.plans {
 		rd.plans[i].name = text(m.Formats[i].Name)
 	}
-	if len(rd.defs) != len(rd.footer.Columns) {
-		return corrupt("schema", "", -1, "%d columns, want %d", len(rd.footer.Columns), len(rd.defs))
+	columns := rd.footer.Columns
+	if want := countSince(rd.defs, m.Version); want != len(columns) {
+		return corrupt("schema", "", -1, "%d columns, want %d", len(columns), want)
 	}
-	for i, d := range rd.defs {
-		if got := rd.footer.Columns[i].Column; got != d.Column {
+	for _, d := range rd.defs {
+		if d.since > m.Version {
+			continue
+		}
+		if got := columns[0].Column; got != d.Column {
 			return corrupt("schema", d.Name, -1, "is %+v, want %+v", got, d.Column)
 		}
+		columns = columns[1:]
 	}
 	return rd.checkRanges()
 }
@@ -156,9 +166,10 @@ func (rd *Reader) Rows(fn func(*Row) error) error {
 	}
 	w := walk{renderer: newRenderer(rd.plans), meta: &rd.meta, fn: fn}
 	defer w.release()
-	if err := w.open(file, rd.defs, rd.meta.Lines); err != nil {
+	if err := w.open(file, rd.defs, rd.meta.Version, rd.meta.Lines); err != nil {
 		return err
 	}
+	w.wrapped = !w.columns[colWrapper].empty()
 	return w.all()
 }
 

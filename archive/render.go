@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // renderRows is how many rows are rendered together. Their lines and one column
@@ -13,6 +14,7 @@ const renderRows = 128
 // renderer makes values, records and lines from decoded columns.
 type renderer struct {
 	decoded
+	headers
 	plans   []plan
 	byName  map[string]*plan
 	last    *plan // that planOf gave
@@ -26,6 +28,7 @@ type renderer struct {
 
 func newRenderer(plans []plan) renderer {
 	r := renderer{plans: plans, byName: map[string]*plan{}}
+	r.split = wrapper.NewSplitter(wrapper.Auto, nil)
 	for i := range plans {
 		r.byName[string(plans[i].name)] = &plans[i]
 	}
@@ -278,17 +281,18 @@ func appendText(dst, text []byte) []byte {
 type identity struct {
 	node, source, path []byte
 	offset, readAt     int64
-	noLF               bool
+	noLF, partial      bool
 }
 
 func (r *renderer) identity(row int) identity {
 	for _, c := range [...]int{colNode, colSource, colPath, colOffset, colReadTime, colFlags} {
 		r.columns[c].has(row)
 	}
+	flags := r.columns[colFlags].int32()
 	return identity{
 		node: r.columns[colNode].text(), source: r.columns[colSource].text(), path: r.columns[colPath].text(),
 		offset: r.columns[colOffset].int64(), readAt: r.columns[colReadTime].int64(),
-		noLF: r.columns[colFlags].int32()&flagNoLF != 0,
+		noLF: flags&flagNoLF != 0, partial: flags&flagPartial != 0,
 	}
 }
 

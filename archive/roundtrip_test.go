@@ -8,6 +8,7 @@ import (
 
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // sealed is when the tests' windows are closed.
@@ -33,7 +34,7 @@ func compile(t testing.TB, spec string) *parser.Format {
 
 func newEncoder(t testing.TB, formats ...*parser.Format) *Encoder {
 	t.Helper()
-	e, err := NewEncoder(Options{Formats: formats, Writer: "agg-1"})
+	e, err := NewEncoder(Options{Formats: formats, Writer: "agg-1", Wrapper: wrapper.Auto})
 	if err != nil {
 		t.Fatal(err)
 	}

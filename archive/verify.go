@@ -7,6 +7,7 @@ import (
 
 	"github.com/loghaul/loghaul/archive/parquet"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // verifier decodes objects that were just made and compares them with what
@@ -26,8 +27,10 @@ type verifier struct {
 	match  parser.Matcher
 }
 
-func newVerifier(plans []plan, defs []columnDef) *verifier {
-	return &verifier{renderer: newRenderer(plans), defs: defs, schema: schemaString(defs)}
+func newVerifier(plans []plan, defs []columnDef, zone *parser.Zone, kind wrapper.Kind) *verifier {
+	v := &verifier{renderer: newRenderer(plans), defs: defs, schema: schemaString(defs)}
+	v.split = wrapper.NewSplitter(kind, zone)
+	return v
 }
 
 // verify checks file against the window it was made of. It gives the rows
@@ -64,7 +67,7 @@ func (v *verifier) load(file []byte, rows int) error {
 	if err := footer.CheckPages(file); err != nil {
 		return corrupt("pages", "", -1, "%w", err)
 	}
-	if err := v.open(file, v.defs, rows); err != nil {
+	if err := v.open(file, v.defs, Version, rows); err != nil {
 		return err
 	}
 	if got := v.file.Schema().String(); got != v.schema {
@@ -102,6 +105,7 @@ func (v *verifier) checkMeta(want *Meta) error {
 func (v *verifier) compare(w *window) ([]int, error) {
 	row := 0
 	v.refused, v.n = nil, 0
+	v.wrapped = !v.columns[colWrapper].empty()
 	for _, b := range w.batches {
 		h := &b.Header
 		node, source, path := text(h.Source.Node), []byte(h.Source.ID), text(h.Source.Path)
@@ -109,16 +113,18 @@ func (v *verifier) compare(w *window) ([]int, error) {
 		if err := cmp.Or(v.same(colNode, row, h.Records, node), v.same(colSource, row, h.Records, source), v.same(colPath, row, h.Records, path)); err != nil {
 			return nil, err
 		}
+		v.split.Received(readAt)
 		for rest := b.Raw; len(rest) > 0; row++ {
 			line, after, noLF := nextRecord(rest)
 			at, read, flags := &v.columns[colOffset], &v.columns[colReadTime], &v.columns[colFlags]
 			at.has(row)
 			read.has(row)
 			flags.has(row)
-			if at.int64() != offset || read.int64() != readAt || (flags.int32()&flagNoLF != 0) != noLF {
+			flag := flags.int32()
+			if at.int64() != offset || read.int64() != readAt || (flag&flagNoLF != 0) != noLF {
 				return nil, corrupt("identity", "", row, "is not at %d, read at %d, or with its LF", offset, readAt)
 			}
-			if err := v.addRow(row, line); err != nil {
+			if err := v.addRow(row, line, flag&flagPartial != 0); err != nil {
 				return nil, err
 			}
 			offset += int64(len(rest) - len(after))
@@ -149,7 +155,7 @@ func (v *verifier) same(col, row, n int, want []byte) error {
 // addRow puts a row into the block that waits for flush: consecutive rows of
 // one format. A row that keeps its bytes must have the right ones; its fields
 // are read all the same, so that every value is accounted for.
-func (v *verifier) addRow(row int, line []byte) error {
+func (v *verifier) addRow(row int, line []byte, partial bool) error {
 	p, err := v.planOf(row)
 	if err != nil {
 		return err
@@ -164,7 +170,23 @@ func (v *verifier) addRow(row int, line []byte) error {
 	if v.n == renderRows || v.n > 0 && p != v.plan {
 		v.flush()
 	}
+	wrapped, err := v.readHeader(row)
+	if err != nil {
+		return err
+	}
+	switch {
+	case wrapped:
+		message, ok := v.unwrap(line, partial)
+		if !ok {
+			v.refused = append(v.refused, row)
+			kept = true // it need not match
+		}
+		line = message
+	case partial:
+		return corrupt("values", "flags", row, "a part of a line without a wrapper")
+	}
 	if p == nil {
+		v.skipTime(row, 1)
 		return nil
 	}
 	if v.n == 0 {
@@ -180,6 +202,9 @@ func (v *verifier) addRow(row int, line []byte) error {
 func (v *verifier) flush() {
 	if v.n == 0 {
 		return
+	}
+	if !v.plan.dated {
+		v.skipTime(v.row, v.n)
 	}
 	var lone []parser.Value
 	if v.begin(v.row, v.n, v.plan) {

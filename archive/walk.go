@@ -2,9 +2,9 @@ package archive
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/loghaul/loghaul/archive/parquet"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // walk is one pass over the rows of an object.
@@ -73,35 +73,57 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 	if kept {
 		w.row.Raw = raw
 	}
+	wrapped, err := w.readHeader(row)
+	if err != nil {
+		return err
+	}
+	w.header.Partial = wrapped && id.partial
+	w.times(row, p)
+	w.row.Header = w.header
 	if p == nil {
 		return nil
 	}
-	w.times(row, p)
 	w.build(row, p)
 	record := &w.record
 	w.row.Format, w.row.Record = string(p.name), record
 	if !kept {
-		w.line = p.format.Append(w.line[:0], record)
+		w.line = w.line[:0]
+		if w.header.Kind != wrapper.None && w.hasPrefix {
+			w.line = append(w.line, w.prefix...)
+		}
+		w.line = p.format.Append(w.line, record)
 		w.row.Raw = w.line
 		return nil
 	}
 	// The columns hold less than the line, so parse it again.
-	if !p.format.Parse(raw, record) {
+	if !w.reparse(p, raw) {
 		return corrupt("lines", "raw", row, "kept bytes are not of format %q", p.name)
 	}
 	return nil
 }
 
-// times peeks at the columns that build reads only when a date is printed.
+// times reads the event's time. The columns are those of the printed date too
+// if the format has one: then build reads them, and times only peeks. Without
+// a format, or a date in it, the time is that of the header.
 func (w *walk) times(row int, p *plan) {
+	dated := p != nil && p.dated
+	if !dated && w.header.Kind == wrapper.None {
+		return
+	}
 	c, z := &w.columns[colTime], &w.columns[colUTCOffset]
-	if !slices.ContainsFunc(p.ops, func(o op) bool { return o.kind == opTime }) || !c.has(row) {
+	if !c.has(row) {
 		return
 	}
 	w.row.Time, w.row.TimeOK = c.int64(), true
-	c.value--
 	if z.has(row) {
 		w.row.UTCOffset = z.int32()
-		z.value--
+		if dated {
+			z.value--
+		}
+	}
+	if dated {
+		c.value--
+	} else {
+		w.header.Time.UTCOffset = w.row.UTCOffset
 	}
 }

@@ -21,7 +21,7 @@ const maxParseLine = 1 << 20
 func parseCommand() command {
 	return command{
 		name:  "parse",
-		args:  "[--format F]... [--tz ZONE] [--output json] [FILE...]",
+		args:  "[--format F]... [--tz ZONE] [--wrapper KIND] [--received TIME] [--output json] [FILE...]",
 		short: "Print log lines as JSON, one object per line",
 		long: `
 F is a well-known name (` + strings.Join(parser.WellKnown(), ", ") + `) or a log-format string
@@ -30,9 +30,10 @@ all well-known ones are tried in the order above. Without FILE, or for "-", stdi
 
 {"line":N,"format":F,"time":T,"fields":{…}}: fields have HAProxy's alias names; an expression has its
 %(name), or else its text. What HAProxy printed as absent is left out; what a line leaves open is
-left out and named in "unsure". A line that HAProxy cut has "truncated":true and the fields before the cut. Bytes that are not UTF-8 are {"hex":"…"}. A line that no format
+left out and named in "unsure". A line that HAProxy cut has the fields before the cut and
+"truncated":true. Bytes that are not UTF-8 are {"hex":"…"}. A line that no format
 matches: {"line":N,"format":null,"raw":…,"why":…}.
-`,
+` + wrapperHelp,
 		examples: `
 			loghaul parse /var/log/haproxy.log
 			zstdcat haproxy.log.zst | loghaul parse --format httplog --tz Europe/Paris | jq .fields.ST
@@ -42,6 +43,9 @@ matches: {"line":N,"format":null,"raw":…,"why":…}.
 			fs.Var(&formats, "format", "the format of the lines: a name or a log-format string; may be given several times")
 			zone := fs.String("tz", "", "the `ZONE` of dates that are printed without one, like Europe/Paris; the machine's if it is not given")
 			config := fs.String("haproxy-config", "", "take the formats from haproxy.cfg; not in this version yet")
+			var wrapped wrapperOptions
+			fs.StringVar(&wrapped.kind, "wrapper", "auto", "the `KIND` of header before the lines: "+strings.Join(wrapperKinds(), ", "))
+			fs.StringVar(&wrapped.received, "received", "", "the `TIME` when the lines were received, for the year of dates without one: "+timeHelp+"; now if it is not given")
 			output := fs.String("output", "json", "`FORMAT`: json")
 			return func(ctx context.Context, s streams, files []string) error {
 				if err := oneOf("output", *output, "json"); err != nil {
@@ -50,7 +54,7 @@ matches: {"line":N,"format":null,"raw":…,"why":…}.
 				if *config != "" {
 					return usagef("parse: --haproxy-config is not part of this version yet; give the formats with --format")
 				}
-				p, err := newLineParser(formats, *zone)
+				p, err := newLineParser(formats, *zone, wrapped)
 				if err != nil {
 					return err
 				}
@@ -60,7 +64,7 @@ matches: {"line":N,"format":null,"raw":…,"why":…}.
 	}
 }
 
-func newLineParser(specs []string, zone string) (*lineParser, error) {
+func newLineParser(specs []string, zone string, wrapped wrapperOptions) (*lineParser, error) {
 	loc := time.Local
 	if zone != "" {
 		var err error
@@ -79,7 +83,16 @@ func newLineParser(specs []string, zone string) (*lineParser, error) {
 		}
 		formats[i] = f
 	}
-	return newJSONParser(formats, loc), nil
+	kind, received, err := wrapped.parse(loc, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	p := newJSONParser(formats, loc, kind)
+	if !received.IsZero() {
+		p.lines.Received(received.UnixMilli())
+		p.received = true
+	}
+	return p, nil
 }
 
 // formatError shows where a log-format string is wrong.
@@ -125,6 +138,10 @@ func parseFile(ctx context.Context, in io.Reader, out *bufio.Writer, p *linePars
 		in, label = f, name
 	}
 	p.start(name, named)
+	p.receive(time.Now())
+	if p.journal {
+		return parseJournal(ctx, in, out, p, label)
+	}
 	r := bufio.NewReaderSize(in, maxParseLine)
 	for {
 		line, err := r.ReadSlice('\n')
@@ -151,6 +168,7 @@ func parseFile(ctx context.Context, in io.Reader, out *bufio.Writer, p *linePars
 			if err := out.Flush(); err != nil {
 				return fmt.Errorf("writing to stdout: %w", err)
 			}
+			p.receive(time.Now())
 		}
 	}
 }

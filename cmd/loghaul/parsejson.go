@@ -7,18 +7,22 @@ import (
 	"unicode/utf8"
 
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // lineParser turns lines into JSON. It allocates nothing per line.
 type lineParser struct {
-	set     *parser.Set
-	formats []jsonFormat
-	zone    *parser.Zone
-	rec     parser.Record
-	line    int
-	file    []byte // `"file":"…",` if there are several
-	out     []byte
-	at      fixedZone
+	lines    *wrapper.Parser
+	formats  []jsonFormat
+	zone     *parser.Zone
+	header   wrapper.Header
+	rec      parser.Record
+	journal  bool // lines are entries of a journal export
+	received bool // a flag said when
+	line     int
+	file     []byte // `"file":"…",` if there are several
+	out      []byte
+	at       fixedZone
 }
 
 // jsonFormat is what of a format is the same in each record.
@@ -34,8 +38,9 @@ type fixedZone struct {
 	loc    *time.Location
 }
 
-func newJSONParser(formats []*parser.Format, loc *time.Location) *lineParser {
-	p := &lineParser{set: parser.NewSet(formats...), zone: parser.NewZone(loc), at: fixedZone{loc: time.UTC}}
+func newJSONParser(formats []*parser.Format, loc *time.Location, kind wrapper.Kind) *lineParser {
+	p := &lineParser{zone: parser.NewZone(loc), journal: kind == wrapper.Journald, at: fixedZone{loc: time.UTC}}
+	p.lines = wrapper.NewParser(parser.NewSet(formats...), kind, p.zone)
 	for _, f := range formats {
 		j := jsonFormat{name: appendText(nil, []byte(f.Name()))}
 		seen := make(map[string]int)
@@ -56,6 +61,7 @@ func newJSONParser(formats []*parser.Format, loc *time.Location) *lineParser {
 // start begins a new file.
 func (p *lineParser) start(name string, named bool) {
 	p.line, p.file = 0, nil
+	p.lines.Start()
 	if named {
 		p.file = append(appendText([]byte(`"file":`), []byte(name)), ',')
 	}
@@ -63,42 +69,58 @@ func (p *lineParser) start(name string, named bool) {
 
 // record gives the object for a line, with its LF if it has one, and an LF. It is valid until the next call.
 func (p *lineParser) record(line []byte, long bool) []byte {
-	p.line++
+	p.begin()
 	line = bytes.TrimSuffix(line, []byte("\n"))
-	p.out = append(append(p.out[:0], '{'), p.file...)
-	p.out = strconv.AppendInt(append(p.out, `"line":`...), int64(p.line), 10)
+	p.header.Kind = wrapper.None
+	var rest []byte // what no format matches
 	switch {
 	case long:
 		p.unparsed(line, "longer than "+strconv.Itoa(maxParseLine)+" bytes; raw is its beginning")
 	case len(line) == 0:
 		p.unparsed(line, "empty line")
 	default:
-		if i := p.set.Parse(line, &p.rec); i >= 0 {
+		message, i := p.lines.Parse(line, &p.rec, &p.header)
+		if i < 0 {
+			i = p.lines.ParseCut(message, &p.rec)
+		}
+		if i >= 0 {
 			p.parsed(&p.formats[i])
-		} else if i = p.set.ParseCut(line, &p.rec); i >= 0 {
-			p.parsed(&p.formats[i])
-			p.out = append(p.out, `,"truncated":true`...)
 		} else {
+			rest = message
 			p.unparsed(line, "no format matches")
 		}
 	}
+	p.wrapper(rest)
+	return p.end()
+}
+
+// begin begins the object for the next line.
+func (p *lineParser) begin() {
+	p.line++
+	p.out = append(append(p.out[:0], '{'), p.file...)
+	p.out = strconv.AppendInt(append(p.out, `"line":`...), int64(p.line), 10)
+}
+
+func (p *lineParser) end() []byte {
 	p.out = append(p.out, '}', '\n')
 	return p.out
 }
 
 func (p *lineParser) unparsed(line []byte, why string) {
-	p.out = appendText(append(p.out, `,"format":null,"raw":`...), line)
+	p.out = append(p.out, `,"format":null`...)
+	if h := &p.header; h.Kind != wrapper.None && h.TimeOK {
+		p.time(h.Time.UnixMilli(), h.Time.UTCOffset)
+	}
+	p.out = appendText(append(p.out, `,"raw":`...), line)
 	p.out = appendText(append(p.out, `,"why":`...), []byte(why))
 }
 
 func (p *lineParser) parsed(f *jsonFormat) {
 	p.out = append(append(p.out, `,"format":`...), f.name...)
 	if ms, offset, ok := p.rec.Time(p.zone); ok {
-		if offset != p.at.offset {
-			p.at = fixedZone{offset: offset, loc: time.FixedZone("", int(offset))}
-		}
-		p.out = time.UnixMilli(ms).In(p.at.loc).AppendFormat(append(p.out, `,"time":"`...), "2006-01-02T15:04:05.000Z07:00")
-		p.out = append(p.out, '"')
+		p.time(ms, offset)
+	} else if h := &p.header; h.Kind != wrapper.None && h.TimeOK {
+		p.time(h.Time.UnixMilli(), h.Time.UTCOffset)
 	}
 	p.out = append(p.out, `,"fields":{`...)
 	empty, unsure := len(p.out), false
@@ -118,6 +140,18 @@ func (p *lineParser) parsed(f *jsonFormat) {
 	if unsure {
 		p.unsure(f)
 	}
+	if p.rec.Truncated {
+		p.out = append(p.out, `,"truncated":true`...)
+	}
+}
+
+// time prints the instant of the event, in the zone of its clock.
+func (p *lineParser) time(ms int64, offset int32) {
+	if offset != p.at.offset {
+		p.at = fixedZone{offset: offset, loc: time.FixedZone("", int(offset))}
+	}
+	p.out = time.UnixMilli(ms).In(p.at.loc).AppendFormat(append(p.out, `,"time":"`...), "2006-01-02T15:04:05.000Z07:00")
+	p.out = append(p.out, '"')
 }
 
 func (p *lineParser) unsure(f *jsonFormat) {

@@ -310,8 +310,12 @@ CREATE OR REPLACE MACRO loghaul_line_error(t) AS (
     || coalesce(t.message, '-')
 );
 
+-- What stood before the message of a row: a header of syslog or of a container runtime, or nothing.
+CREATE OR REPLACE MACRO loghaul_prefix(t) AS coalesce(replace(replace(t.prefix, '{f}', coalesce(t.prefix_fraction, '')),
+    '{sd}', coalesce(t.structured_data, '')), '');
+
 -- The line of a row, byte for byte, without its LF.
-CREATE OR REPLACE MACRO loghaul_line(t) AS coalesce(t.raw, encode(CASE t.format
+CREATE OR REPLACE MACRO loghaul_line(t) AS coalesce(t.raw, encode(loghaul_prefix(t) || CASE t.format
     WHEN 'httplog' THEN loghaul_line_httplog(t)
     WHEN 'httpslog' THEN loghaul_line_httpslog(t)
     WHEN 'clf' THEN loghaul_line_clf(t)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // maxPlans bounds the remembered formats: each object that is read brings
@@ -83,6 +84,9 @@ func (d *Documents) constant(row *archive.Row, zone int32) {
 	w.int(row.Offset)
 	w.key("loghaul.source")
 	w.text(row.Source.ID)
+	if row.Header.Kind != wrapper.None {
+		w.header(&row.Header)
+	}
 	if row.Record == nil {
 		w.b = append(w.b, `,"event.kind":"pipeline_error","error.message":"no HAProxy log format matches this line"`...)
 		return
@@ -90,6 +94,32 @@ func (d *Documents) constant(row *archive.Row, zone int32) {
 	w.key("loghaul.format")
 	w.text(row.Format)
 	w.b = append(w.b, `,"event.kind":"event","event.type":"connection"`...)
+}
+
+// header writes what the line was wrapped in: log.syslog of ECS, and the
+// stream as Filebeat's container input names it.
+func (w *writer) header(h *wrapper.Header) {
+	w.key("loghaul.wrapper")
+	w.text(h.Kind.String())
+	if h.Facility >= 0 {
+		w.key("log.syslog.facility.code")
+		w.int(int64(h.Facility))
+	}
+	if h.Severity >= 0 {
+		w.key("log.syslog.severity.code")
+		w.int(int64(h.Severity))
+	}
+	put := func(name string, text []byte) {
+		if text != nil {
+			w.key(name)
+			w.bytes(text)
+		}
+	}
+	put("log.syslog.hostname", h.Host)
+	put("log.syslog.appname", h.Tag)
+	put("log.syslog.procid", h.PID)
+	put("log.syslog.msgid", h.MsgID)
+	put("stream", h.Stream)
 }
 
 func (d *Documents) plan(f *parser.Format) *plan {

@@ -22,6 +22,7 @@ import (
 	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 	"github.com/loghaul/loghaul/sinks"
 )
 
@@ -63,7 +64,7 @@ func group(t testing.TB, source int, raw []byte, formats ...string) *sinks.Group
 		compiled = append(compiled, f)
 	}
 	at := time.Date(2026, 11, 23, 7, 22, 0, 0, time.UTC)
-	e, err := archive.NewEncoder(archive.Options{Formats: compiled, Writer: "agg-1"})
+	e, err := archive.NewEncoder(archive.Options{Formats: compiled, Writer: "agg-1", Wrapper: wrapper.Auto})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -306,7 +306,7 @@ func TestTemplate(t *testing.T) {
 		t.Fatalf("EnsureTemplate: %v, version %d", err, installed())
 	}
 	put := func(version int) {
-		body := strings.Replace(string(Template()), `"version": 1`, fmt.Sprintf(`"version": %d`, version), 1)
+		body := strings.Replace(string(Template()), fmt.Sprintf(`"version": %d`, TemplateVersion), fmt.Sprintf(`"version": %d`, version), 1)
 		if code := request(t, http.MethodPut, server.URL+"/_index_template/"+TemplateName, body, nil); code != 200 {
 			t.Fatalf("HTTP %d", code)
 		}

@@ -1,0 +1,167 @@
+package archive
+
+import (
+	"bytes"
+
+	"github.com/loghaul/loghaul/parser/wrapper"
+)
+
+// Marks in the column prefix, for what differs from line to line. A prefix
+// that has a brace of its own is not stored: its line keeps its bytes.
+const (
+	fractionMark = "{f}"
+	sdMark       = "{sd}"
+)
+
+// wrapScratch is what adding headers needs.
+type wrapScratch struct {
+	prefix, fraction []byte
+	kind             [2]wrapper.Kind // that name is of
+	name             []byte
+}
+
+// probeLines is how many lines of a source are looked at to see whether it has
+// bare ones.
+const probeLines = 16
+
+// startSource readies e.lines for a source whose first batch of this object is
+// b. If the first line may be a wrapped one, the next ones are asked what the
+// source has: see wrapper.Parser.
+func (e *Encoder) startSource(b *Batch) {
+	e.lines.Start()
+	rest := b.Raw
+	for i := range probeLines {
+		if len(rest) == 0 {
+			return
+		}
+		var line []byte
+		line, rest, _ = nextRecord(rest)
+		if e.lines.Cuts(line) > 0 {
+			continue
+		}
+		if i > 0 {
+			e.lines.Parse(line, e.block.records[0], &e.header)
+		}
+		return
+	}
+}
+
+// kindName gives what the column wrapper holds for e.header.
+func (e *Encoder) kindName() []byte {
+	w, h := &e.wrap, &e.header
+	if kind := [2]wrapper.Kind{h.Kind, h.Inner}; len(w.name) == 0 || w.kind != kind {
+		w.kind = kind
+		w.name = append(w.name[:0], h.Kind.String()...)
+		if h.Inner != wrapper.None {
+			w.name = append(append(w.name, '+'), h.Inner.String()...)
+		}
+	}
+	return w.name
+}
+
+// addHeader adds e.header, but for the prefix, and reports whether the columns
+// took all of it.
+func (e *Encoder) addHeader(row int) bool {
+	t, h := e.table.columns, &e.header
+	t[colWrapper].addText(row, e.kindName())
+	if h.Facility >= 0 {
+		t[colSyslogFacility].addInt32(row, int32(h.Facility))
+	}
+	if h.Severity >= 0 {
+		t[colSyslogSeverity].addInt32(row, int32(h.Severity))
+	}
+	if h.TimeOK {
+		t[colWrapperTime].addInt64(row, h.Time.UnixMilli())
+	}
+	if h.Partial {
+		flags := t[colFlags].chunk.Int32s
+		flags[len(flags)-1] |= flagPartial
+	}
+	ok := true
+	for _, text := range [...]struct {
+		col  int
+		text []byte
+	}{
+		{colSyslogHost, h.Host}, {colSyslogTag, h.Tag}, {colSyslogPID, h.PID}, {colSyslogMsgID, h.MsgID},
+		{colStructuredData, h.StructuredData}, {colStream, h.Stream},
+	} {
+		if text.text != nil {
+			ok = t[text.col].addText(row, text.text) && ok
+		}
+	}
+	return ok
+}
+
+// addHeaderTime takes the header's time for that of the event. It is for lines
+// whose format has no date.
+func (e *Encoder) addHeaderTime(row int) {
+	if h := &e.header; h.TimeOK {
+		e.table.columns[colTime].addInt64(row, h.Time.UnixMilli())
+		e.table.columns[colUTCOffset].addInt32(row, h.Time.UTCOffset)
+	}
+}
+
+// addWrapped adds the header of a line whose message is the next record of the
+// block.
+func (e *Encoder) addWrapped(row int, line, message []byte) {
+	k := &e.block
+	ok := e.addHeader(row)
+	if !k.plan.dated {
+		e.addHeaderTime(row)
+	}
+	if !e.header.Kind.Suffix() {
+		// The record refers to the message, which is not in the line.
+		k.memory[k.n] = e.lines.SwapMemory(k.memory[k.n])
+		ok = false
+	}
+	if !ok || !e.addPrefix(row, line[:len(line)-len(message)]) {
+		k.kept |= 1 << k.n
+	}
+}
+
+// addPrefix adds what stood before the message, or nothing when the column
+// cannot give it back.
+func (e *Encoder) addPrefix(row int, prefix []byte) bool {
+	w, h := &e.wrap, &e.header
+	w.prefix = append(w.prefix[:0], prefix...)
+	if sd := h.StructuredData; sd != nil {
+		w.prefix = replaceFirst(w.prefix, sd, sdMark)
+	}
+	braces := bytes.Count(w.prefix, []byte{'{'})
+	if h.StructuredData != nil {
+		braces--
+	}
+	if braces != 0 {
+		return false
+	}
+	var fraction []byte
+	if h.TimeOK && h.Time.Digits > 0 {
+		w.fraction = h.Time.AppendFraction(append(w.fraction[:0], '.'))
+		if at := bytes.Index(w.prefix, w.fraction); at >= 0 {
+			fraction = w.fraction[1:]
+			w.prefix = replaceFirst(w.prefix, fraction, fractionMark)
+		}
+	}
+	if !e.table.columns[colPrefix].addText(row, w.prefix) {
+		return false
+	}
+	return fraction == nil || e.table.columns[colPrefixFraction].addText(row, fraction)
+}
+
+// replaceFirst puts mark in the place of the first text in b, in b's memory if
+// there is room.
+func replaceFirst(b, text []byte, mark string) []byte {
+	at := bytes.Index(b, text)
+	if at < 0 {
+		return b
+	}
+	behind := at + len(text)
+	if grow := len(mark) - len(text); grow > 0 {
+		b = append(b, mark[:grow]...)
+		copy(b[behind+grow:], b[behind:len(b)-grow])
+		copy(b[at:], mark)
+		return b
+	}
+	n := copy(b[at:], mark)
+	return append(b[:at+n], b[behind:]...)
+}
