@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
@@ -22,24 +22,24 @@ type lineParser struct {
 	line     int
 	file     []byte // `"file":"…",` if there are several
 	out      []byte
-	at       fixedZone
+	clock    clock
 }
 
 // jsonFormat is what of a format is the same in each record.
 type jsonFormat struct {
-	name []byte   // as JSON
-	keys [][]byte // of each field, as JSON
-	same []int    // the field before with the same name, or -1
+	name   []byte // as JSON
+	fields []jsonField
 }
 
-// fixedZone is the location of the last record.
-type fixedZone struct {
-	offset int32
-	loc    *time.Location
+type jsonField struct {
+	name []byte // as JSON
+	key  []byte // a comma, the name and a colon
+	kind parser.Kind
+	same int // the field before with the same name, or -1
 }
 
 func newJSONParser(formats []*parser.Format, loc *time.Location, kind wrapper.Kind) *lineParser {
-	p := &lineParser{zone: parser.NewZone(loc), journal: kind == wrapper.Journald, at: fixedZone{loc: time.UTC}}
+	p := &lineParser{zone: parser.NewZone(loc), journal: kind == wrapper.Journald}
 	p.lines = wrapper.NewParser(parser.NewSet(formats...), kind, p.zone)
 	for _, f := range formats {
 		j := jsonFormat{name: appendText(nil, []byte(f.Name()))}
@@ -50,8 +50,10 @@ func newJSONParser(formats []*parser.Format, loc *time.Location, kind wrapper.Ki
 				same = first
 			}
 			seen[field.Name] = i
-			j.keys = append(j.keys, appendText(nil, []byte(field.Name)))
-			j.same = append(j.same, same)
+			name := appendText(nil, []byte(field.Name))
+			j.fields = append(j.fields, jsonField{
+				name: name, key: append(append([]byte{','}, name...), ':'), kind: field.Kind, same: same,
+			})
 		}
 		p.formats = append(p.formats, j)
 	}
@@ -122,21 +124,24 @@ func (p *lineParser) parsed(f *jsonFormat) {
 	} else if h := &p.header; h.Kind != wrapper.None && h.TimeOK {
 		p.time(h.Time.UnixMilli(), h.Time.UTCOffset)
 	}
-	p.out = append(p.out, `,"fields":{`...)
-	empty, unsure := len(p.out), false
-	for i, key := range f.keys {
-		state := p.rec.Values[i].State
-		unsure = unsure || state&parser.Unsure != 0
-		if state&parser.Present == 0 || p.any(f, f.same[i], parser.Present) {
+	out, unsure := append(p.out, `,"fields":{`...), false
+	sep := len(out) // before the comma that every key begins with
+	for i := range f.fields {
+		field, v := &f.fields[i], &p.rec.Values[i]
+		unsure = unsure || v.State&parser.Unsure != 0
+		if v.State&parser.Present == 0 || field.same >= 0 && p.any(f, field.same, parser.Present) {
 			continue
 		}
-		if len(p.out) > empty {
-			p.out = append(p.out, ',')
+		if out = append(out, field.key...); field.kind == parser.KindInt && v.State&parser.Plus == 0 {
+			out = appendInt(out, v.Int)
+			continue
 		}
-		p.out = append(append(p.out, key...), ':')
-		p.value(i)
+		out = p.value(out, i, field.kind)
 	}
-	p.out = append(p.out, '}')
+	if len(out) > sep {
+		out = slices.Delete(out, sep, sep+1)
+	}
+	p.out = append(out, '}')
 	if unsure {
 		p.unsure(f)
 	}
@@ -147,31 +152,27 @@ func (p *lineParser) parsed(f *jsonFormat) {
 
 // time prints the instant of the event, in the zone of its clock.
 func (p *lineParser) time(ms int64, offset int32) {
-	if offset != p.at.offset {
-		p.at = fixedZone{offset: offset, loc: time.FixedZone("", int(offset))}
-	}
-	p.out = time.UnixMilli(ms).In(p.at.loc).AppendFormat(append(p.out, `,"time":"`...), "2006-01-02T15:04:05.000Z07:00")
-	p.out = append(p.out, '"')
+	p.out = append(p.clock.append(append(p.out, `,"time":"`...), ms, offset), '"')
 }
 
 func (p *lineParser) unsure(f *jsonFormat) {
 	p.out = append(p.out, `,"unsure":[`...)
 	empty := len(p.out)
-	for i, key := range f.keys {
-		if p.rec.Values[i].State&parser.Unsure == 0 || p.any(f, f.same[i], parser.Unsure|parser.Present) || p.presentLater(f, i) {
+	for i := range f.fields {
+		if p.rec.Values[i].State&parser.Unsure == 0 || p.any(f, f.fields[i].same, parser.Unsure|parser.Present) || p.presentLater(f, i) {
 			continue
 		}
 		if len(p.out) > empty {
 			p.out = append(p.out, ',')
 		}
-		p.out = append(p.out, key...)
+		p.out = append(p.out, f.fields[i].name...)
 	}
 	p.out = append(p.out, ']')
 }
 
 // any reports whether field i or one before it with the same name is in one of the states.
 func (p *lineParser) any(f *jsonFormat, i int, states parser.State) bool {
-	for ; i >= 0; i = f.same[i] {
+	for ; i >= 0; i = f.fields[i].same {
 		if p.rec.Values[i].State&states != 0 {
 			return true
 		}
@@ -181,78 +182,45 @@ func (p *lineParser) any(f *jsonFormat, i int, states parser.State) bool {
 
 // presentLater reports whether a field after i with the same name has a value.
 func (p *lineParser) presentLater(f *jsonFormat, i int) bool {
-	for j := i + 1; j < len(f.same); j++ {
-		if f.same[j] == i {
+	for j := i + 1; j < len(f.fields); j++ {
+		if f.fields[j].same == i {
 			return p.rec.Values[j].State&parser.Present != 0 || p.presentLater(f, j)
 		}
 	}
 	return false
 }
 
-func (p *lineParser) value(i int) {
-	field, v := &p.rec.Format.Fields()[i], &p.rec.Values[i]
-	switch field.Kind {
+// value appends the value of field i.
+func (p *lineParser) value(out []byte, i int, kind parser.Kind) []byte {
+	v := &p.rec.Values[i]
+	switch kind {
 	case parser.KindInt:
-		p.out = strconv.AppendInt(p.out, v.Int, 10)
+		out = appendInt(out, v.Int)
 		switch {
 		case v.State&parser.Plus == 0:
-		case field.Alias == "rc":
-			p.out = append(p.out, `,"redisp":true`...)
-		case !bytes.Contains(p.out, []byte(`,"asap":true`)):
-			p.out = append(p.out, `,"asap":true`...)
+		case p.rec.Format.Fields()[i].Alias == "rc":
+			out = append(out, `,"redisp":true`...)
+		case !bytes.Contains(out, []byte(`,"asap":true`)):
+			out = append(out, `,"asap":true`...)
 		}
+		return out
 	case parser.KindDate:
-		p.out = append(p.rec.AppendDate(append(p.out, '"'), i), '"')
+		return append(p.rec.AppendDate(append(out, '"'), i), '"')
 	case parser.KindList:
-		p.out = append(p.out, '[')
+		out = append(out, '[')
 		first := true
 		for item := range v.Items {
 			if !first {
-				p.out = append(p.out, ',')
+				out = append(out, ',')
 			}
 			first = false
-			p.out = appendText(p.out, item)
+			out = appendText(out, item)
 		}
-		p.out = append(p.out, ']')
+		return append(out, ']')
 	default:
 		if v.State&parser.Bare != 0 {
-			p.out = append(p.out, v.Text...) // a number or a truth value, in JSON as in the log
-			return
+			return append(out, v.Text...) // a number or a truth value, in JSON as in the log
 		}
-		p.out = appendText(p.out, v.Text)
+		return appendText(out, v.Text)
 	}
-}
-
-// appendText appends text as JSON: a string, or {"hex":"…"} if it is not valid UTF-8.
-func appendText(dst, text []byte) []byte {
-	const hex = "0123456789ABCDEF"
-	plain := true
-	for _, c := range text {
-		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return append(append(append(dst, '"'), text...), '"')
-	}
-	if !utf8.Valid(text) {
-		dst = append(dst, `{"hex":"`...)
-		for _, c := range text {
-			dst = append(dst, hex[c>>4], hex[c&15])
-		}
-		return append(dst, '"', '}')
-	}
-	dst = append(dst, '"')
-	for _, c := range text {
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
 }
