@@ -28,10 +28,12 @@ type cborReader struct {
 	text  []byte
 	p     int
 	hex   bool
+	steps int  // how many bytes were read
 	short bool // the text ended too early, and nothing else was wrong
 }
 
 func (c *cborReader) next() byte {
+	c.steps++
 	if c.p < 0 {
 		return 0
 	}
@@ -160,14 +162,14 @@ func (c *cborReader) chunks(dst []byte, major byte) []byte {
 	return dst
 }
 
-// cborEnd returns the end of the item at text[p:], or p.
-func cborEnd(text []byte, p int, hex bool) int {
+// cborEnd returns the end of the item at text[p:], or p, and how many bytes it looked at.
+func cborEnd(text []byte, p int, hex bool) (end, looked int) {
 	c := cborReader{text: text, p: p, hex: hex}
 	var scratch [256]byte
 	if c.item(scratch[:0]); c.p < 0 {
-		return p
+		return p, 2 * c.steps
 	}
-	return c.p
+	return c.p, 2 * c.steps
 }
 
 func (n *node) decodeCBOR(text []byte, v *Value, r *Record) bool {

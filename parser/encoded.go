@@ -100,12 +100,18 @@ func (e encoding) print(raw ...byte) string {
 	return string(raw)
 }
 
-// encodedEnd returns the end of the encoded value of n at text[p:], or p.
-func (n *node) encodedEnd(text []byte, p int) int {
-	if n.enc == encJSON {
-		return jsonEnd(text, p)
+// encodedEnd returns the end of the encoded value of n at text[p:], or p, and how many bytes it looked at.
+func (n *node) encodedEnd(text []byte, p int) (end, looked int) {
+	if n.enc != encJSON {
+		return cborEnd(text, p, n.enc == encCBORHex)
 	}
-	return cborEnd(text, p, n.enc == encCBORHex)
+	end = jsonEnd(text, p)
+	switch looked = end - p; {
+	case p < len(text) && end == p && (text[p] == '"' || text[p] == '['):
+		return end, len(text) - p // for the quote that is missing
+	default:
+		return end, looked + 1
+	}
 }
 
 // decodeEncoded reads text, an encoded value, into v. It is false if HAProxy cannot have printed it for n.

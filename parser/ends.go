@@ -12,8 +12,8 @@ func (s *solver) singleEnds(n *node, text []byte, p int) {
 		return
 	}
 	if n.enc != encNone {
-		end := n.encodedEnd(text, p)
-		s.budget -= end - p
+		end, looked := n.encodedEnd(text, p)
+		s.budget -= looked
 		var v Value
 		var r Record
 		if end > p && n.decode(text[p:end], &v, &r) {

@@ -322,7 +322,7 @@ func (f *Format) encoded(line []byte, p int, o *op, r *Record) int {
 			return end
 		}
 	}
-	end := n.encodedEnd(line, p)
+	end, _ := n.encodedEnd(line, p)
 	if end == p || !n.decodeEncoded(line[p:end], &r.Values[o.field], r) {
 		return p
 	}
