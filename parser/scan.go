@@ -157,7 +157,10 @@ func (s *scanner) flags(it *item) error {
 				opt = optEscape
 			case "json", "cbor", "bin":
 				if flag[sign] == '+' {
-					return s.fail(pos+sign, "+"+name+" is not supported yet: only text formats are")
+					return &SyntaxError{
+						Spec: s.spec, Pos: pos + sign, Unsupported: true,
+						Msg: "+" + name + " is not supported yet: only text formats are",
+					}
 				}
 			}
 			if flag[sign] == '+' {
