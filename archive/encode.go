@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,15 +54,15 @@ func NewEncoder(o Options) (*Encoder, error) {
 	if o.CreatedBy == "" {
 		o.CreatedBy = "0.0.0"
 	}
-	names, fields := map[string]bool{}, 0
+	fields := 0
 	e := &Encoder{options: o, set: parser.NewSet(o.Formats...), refused: map[int]bool{}}
 	for _, f := range o.Formats {
-		if names[f.Name()] {
+		info := newFormatInfo(f)
+		if slices.ContainsFunc(e.formats, info.same) {
 			return nil, fmt.Errorf("format %q is given twice", f.Name())
 		}
-		names[f.Name()] = true
 		fields = max(fields, len(f.Fields()))
-		e.formats = append(e.formats, FormatInfo{Name: f.Name(), Spec: f.Spec()})
+		e.formats = append(e.formats, info)
 	}
 	e.block = newBlock(fields)
 	e.plans, e.defs = plans(o.Formats)

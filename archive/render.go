@@ -27,7 +27,7 @@ type renderer struct {
 func newRenderer(plans []plan) renderer {
 	r := renderer{plans: plans, byName: map[string]*plan{}}
 	for i := range plans {
-		r.byName[string(plans[i].name)] = &plans[i]
+		r.byName[string(plans[i].name)] = join(r.byName[string(plans[i].name)], &plans[i])
 	}
 	return r
 }

@@ -80,13 +80,16 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 	w.build(row, p)
 	record := &w.record
 	w.row.Format, w.row.Record = string(p.name), record
+	if p.variants != nil {
+		record.Format = p.variantOf(record)
+	}
 	if !kept {
 		w.line = p.format.Append(w.line[:0], record)
 		w.row.Raw = w.line
 		return nil
 	}
 	// The columns hold less than the line, so parse it again.
-	if !p.format.Parse(raw, record) {
+	if !p.parse(raw, record) {
 		return corrupt("lines", "raw", row, "kept bytes are not of format %q", p.name)
 	}
 	return nil
