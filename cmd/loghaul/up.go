@@ -37,7 +37,7 @@ exits at once and leaves the rest to the next start, which goes on where this on
 			# see it work
 			loghaul up --demo
 			# a small site
-			loghaul up --tail '/var/log/haproxy/*.log' --haproxy-config /etc/haproxy/haproxy.cfg --data /var/lib/loghaul --http :9128`,
+			loghaul up --tail '/var/log/haproxy/*.log' --haproxy-config /etc/haproxy --data /var/lib/loghaul`,
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			var o upOptions
 			o.register(fs)
