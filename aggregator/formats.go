@@ -27,8 +27,7 @@ func (c *Config) checkFormats() error {
 		bad("haproxy_config", "formats is given, too; keep one of the two: haproxy_config reads the formats from HAProxy's own files, formats lists them")
 	case len(c.HAProxyConfig) > 0:
 		_, err := c.readHAProxy()
-		var problems haproxycfg.Problems
-		if errors.As(err, &problems) {
+		if problems, ok := errors.AsType[haproxycfg.Problems](err); ok {
 			for _, p := range problems {
 				bad("haproxy_config", "%v", p)
 			}

@@ -64,8 +64,8 @@ func haproxySystem() haproxycfg.System {
 // configProblems makes problems of HAProxy's configuration what they are here:
 // wrong configuration.
 func configProblems(err error) error {
-	var problems haproxycfg.Problems
-	if !errors.As(err, &problems) {
+	problems, ok := errors.AsType[haproxycfg.Problems](err)
+	if !ok {
 		return err
 	}
 	var all config.Problems

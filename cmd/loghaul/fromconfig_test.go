@@ -152,7 +152,7 @@ func TestAggregatorTakesHAProxyConfig(t *testing.T) {
 	} {
 		path := write(t, "a.yaml", "archive: {url: \"file:///x\"}\n"+tc.in+"\n")
 		code, out, errs := call(t, "config", "check", path)
-		if !strings.Contains(out+errs, tc.want) || (code == exitDone) != (strings.Contains(out, "a valid")) {
+		if !strings.Contains(out+errs, tc.want) || (code == exitDone) != strings.Contains(out, "a valid") {
 			t.Errorf("%s: exit code %d, %s%s, want %s", name, code, out, errs, tc.want)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -70,7 +71,7 @@ func printConfigJSON(w io.Writer, read *haproxycfg.Config, err error) error {
 		Notes      []configProblem   `json:"notes"`
 		Problems   []configProblem   `json:"problems"`
 	}{[]configFormat{}, []configCandidate{}, problemsOf(read.Notes), problemsOf(nil)}
-	if problems, ok := err.(haproxycfg.Problems); ok { //nolint:errorlint // Load never wraps it
+	if problems, ok := errors.AsType[haproxycfg.Problems](err); ok {
 		out.Problems = problemsOf(problems)
 	}
 	for i := range read.Formats {

@@ -20,10 +20,10 @@ func TestCandidates(t *testing.T) {
 		} else {
 			s += " log-format '" + spec + "'\n"
 		}
-		for _, h := range strings.Fields(c.request) {
+		for h := range strings.FieldsSeq(c.request) {
 			s += " capture request header " + h + " len 9\n"
 		}
-		for _, h := range strings.Fields(c.response) {
+		for h := range strings.FieldsSeq(c.response) {
 			s += " capture response header " + h + " len 9\n"
 		}
 		return s

@@ -17,6 +17,7 @@ type environment struct {
 	reset  bool
 }
 
+// newEnvironment has the variables that HAProxy sets for itself, since 2.8.
 func newEnvironment(lookup func(string) (string, bool)) environment {
 	e := environment{lookup: lookup, set: map[string]string{}, unset: map[string]bool{}}
 	for variable, name := range map[string]string{
