@@ -3,6 +3,7 @@ package haproxycfg
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/loghaul/loghaul/parser"
 )
@@ -28,7 +29,21 @@ func newEnvironment(lookup func(string) (string, bool)) environment {
 			e.set[variable] = f.Spec()
 		}
 	}
+	e.set["HAPROXY_KEYLOG_FC_LOG_FMT"], e.set["HAPROXY_KEYLOG_BC_LOG_FMT"] = keylog("fc"), keylog("bc")
 	return e
+}
+
+// keylog gives the format of the TLS secrets of one side, fc or bc. It has several lines.
+func keylog(side string) string {
+	client := "%[ssl_" + side + "_client_random,hex] "
+	lines := []string{"CLIENT_RANDOM " + client + "%[ssl_" + side + "_session_key,hex]"}
+	for _, name := range []string{
+		"client_early_traffic_secret", "client_handshake_traffic_secret", "server_handshake_traffic_secret",
+		"client_traffic_secret_0", "server_traffic_secret_0", "exporter_secret", "early_exporter_secret",
+	} {
+		lines = append(lines, strings.ToUpper(name)+" "+client+"%[ssl_"+side+"_"+name+"]")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // get gives a variable. A variable that is not set is known only if the configuration says so: the environment here

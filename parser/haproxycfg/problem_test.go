@@ -60,6 +60,11 @@ func TestNotes(t *testing.T) {
 	for _, n := range c.Notes {
 		got = append(got, n.Error())
 	}
+	c.Notes = append(c.Notes, parse(t, "frontend f\n log-format \"x\\n%ci\"\nfrontend g\n log-format \"${HAPROXY_KEYLOG_FC_LOG_FMT}\"\n", nil).Notes...)
+	last := c.Notes[len(c.Notes)-1].Error()
+	if !strings.Contains(last, "a.cfg:4: log-format: a log-format string cannot hold a line feed") || len(c.Notes) != 5 {
+		t.Errorf("%d notes, the last %s", len(c.Notes), last)
+	}
 	if diff := cmp.Diff([]string{
 		"a.cfg:1: whether feature(A) holds for HAProxy is not known here, so its formats are read both ways",
 		"a.cfg:9: log-format takes the default of the environment variable FMT, which is not set here; set it if HAProxy has it",
