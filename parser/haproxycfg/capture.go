@@ -78,8 +78,20 @@ func (r *reader) rule(s *section, words []string) {
 		if word(words, action+1) == "profile" {
 			d.profile = word(words, action+2)
 		}
-		r.doLogs = append(r.doLogs, d)
+		if !slices.ContainsFunc(r.doLogs, d.covered) {
+			r.doLogs = append(r.doLogs, d)
+		}
 	}
+}
+
+// reaches reports whether the action may run for lines of a proxy: those of any backend may.
+func (d doLog) reaches(p *section) bool {
+	return d.section == p || d.section.kind == "backend" || d.section.kind == "defaults"
+}
+
+// covered reports whether other makes d say nothing new.
+func (d doLog) covered(other doLog) bool {
+	return d.step == other.step && d.profile == other.profile && other.reaches(d.section)
 }
 
 // stepOf names the step that a rule's do-log is, as log-profile names it.

@@ -73,7 +73,7 @@ func (r *reader) addFormats(p *section) {
 			}
 		}
 		for _, d := range r.doLogs {
-			if d.section == p || d.section.kind == "backend" || d.section.kind == "defaults" {
+			if d.reaches(p) {
 				with := prof
 				if d.profile != "" {
 					with = r.find(d.profile, d.file, d.line)

@@ -23,6 +23,7 @@ func TestProblems(t *testing.T) {
 		"quote":             {"frontend f\n log-format \"%ci\n mode http\n", "a.cfg:2: byte 13: the quote is not closed\n     log-format \"%ci\n                ^"},
 		"variable":          {"frontend f\n log-format \"$FMT\"\n", `a.cfg:2: log-format needs the environment variable FMT, which is not set here: set it as HAProxy has it, or write a default as in "${FMT-…}"`},
 		"profile's":         {"frontend f\n log x profile \"$P\" local0\n", `a.cfg:2: log … profile needs the environment variable P, which is not set here: set it as HAProxy has it, or write a default as in "${P-…}"`},
+		"variables":         {"global\n setenv A aaaaaaaa\n" + strings.Repeat(" setenv A \"$A$A\"\n", 14), "a.cfg:16: byte 15: its variables make the line longer than 64 KiB\n     setenv A \"$A$A\"\n                  ^"},
 		"no profile":        {"frontend f\n log x profile p local0\n", `a.cfg:2: there is no section "log-profile p": give the file that has it, too`},
 		"no defaults":       {"frontend f from d\n", `a.cfg:1: there is no section "defaults d" before this line: give the file that has it, before this one`},
 		"inherited once":    {"defaults\n log x profile p local0\nfrontend f\nfrontend g\n", `a.cfg:2: there is no section "log-profile p": give the file that has it, too`},

@@ -22,11 +22,16 @@ type splitter struct {
 	words  []string
 	word   strings.Builder
 	inWord bool
+	// expanded counts the bytes that came from variables.
+	expanded int
 	// emptyQuote says that a pair of quotes makes a word even if nothing stands between them.
 	emptyQuote bool
 	// guessed are the variables that are not known here and for which a default value was taken.
 	guessed []string
 }
+
+// maxExpanded bounds what variables make of a line: each may hold others, twice.
+const maxExpanded = 64 << 10
 
 // wordError is why a line cannot be cut.
 type wordError struct {
@@ -153,6 +158,9 @@ func (s *splitter) expand() *wordError {
 			value, set = rest[1:end], true
 		}
 		s.pos = len(s.in) - len(rest) + end + 1
+	}
+	if s.expanded += len(value); s.expanded > maxExpanded {
+		return &wordError{start, "its variables make the line longer than 64 KiB"}
 	}
 	switch {
 	case array:
