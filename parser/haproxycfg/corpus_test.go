@@ -26,13 +26,19 @@ func osSystem() haproxycfg.System {
 // lines. What HAProxy wrote beside them as the truth is not in it.
 func TestCorpusFormats(t *testing.T) {
 	var configs []string
-	if err := filepath.WalkDir(corpusDir, func(path string, _ fs.DirEntry, err error) error {
-		if err == nil && filepath.Ext(path) == ".cfg" {
-			configs = append(configs, path)
+	// testdata has the configurations of the cases whose lines are not in the repository.
+	for _, dir := range []string{corpusDir, "testdata"} {
+		if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			if err == nil && filepath.Ext(path) == ".cfg" {
+				configs = append(configs, path)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
 		}
-		return err
-	}); err != nil || len(configs) < 20 {
-		t.Fatalf("%d configurations, %v", len(configs), err)
+	}
+	if len(configs) < 24 {
+		t.Fatalf("only %d configurations", len(configs))
 	}
 	for _, path := range configs {
 		t.Run(strings.TrimPrefix(path, corpusDir+"/"), func(t *testing.T) {
@@ -71,7 +77,7 @@ func corpusFormats(t *testing.T, path string) map[string]bool {
 	switch filepath.Base(filepath.Dir(path)) {
 	case "default":
 		return map[string]bool{compile(t, "default").Spec(): true}
-	case "corpus", "v26-errors":
+	case "corpus", "v26-errors", "events", "wrappers":
 		return map[string]bool{compile(t, "httplog").Spec(): true}
 	}
 	var all map[string]string
