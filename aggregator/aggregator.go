@@ -101,6 +101,9 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 		}
 		deps.Encoder = e
 	}
+	for _, note := range cfg.FormatNotes() {
+		deps.Logger.Warn("about a format in HAProxy's configuration", "note", note)
+	}
 	w, err := window.New(window.Limits{Lines: cfg.Window.Lines, Bytes: int64(cfg.Window.Bytes), Age: cfg.Window.Age})
 	if err != nil {
 		return nil, err

@@ -22,8 +22,11 @@ type Config struct {
 	// Broker is where the batches come from.
 	Broker broker.Config `yaml:"broker"`
 	// Formats are tried on each line in this order: well-known names or
-	// log-format strings.
+	// log-format strings. Nil stands for all well-known ones.
 	Formats []string `yaml:"formats"`
+	// HAProxyConfig is where to read the formats instead: the files, or folders
+	// of *.cfg, that HAProxy is started with.
+	HAProxyConfig config.OneOrMore `yaml:"haproxy_config"`
 	// Timezone is that of the nodes, for formats that print no offset: UTC, an
 	// IANA name such as Europe/Berlin, or Local.
 	Timezone string `yaml:"timezone"`
@@ -56,7 +59,6 @@ func DefaultConfig() Config {
 	return Config{
 		Name:         defaultName(),
 		Broker:       b,
-		Formats:      parser.WellKnown(),
 		Timezone:     "UTC",
 		Window:       Window{Lines: 100_000, Bytes: 48 << 20, Age: 10 * time.Second},
 		Pull:         Pull{Bytes: 16 << 20},
@@ -93,18 +95,10 @@ const (
 
 // Validate reports everything that cannot work.
 func (c *Config) Validate() error {
-	errs := []error{config.Under("broker", c.Broker.Validate())}
+	errs := []error{config.Under("broker", c.Broker.Validate()), c.checkFormats()}
 	bad := func(key, format string, a ...any) { errs = append(errs, config.Invalid(key, format, a...)) }
 	if c.Name == "" || len(c.Name) > maxName || strings.ContainsFunc(c.Name, func(r rune) bool { return !nameRune(r) }) {
 		bad("name", "%q is not 1 to %d of A-Z a-z 0-9 . _ -", c.Name, maxName)
-	}
-	if len(c.Formats) == 0 {
-		bad("formats", "name at least one, such as httplog")
-	}
-	for i, f := range c.Formats {
-		if _, err := parser.Compile(f); err != nil {
-			bad(fmt.Sprintf("formats[%d]", i), "%v", err)
-		}
 	}
 	if _, err := time.LoadLocation(c.Timezone); err != nil {
 		bad("timezone", "%v: write UTC, Local or an IANA name such as Europe/Berlin", err)
@@ -129,12 +123,9 @@ func (c *Config) Validate() error {
 
 // newEncoder makes the encoder that a valid configuration asks for.
 func newEncoder(c *Config) (Encoder, error) {
-	formats := make([]*parser.Format, len(c.Formats))
-	for i, f := range c.Formats {
-		var err error
-		if formats[i], err = parser.Compile(f); err != nil {
-			return nil, fmt.Errorf("format %q: %w", f, err)
-		}
+	formats, _, err := c.formats()
+	if err != nil {
+		return nil, err
 	}
 	zone, err := time.LoadLocation(c.Timezone)
 	if err != nil {

@@ -117,7 +117,7 @@ func TestConfigProblemsSayWhatToDo(t *testing.T) {
 	}{
 		"name":         {func(c *aggregator.Config) { c.Name = "a/b" }, `name: "a/b" is not`},
 		"format":       {func(c *aggregator.Config) { c.Formats = []string{"httplog", "%{"} }, "formats[1]: "},
-		"no format":    {func(c *aggregator.Config) { c.Formats = nil }, "formats: name at least one"},
+		"no format":    {func(c *aggregator.Config) { c.Formats = []string{} }, "formats: name at least one"},
 		"zone":         {func(c *aggregator.Config) { c.Timezone = "Mars" }, "timezone: "},
 		"lines":        {func(c *aggregator.Config) { c.Window.Lines = 0 }, "window.lines: 0 is not"},
 		"bytes":        {func(c *aggregator.Config) { c.Window.Bytes = 1 }, "window.bytes: 1B is not 16MiB"},

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,19 +62,19 @@ func NewEncoder(o Options) (*Encoder, error) {
 	if o.CreatedBy == "" {
 		o.CreatedBy = "0.0.0"
 	}
-	names, fields := map[string]bool{}, 0
+	fields := 0
 	if o.Wrapper == wrapper.Journald {
 		return nil, errors.New("the archive takes lines, not entries of the journal")
 	}
 	e := &Encoder{options: o, refused: map[int]bool{}}
 	e.lines = wrapper.NewParser(parser.NewSet(o.Formats...), o.Wrapper, o.Zone)
 	for _, f := range o.Formats {
-		if names[f.Name()] {
+		info := newFormatInfo(f)
+		if slices.ContainsFunc(e.formats, info.same) {
 			return nil, fmt.Errorf("format %q is given twice", f.Name())
 		}
-		names[f.Name()] = true
 		fields = max(fields, len(f.Fields()))
-		e.formats = append(e.formats, FormatInfo{Name: f.Name(), Spec: f.Spec()})
+		e.formats = append(e.formats, info)
 	}
 	e.block = newBlock(fields)
 	e.plans, e.defs = plans(o.Formats)

@@ -142,12 +142,12 @@ func (v *verifier) sameText(want, got []byte) bool {
 func (w *walk) reparse(p *plan, raw []byte) bool {
 	h := &w.header
 	if h.Kind == wrapper.None {
-		return p.format.Parse(raw, &w.record)
+		return p.parse(raw, &w.record)
 	}
 	var cut wrapper.Header
 	for i := range w.split.Cuts(raw) {
 		message := w.split.Cut(i, &cut)
-		if cut.Kind == h.Kind && cut.Inner == h.Inner && p.format.Parse(message, &w.record) {
+		if cut.Kind == h.Kind && cut.Inner == h.Inner && p.parse(message, &w.record) {
 			return true
 		}
 	}

@@ -3,7 +3,10 @@ package archive
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/loghaul/loghaul/parser"
 )
 
 // Version is the format version this build writes, and the newest it reads.
@@ -21,7 +24,7 @@ type Meta struct {
 	Writer string    `json:"writer"`
 	Sealed time.Time `json:"sealed"`
 	// Formats are the formats that lines were tried on, in order. The column
-	// format holds their names.
+	// format holds their names; formats of one name differ in their captures.
 	Formats []FormatInfo `json:"formats"`
 	// Lines counts the rows; Unparsed those that matched no format; RawKept
 	// those that matched but keep their bytes.
@@ -46,6 +49,51 @@ type FormatInfo struct {
 	Name string `json:"name"`
 	// Spec is the log-format string.
 	Spec string `json:"spec"`
+	// Captures are the headers that the frontend captures, nil if that was not
+	// known to the writer.
+	Captures *CaptureInfo `json:"captures,omitempty"`
+}
+
+// CaptureInfo is the captured headers of a format, in the order of their
+// slots. A slot whose header is not known has the name "".
+type CaptureInfo struct {
+	Request  []string `json:"request"`
+	Response []string `json:"response"`
+}
+
+func newFormatInfo(f *parser.Format) FormatInfo {
+	info := FormatInfo{Name: f.Name(), Spec: f.Spec()}
+	if c := f.Captures(); c != nil {
+		// Not null: what was written must read back the same.
+		info.Captures = &CaptureInfo{append([]string{}, c.Request...), append([]string{}, c.Response...)}
+	}
+	return info
+}
+
+// same reports whether no reader could tell a from b.
+func (a FormatInfo) same(b FormatInfo) bool {
+	if a.Name != b.Name || (a.Captures == nil) != (b.Captures == nil) {
+		return false
+	}
+	return a.Captures == nil ||
+		slices.Equal(a.Captures.Request, b.Captures.Request) && slices.Equal(a.Captures.Response, b.Captures.Response)
+}
+
+// compile gives the format again. A well-known name may have come to stand for
+// another string since; then the string counts.
+func (a FormatInfo) compile() (*parser.Format, error) {
+	var o parser.Options
+	if a.Captures != nil {
+		o.Captures = &parser.Captures{Request: a.Captures.Request, Response: a.Captures.Response}
+	}
+	compiled, err := parser.CompileWith(a.Name, o)
+	if err == nil && compiled.Spec() == a.Spec {
+		return compiled, nil
+	}
+	if compiled, err = parser.CompileWith(a.Spec, o); err != nil {
+		return nil, corrupt("metadata", "", -1, "format %q: %w", a.Name, err)
+	}
+	return compiled, nil
 }
 
 func (m *Meta) encode() (string, error) {

@@ -49,6 +49,10 @@ type plan struct {
 	dated  bool  // some op is opTime
 	route  int   // the op of %ft when those of %b and %s follow it, or -1
 	blocks []int // the fields %hr and %hs when the format has both
+
+	// variants are the formats of one name that differ in what is captured;
+	// nil if there is only one. format then is the same without any captures.
+	variants []*parser.Format
 }
 
 // plans makes the plans of formats and the columns of their objects: the core

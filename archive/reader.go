@@ -134,19 +134,6 @@ func (rd *Reader) checkRanges() error {
 	return nil
 }
 
-// compile gives the format again. A well-known name may have come to stand for
-// another string since; then the string counts.
-func (f *FormatInfo) compile() (*parser.Format, error) {
-	compiled, err := parser.Compile(f.Name)
-	if err == nil && compiled.Spec() == f.Spec {
-		return compiled, nil
-	}
-	if compiled, err = parser.Compile(f.Spec); err != nil {
-		return nil, corrupt("metadata", "", -1, "format %q: %w", f.Name, err)
-	}
-	return compiled, nil
-}
-
 // Meta gives what the footer says about the object.
 func (rd *Reader) Meta() *Meta { return &rd.meta }
 

@@ -30,7 +30,7 @@ func newRenderer(plans []plan) renderer {
 	r := renderer{plans: plans, byName: map[string]*plan{}}
 	r.split = wrapper.NewSplitter(wrapper.Auto, nil)
 	for i := range plans {
-		r.byName[string(plans[i].name)] = &plans[i]
+		r.byName[string(plans[i].name)] = join(r.byName[string(plans[i].name)], &plans[i])
 	}
 	return r
 }

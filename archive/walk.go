@@ -86,6 +86,9 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 	w.build(row, p)
 	record := &w.record
 	w.row.Format, w.row.Record = string(p.name), record
+	if p.variants != nil {
+		record.Format = p.variantOf(record)
+	}
 	if !kept {
 		w.line = w.line[:0]
 		if w.header.Kind != wrapper.None && w.hasPrefix {

@@ -161,7 +161,20 @@ func (n *node) hasItems(v *Value) bool { return n.items == 0 || int(v.Int) == n.
 // decodeItems reads `"a" "b"`, or `a b` if that can only be one item.
 func (n *node) decodeItems(text []byte, v *Value, r *Record) bool {
 	if !n.quoted {
-		if bytes.IndexByte(text, ' ') >= 0 {
+		// Items may hold spaces. They can be told apart if there are no more spaces than between them.
+		spaces := bytes.Count(text, []byte{' '})
+		if spaces > 0 && n.items > 1 && spaces == n.items-1 && runEnd(text, 0, n.class) == len(text) && !n.escaped {
+			start := len(r.scratch)
+			r.scratch = append(r.scratch, text...)
+			v.Text, v.Int = r.scratch[start:len(r.scratch):len(r.scratch)], int64(n.items)
+			for i, c := range v.Text {
+				if c == ' ' {
+					v.Text[i] = '|'
+				}
+			}
+			return true
+		}
+		if spaces > 0 && n.items != 1 || n.items > 1 {
 			return false
 		}
 		v.Int = 1

@@ -8,9 +8,6 @@ const maxEnds = 48
 
 // singleEnds appends to s.ends where the text of n that starts at p can end, for shapes that leave few choices.
 func (s *solver) singleEnds(n *node, text []byte, p int) {
-	if n.never {
-		return
-	}
 	if n.enc != encNone {
 		end, looked := n.encodedEnd(text, p)
 		s.budget -= looked

@@ -149,6 +149,14 @@ func (n *node) allowed(text []byte) modes {
 	}
 }
 
+// freeModes returns the modes in which n can print any text of its kind.
+func (n *node) freeModes() modes {
+	if n.must != 0 {
+		return n.must
+	}
+	return allModes &^ n.bound
+}
+
 // empty reports whether text is what the list n prints without captures.
 func (n *node) empty(text []byte) bool {
 	return len(text) == 0 || n.enc != encNone && string(text) == string(n.appendEncoded(nil, &Value{}, nil))

@@ -132,6 +132,9 @@ run:
 			first, second := &values[o.field], &values[f.nodes[o.node+2].field]
 			first.State, second.State = 0, 0
 			if end == p {
+				if f.nodes[o.node].must != 0 {
+					return f.solve(line, 0, 0, true, r) // only a line without a stream has none
+				}
 				continue
 			}
 			if end >= len(line) || line[end] != ' ' {
@@ -141,18 +144,12 @@ run:
 			count, count2 := f.nodes[o.node].items, f.nodes[o.node+2].items
 			if end2 == end+1 {
 				lone := Value{Text: line[p+1 : end-1 : end-1], Int: int64(items), State: Present}
-				switch fits, fits2 := count == 0 || items == count, count2 == 0 || items == count2; {
-				case fits && fits2:
-					first.State, second.State = Unsure, Unsure
-					first.Text, second.Text = nil, nil
-					r.Lone = lone
-				case fits:
-					*first = lone
-				case fits2:
-					*second = lone
-				default:
-					break run
+				if f.nodes[o.node].must != 0 {
+					break run // both sides or none
 				}
+				first.State, second.State = Unsure, Unsure
+				first.Text, second.Text = nil, nil
+				r.Lone = lone
 				p = end + 1
 				continue
 			}
@@ -167,6 +164,9 @@ run:
 			v := &values[o.field]
 			v.State = 0
 			if end == p {
+				if f.nodes[o.node].must != 0 {
+					return f.solve(line, 0, 0, true, r)
+				}
 				continue
 			}
 			if count := f.nodes[o.node].items; end >= len(line) || line[end] != ' ' || count > 0 && items != count {

@@ -192,6 +192,8 @@ type SyntaxError struct {
 	Spec string // the whole string
 	Pos  int    // offset of the offending byte in Spec
 	Msg  string // what is wrong and what was expected
+	// Unsupported is set where HAProxy takes the string and only Compile does not.
+	Unsupported bool
 }
 
 func (e *SyntaxError) Error() string {

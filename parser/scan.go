@@ -74,7 +74,10 @@ func (s *scanner) scan() error {
 				return err
 			}
 		case 0, '\n':
-			return s.fail(s.pos, "a log-format string cannot hold a line feed or a NUL")
+			return &SyntaxError{
+				Spec: s.spec, Pos: s.pos, Unsupported: c == '\n', // a record would be several lines
+				Msg: "a log-format string cannot hold a line feed or a NUL",
+			}
 		default:
 			end := s.pos
 			for end < len(s.spec) && strings.IndexByte(" %\n\x00", s.spec[end]) < 0 {

@@ -158,7 +158,7 @@ func (s *solver) forward(n *node, text []byte, i, width int) bool {
 		if m.from > m.to {
 			continue
 		}
-		free := st.all() &^ n.bound
+		free := st.all() & n.freeModes()
 		for mode := range maxModes {
 			if free>>mode&1 == 0 {
 				continue
@@ -236,7 +236,7 @@ func (s *solver) backward(n *node, text []byte, i, width int) {
 			}
 			for mode := range maxModes {
 				if q := next[mode] - 1; q >= m.from && q <= m.to {
-					keep |= st.of(1 << mode &^ n.bound)
+					keep |= st.of(1 << mode & n.freeModes())
 				}
 			}
 			if q := p + len(n.none); n.bound != 0 && n.none != "" && m.contains(q, text) && string(text[p:q]) == n.none {
@@ -317,6 +317,9 @@ func (s *solver) movesOf(n *node, i int, text []byte, p int) (m move) {
 func (s *solver) moves(n *node, text []byte, p int) (m move) {
 	s.ends = s.ends[:0]
 	m.from, m.to, m.none = 1, 0, n.blank
+	if n.never {
+		return m
+	}
 	if !n.interval() {
 		s.singleEnds(n, text, p)
 		return m

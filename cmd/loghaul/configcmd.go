@@ -95,6 +95,7 @@ func detectKind(path string) string {
 		{"archive", "aggregator"},
 		{"state", "forwarder"},
 		{"formats", "aggregator"},
+		{"haproxy_config", "aggregator"},
 		{"window", "aggregator"},
 		{"index", "aggregator"},
 	} {

@@ -35,7 +35,7 @@ func overview(prefix string) string {
 	b.WriteString("Commands:\n")
 	for _, c := range commands() {
 		if strings.HasPrefix(c.name, prefix) {
-			fmt.Fprintf(&b, "  %-15s  %s\n", c.name, c.short)
+			fmt.Fprintf(&b, "  %-18s  %s\n", c.name, c.short)
 		}
 	}
 	b.WriteString("\nloghaul help COMMAND (or loghaul COMMAND --help) explains one, with examples.\n")

@@ -29,6 +29,7 @@ func commands() []command {
 		brokerStatusCommand(),
 		parseCommand(),
 		formatCommand(),
+		fromConfigCommand(),
 		auditCatCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
@@ -40,5 +41,5 @@ func commands() []command {
 
 // planned are commands that the design has and this build has not.
 func planned() []string {
-	return []string{"audit find", "audit verify", "backfill", "format from-config"}
+	return []string{"audit find", "audit verify", "backfill"}
 }

@@ -21,12 +21,13 @@ const maxParseLine = 1 << 20
 func parseCommand() command {
 	return command{
 		name:  "parse",
-		args:  "[--format F]... [--tz ZONE] [--wrapper KIND] [--received TIME] [--output json] [FILE...]",
+		args:  "[--format F]... [--haproxy-config FILE]... [--tz ZONE] [--wrapper KIND] [--received TIME] [FILE...]",
 		short: "Print log lines as JSON, one object per line",
 		long: `
 F is a well-known name (` + strings.Join(parser.WellKnown(), ", ") + `) or a log-format string
-as HAProxy sees it, after its own quoting. The first F that matches a line is used; without --format
-all well-known ones are tried in the order above. Without FILE, or for "-", stdin is read.
+as HAProxy sees it, after its own quoting. The first F that matches a line is used; those of
+--haproxy-config come after those of --format. Without either all well-known ones are tried in the
+order above. Without FILE, or for "-", stdin is read.
 
 {"line":N,"format":F,"time":T,"fields":{…}}: fields have HAProxy's alias names; an expression has its
 %(name), or else its text. What HAProxy printed as absent is left out; what a line leaves open is
@@ -37,12 +38,13 @@ matches: {"line":N,"format":null,"raw":…,"why":…}.
 		examples: `
 			loghaul parse /var/log/haproxy.log
 			zstdcat haproxy.log.zst | loghaul parse --format httplog --tz Europe/Paris | jq .fields.ST
+			loghaul parse --haproxy-config /etc/haproxy/haproxy.cfg /var/log/haproxy.log
 			loghaul parse --format '%ci:%cp [%t] %ft %ST %{+Q}r' haproxy.log`,
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
-			var formats list
+			var formats, configs list
 			fs.Var(&formats, "format", "the format of the lines: a name or a log-format string; may be given several times")
 			zone := fs.String("tz", "", "the `ZONE` of dates that are printed without one, like Europe/Paris; the machine's if it is not given")
-			config := fs.String("haproxy-config", "", "take the formats from haproxy.cfg; not in this version yet")
+			fs.Var(&configs, "haproxy-config", "take the formats from the `FILE` that HAProxy is started with, or from a folder of *.cfg;\nmay be given several times; see loghaul format from-config")
 			var wrapped wrapperOptions
 			fs.StringVar(&wrapped.kind, "wrapper", "auto", "the `KIND` of header before the lines: "+strings.Join(wrapperKinds(), ", "))
 			fs.StringVar(&wrapped.received, "received", "", "the `TIME` when the lines were received, for the year of dates without one: "+timeHelp+"; now if it is not given")
@@ -51,10 +53,11 @@ matches: {"line":N,"format":null,"raw":…,"why":…}.
 				if err := oneOf("output", *output, "json"); err != nil {
 					return err
 				}
-				if *config != "" {
-					return usagef("parse: --haproxy-config is not part of this version yet; give the formats with --format")
+				compiled, err := candidates(s.err, formats, configs)
+				if err != nil {
+					return err
 				}
-				p, err := newLineParser(formats, *zone, wrapped)
+				p, err := newLineParser(compiled, *zone, wrapped)
 				if err != nil {
 					return err
 				}
@@ -64,24 +67,13 @@ matches: {"line":N,"format":null,"raw":…,"why":…}.
 	}
 }
 
-func newLineParser(specs []string, zone string, wrapped wrapperOptions) (*lineParser, error) {
+func newLineParser(formats []*parser.Format, zone string, wrapped wrapperOptions) (*lineParser, error) {
 	loc := time.Local
 	if zone != "" {
 		var err error
 		if loc, err = time.LoadLocation(zone); err != nil {
 			return nil, usagef("--tz: there is no zone %q; want a name like Europe/Paris or UTC", zone)
 		}
-	}
-	if len(specs) == 0 {
-		specs = parser.WellKnown()
-	}
-	formats := make([]*parser.Format, len(specs))
-	for i, spec := range specs {
-		f, err := parser.Compile(spec)
-		if err != nil {
-			return nil, formatError("--format", err)
-		}
-		formats[i] = f
 	}
 	kind, received, err := wrapped.parse(loc, time.Now())
 	if err != nil {

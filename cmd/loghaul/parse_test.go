@@ -104,7 +104,7 @@ func TestParseAndFormatErrors(t *testing.T) {
 	}{
 		{[]string{"parse", "/nonexistent/haproxy.log"}, exitFailed, "no such file"},
 		{[]string{"parse", "--tz", "Europe/Pari"}, exitUsage, "no zone \"Europe/Pari\""},
-		{[]string{"parse", "--haproxy-config", "x"}, exitUsage, "not part of this version yet"},
+		{[]string{"parse", "--haproxy-config", "/nonexistent/haproxy.cfg"}, exitUsage, "/nonexistent/haproxy.cfg: cannot read it: no such file or directory; give"},
 		{[]string{"parse", "--format", "%ci %foo"}, exitUsage, "there is no alias 'foo': did you mean %f?\n%ci %foo\n    ^\n"},
 		{[]string{"format", "explain", "\t%{+json}o %(a)xx"}, exitUsage, "\n\t%{+json}o %(a)xx\n\t          ^\n"},
 		{[]string{"format", "explain"}, exitUsage, "want one format"},

@@ -15,6 +15,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/broker/embedded"
+	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/internal/ops"
 	"github.com/loghaul/loghaul/sinks/objectstore"
@@ -74,7 +75,8 @@ func newSite(ctx context.Context, o upOptions, log *slog.Logger) (_ *site, err e
 	}
 	file := defaultAggregatorFile()
 	file.Aggregator.Broker = shards
-	file.Aggregator.Formats = o.formats
+	file.Aggregator.Formats = o.formats // nil: all well-known ones, or those of the next line
+	file.Aggregator.HAProxyConfig = config.OneOrMore(o.configs)
 	file.Aggregator.Timezone = "Local" // HAProxy runs on this machine
 	file.Aggregator.Window.Age = upWindow
 	file.Aggregator.DrainTimeout = upDrain

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/loghaul/loghaul/internal/logging"
-	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/haproxycfg"
 )
 
 func upCommand() command {
@@ -37,7 +37,7 @@ exits at once and leaves the rest to the next start, which goes on where this on
 			# see it work
 			loghaul up --demo
 			# a small site
-			loghaul up --tail '/var/log/haproxy/*.log' --data /var/lib/loghaul --http :9128`,
+			loghaul up --tail '/var/log/haproxy/*.log' --haproxy-config /etc/haproxy --data /var/lib/loghaul`,
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			var o upOptions
 			o.register(fs)
@@ -58,6 +58,7 @@ exits at once and leaves the rest to the next start, which goes on where this on
 type upOptions struct {
 	data, archive, index, http string
 	tail, syslog, formats      list
+	configs                    list // of HAProxy, instead of formats
 	demo                       bool
 	log                        logging.Config
 }
@@ -68,6 +69,7 @@ func (o *upOptions) register(fs *flag.FlagSet) {
 	fs.Var(&o.tail, "tail", "follow the files that `GLOB` matches; may be given several times")
 	fs.Var(&o.syslog, "syslog", "listen on `URL`; not part of this version yet")
 	fs.Var(&o.formats, "format", "what lines look like: `F` is httplog, tcplog, clf, … or a log-format string;\nmay be given several times, the first that fits counts (default all well-known ones)")
+	fs.Var(&o.configs, "haproxy-config", "take the formats from the `FILE` that HAProxy is started with, or from a folder of *.cfg, instead of --format;\nmay be given several times")
 	fs.StringVar(&o.archive, "archive", "", "the archive's `URL`, file:///dir or s3://bucket/prefix?endpoint=… (default DATA/archive)")
 	fs.StringVar(&o.index, "index", "", "offer lines to Elasticsearch at `URL`, http(s)://host:9200")
 	fs.StringVar(&o.http, "http", "127.0.0.1:0", "serve /metrics, /healthz and /readyz on `ADDR`; port 0 takes a free one, \"\" serves nothing")
@@ -105,8 +107,13 @@ func (o *upOptions) complete() error {
 			return formatError("--format", err)
 		}
 	}
-	if len(o.formats) == 0 {
-		o.formats = parser.WellKnown()
+	if len(o.configs) > 0 {
+		if len(o.formats) > 0 {
+			return usagef("--format and --haproxy-config are given: keep one of the two")
+		}
+		if _, err := haproxycfg.Load(haproxySystem(), o.configs...); err != nil {
+			return configProblems(err)
+		}
 	}
 	if o.archive == "" {
 		o.archive = (&url.URL{Scheme: "file", Path: filepath.Join(o.data, "archive")}).String()

@@ -13,6 +13,9 @@ import (
 // aggregatorWarnings finds what is allowed and likely to be a mistake.
 func aggregatorWarnings(f *aggregatorFile) []string {
 	w := brokerWarnings(&f.Aggregator.Broker)
+	for _, note := range f.Aggregator.FormatNotes() {
+		w = append(w, "haproxy_config: "+note)
+	}
 	if u, err := url.Parse(f.Archive.URL); err == nil && u.Scheme == "file" {
 		w = append(w, "archive.url is a folder: right for one machine; with several aggregators they must share it")
 	}

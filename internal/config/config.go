@@ -7,7 +7,7 @@
 // A struct takes part with `yaml:"key"` tags on its fields; a field without a
 // tag, or with "-", has no key, and the keys of a struct tagged `yaml:",inline"`
 // stand beside those around it. Known field types are strings, booleans,
-// numbers, Duration, Size, structs, slices, maps from strings, pointers to
+// numbers, Duration, Size, OneOrMore, structs, slices, maps from strings, pointers to
 // these, and whatever implements encoding.TextUnmarshaler. If the struct has a
 // Validate() error method, it runs once the file itself is right, and the
 // errors it makes with Invalid get the line of the key they are about.

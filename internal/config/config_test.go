@@ -48,6 +48,7 @@ type sample struct {
 	Batch  batch             `yaml:"batch"`
 	Inputs []input           `yaml:"inputs"`
 	Labels map[string]string `yaml:"labels"`
+	Paths  OneOrMore         `yaml:"paths"`
 	Token  string            `yaml:"-" env:"LOGHAUL_TEST_TOKEN"`
 }
 
@@ -73,14 +74,16 @@ func TestParse(t *testing.T) {
 		in   string
 		want sample
 	}{
-		"empty":           {"", defaults()},
-		"only comments":   {"# nothing\n", defaults()},
-		"empty section":   {"batch:\n  # bytes: 1MiB\nnode: host\n", defaults()},
-		"everything":      {"node: web-1\non: true\nrate: 0.5\nbatch: {bytes: 2MiB, linger: 1.5s}\ninputs:\n- files: [/var/log/haproxy.log, 2]\n  limit: 7\n- {}\nlabels: {dc: 1}\n", full},
-		"inlined":         {"width: 3\ndepth: 4\n", func() sample { s := defaults(); s.Extra.Depth, s.Extra2.Width = 4, 3; return s }()},
-		"anchor":          {"node: &n host\nlabels: {dc: *n}\n", func() sample { s := defaults(); s.Labels = map[string]string{"dc": "host"}; return s }()},
-		"size in bytes":   {"batch: {bytes: 1048576}\n", defaults()},
-		"fraction of MiB": {"batch: {bytes: 0.5 MiB}\n", func() sample { s := defaults(); s.Batch.Bytes = 512 << 10; return s }()},
+		"empty":             {"", defaults()},
+		"only comments":     {"# nothing\n", defaults()},
+		"empty section":     {"batch:\n  # bytes: 1MiB\nnode: host\n", defaults()},
+		"everything":        {"node: web-1\non: true\nrate: 0.5\nbatch: {bytes: 2MiB, linger: 1.5s}\ninputs:\n- files: [/var/log/haproxy.log, 2]\n  limit: 7\n- {}\nlabels: {dc: 1}\n", full},
+		"inlined":           {"width: 3\ndepth: 4\n", func() sample { s := defaults(); s.Extra.Depth, s.Extra2.Width = 4, 3; return s }()},
+		"anchor":            {"node: &n host\nlabels: {dc: *n}\n", func() sample { s := defaults(); s.Labels = map[string]string{"dc": "host"}; return s }()},
+		"one or more, one":  {"paths: /a\n", func() sample { s := defaults(); s.Paths = OneOrMore{"/a"}; return s }()},
+		"one or more, more": {"paths: [/a, /b]\n", func() sample { s := defaults(); s.Paths = OneOrMore{"/a", "/b"}; return s }()},
+		"size in bytes":     {"batch: {bytes: 1048576}\n", defaults()},
+		"fraction of MiB":   {"batch: {bytes: 0.5 MiB}\n", func() sample { s := defaults(); s.Batch.Bytes = 512 << 10; return s }()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := defaults()
@@ -111,7 +114,7 @@ func TestProblems(t *testing.T) {
 		"no value":          {"node:\n", `f.yml:1: node has no value; want text such as "web-1", or leave the key out`},
 		"list for section":  {"batch: [1]\n", `f.yml:1: batch: got a list, want a section with keys (bytes, linger)`},
 		"text for list":     {"inputs:\n- files: /a\n", `f.yml:2: inputs[0].files: got "/a", want a list, each item in its own line after "- "`},
-		"text for file":     {"hello\n", `f.yml:1: the file: got "hello", want a section with keys (depth, width, node, on, rate, batch, inputs, labels)`},
+		"text for file":     {"hello\n", `f.yml:1: the file: got "hello", want a section with keys (depth, width, node, on, rate, batch, inputs, labels, paths)`},
 		"section for text":  {"node: {a: b}\n", `f.yml:1: node: got a section, want text such as "web-1"`},
 		"secret":            {"token: s3cret\n", `f.yml:1: token is a secret and does not stand in this file: set LOGHAUL_TEST_TOKEN, or LOGHAUL_TEST_TOKEN_FILE to a file that holds it`},
 		"not YAML":          {"node: a\n\tbatch: b\n", "f.yml:2: this is not YAML: found a tab character that violates indentation"},

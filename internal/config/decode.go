@@ -123,6 +123,9 @@ func (d *decoder) slice(path string, n *yaml.Node, v reflect.Value) {
 	if isNull(n) {
 		return
 	}
+	if n.Kind == yaml.ScalarNode && v.Type() == reflect.TypeFor[OneOrMore]() {
+		n = &yaml.Node{Kind: yaml.SequenceNode, Line: n.Line, Content: []*yaml.Node{n}}
+	}
 	if n.Kind != yaml.SequenceNode {
 		d.add(n, "%s: got %s, want a list, each item in its own line after \"- \"", where(path), kindName(n))
 		return

@@ -11,6 +11,9 @@ import (
 // Duration is a time.Duration, written with a unit: "500ms", "1s", "1m30s".
 type Duration = time.Duration
 
+// OneOrMore is a list of texts; a file may give one without making a list of it.
+type OneOrMore []string
+
 // Size is a number of bytes, written with a unit: "2MiB", "64KiB", "500MB". A
 // bare number is bytes.
 type Size int64

@@ -34,12 +34,8 @@ type HAProxyServer struct {
 // dir. origin is host:port. It ends with the test.
 func HAProxy(t testing.TB, dir, origin, logFile string) *HAProxyServer {
 	t.Helper()
-	bin := "/usr/sbin/haproxy" // not in the PATH of everybody
-	if _, err := os.Stat(bin); err != nil {
-		bin = Tool(t, "haproxy")
-	}
 	port := FreePort(t)
-	config := fmt.Sprintf(`global
+	return HAProxyFrom(t, dir, port, fmt.Sprintf(`global
   log stdout format raw local0
   # Of two threads that log to one descriptor at the same moment HAProxy lets
   # one drop its line (DroppedLogs in "show info"). Tests count lines.
@@ -62,7 +58,17 @@ frontend web
   default_backend app
 backend app
   server origin %s
-`, port, origin)
+`, port, origin), logFile)
+}
+
+// HAProxyFrom starts an HAProxy with a configuration of the test's own, which is kept in haproxy.cfg in dir. It must
+// listen on port, and log to standard output with format raw. It ends with the test.
+func HAProxyFrom(t testing.TB, dir string, port int, config, logFile string) *HAProxyServer {
+	t.Helper()
+	bin := "/usr/sbin/haproxy" // not in the PATH of everybody
+	if _, err := os.Stat(bin); err != nil {
+		bin = Tool(t, "haproxy")
+	}
 	path := filepath.Join(dir, "haproxy.cfg")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

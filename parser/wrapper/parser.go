@@ -81,7 +81,9 @@ func (p *Parser) parseCuts(n int, r *parser.Record, h *Header) (message []byte, 
 }
 
 // ParseCut reads a message that Parse found no format for as one whose end is missing, see parser.Set.ParseCut.
-func (p *Parser) ParseCut(message []byte, r *parser.Record) (format int) { return p.set.ParseCut(message, r) }
+func (p *Parser) ParseCut(message []byte, r *parser.Record) (format int) {
+	return p.set.ParseCut(message, r)
+}
 
 // ParseEntry reads an entry of the journal, see ScanEntries. ok is false if it is none.
 func (p *Parser) ParseEntry(entry []byte, r *parser.Record, h *Header) (message []byte, format int, ok bool) {
