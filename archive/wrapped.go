@@ -82,8 +82,12 @@ func (e *Encoder) addHeader(row int) bool {
 		col  int
 		text []byte
 	}{
-		{colSyslogHost, h.Host}, {colSyslogTag, h.Tag}, {colSyslogPID, h.PID}, {colSyslogMsgID, h.MsgID},
-		{colStructuredData, h.StructuredData}, {colStream, h.Stream},
+		{colSyslogHost, h.Host},
+		{colSyslogTag, h.Tag},
+		{colSyslogPID, h.PID},
+		{colSyslogMsgID, h.MsgID},
+		{colStructuredData, h.StructuredData},
+		{colStream, h.Stream},
 	} {
 		if text.text != nil {
 			ok = t[text.col].addText(row, text.text) && ok
