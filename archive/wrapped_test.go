@@ -40,6 +40,7 @@ func wrappings(t testing.TB) map[string][]byte {
 		"priority": before("<134>"), "short": before("<6>"), "timed": before("<6>2026-11-22T16:17:SS.µs-05:00 "),
 		"iso": before("2026-11-22T16:17:SS.µs+00:00 "), "file": before("Nov 22 16:17:SS lb1 haproxy[123]: "),
 		"cri": before("2026-11-22T16:17:SS.nsZ stdout F "), "cri+short": before("2026-11-22T16:17:SS.nsZ stderr F <6>"),
+		"cri+local": before("2026-11-22T16:17:SS.nsZ stdout F <134>Nov 22 16:17:SS haproxy[1]: "),
 		"docker": wrap(raw, func(i int, line []byte) []byte {
 			return fmt.Appendf(nil, `{"log":"%s\n","stream":"stdout","time":"2026-11-22T16:17:%02dZ"}`,
 				strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(string(bytes.ToValidUTF8(line, nil))), i/40%60)
