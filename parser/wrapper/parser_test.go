@@ -70,6 +70,7 @@ func TestParse(t *testing.T) {
 		{"<6>2026-11-22T16:17:55.857123-05:30 ", "timed s6 2026-11-22T16:17:55.857123-05:30"},
 		{"2026-11-22T16:17:55.857123+00:00 ", "iso 2026-11-22T16:17:55.857123Z"},
 		{"Nov 22 16:17:55 lb1 haproxy[123]: ", "file host=lb1 tag=haproxy pid=123 2026-11-22T16:17:55Z"},
+		{"Nov 22 16:17:55 lb1 haproxy[123]:  ", "file host=lb1 tag=haproxy pid=123 2026-11-22T16:17:55Z"},
 		{"Nov 22 16:17:55.123456 lb1 haproxy[123]: ", "file host=lb1 tag=haproxy pid=123 2026-11-22T16:17:55.123456Z"},
 		{"2026-11-22T16:17:55.857123+01:00 lb1 haproxy[123]: ", "file host=lb1 tag=haproxy pid=123 2026-11-22T16:17:55.857123+01:00"},
 		{"2026-11-22T16:17:55+0100 lb1 haproxy[123]: ", "file host=lb1 tag=haproxy pid=123 2026-11-22T16:17:55+01:00"},
