@@ -14,8 +14,11 @@ func BenchmarkWrapped(b *testing.B) {
 		raw = append(raw, batch.Raw...)
 	}
 	for _, kind := range []struct{ name, header string }{
-		{"bare", ""}, {"file", "Nov 22 HH:MM:SS lb1 haproxy[25163]: "}, {"rfc3164", "<134>Nov 22 HH:MM:SS lb1 haproxy[25163]: "},
-		{"rfc5424", "<134>1 2026-11-22THH:MM:SS.µs+01:00 lb1 haproxy 25163 - - "}, {"cri", "2026-11-22THH:MM:SS.nsZ stdout F "},
+		{"bare", ""},
+		{"file", "Nov 22 HH:MM:SS lb1 haproxy[25163]: "},
+		{"rfc3164", "<134>Nov 22 HH:MM:SS lb1 haproxy[25163]: "},
+		{"rfc5424", "<134>1 2026-11-22THH:MM:SS.µs+01:00 lb1 haproxy 25163 - - "},
+		{"cri", "2026-11-22THH:MM:SS.nsZ stdout F "},
 	} {
 		b.Run(kind.name, func(b *testing.B) {
 			random := uint32(1)
