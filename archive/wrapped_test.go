@@ -116,6 +116,7 @@ func TestWrappedMix(t *testing.T) {
 		"<133>Nov 22 09:29:58 haproxy[1]: Server be/s1 is DOWN.", "Server be/s1 is DOWN.", "", "<134>", "{", "}",
 		"<134>Nov 22 09:29:58 {f} haproxy[1]: " + log, "<134>Nov 22 09:29:58 l\xff haproxy[1]: " + log, "<134>1 - - - - - [a b=\"\xff\"] " + log,
 		"2026-11-22T09:29:58.123456789Z stdout F <134>1 2026-11-22T09:29:58.123456+01:00 h t 1 - - " + log,
+		`<134>1 - lb1 - - - [a b="c"d"] ` + log, `<134>1 - lb1 - - - [a b="c`,
 		"2026-11-22T09:29:58.1Z stdout P " + log[:40], "2026-11-22T09:29:58.1Z stderr P 200|\"z\"", "2026-11-22T09:29:58.1Z stdout F ",
 		`{"log":"200|\"\u00e9\u003c\"\n","stream":"stdout","time":"2026-11-22T09:29:58.5Z"}`,
 		`{"log":"200|\"\t1\"\n","stream":"stdout","time":"2026-11-22T09:29:58.5Z"}`,
