@@ -13,6 +13,7 @@ import (
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // Config of an aggregator, apart from the archive and the index themselves.
@@ -27,6 +28,9 @@ type Config struct {
 	// HAProxyConfig is where to read the formats instead: the files, or folders
 	// of *.cfg, that HAProxy is started with.
 	HAProxyConfig config.OneOrMore `yaml:"haproxy_config"`
+	// Wrapper is what lines are wrapped in: auto, none, or one of the kinds of
+	// docs/formats/wrappers.md.
+	Wrapper string `yaml:"wrapper"`
 	// Timezone is that of the nodes, for formats that print no offset: UTC, an
 	// IANA name such as Europe/Berlin, or Local.
 	Timezone string `yaml:"timezone"`
@@ -59,6 +63,7 @@ func DefaultConfig() Config {
 	return Config{
 		Name:         defaultName(),
 		Broker:       b,
+		Wrapper:      wrapper.Auto.String(),
 		Timezone:     "UTC",
 		Window:       Window{Lines: 100_000, Bytes: 48 << 20, Age: 10 * time.Second},
 		Pull:         Pull{Bytes: 16 << 20},
@@ -100,6 +105,12 @@ func (c *Config) Validate() error {
 	if c.Name == "" || len(c.Name) > maxName || strings.ContainsFunc(c.Name, func(r rune) bool { return !nameRune(r) }) {
 		bad("name", "%q is not 1 to %d of A-Z a-z 0-9 . _ -", c.Name, maxName)
 	}
+	switch kind, ok := wrapper.ParseKind(c.Wrapper); {
+	case !ok:
+		bad("wrapper", "there is no %q: write auto, none or one of %s", c.Wrapper, strings.Join(lineKinds(), ", "))
+	case kind == wrapper.Journald:
+		bad("wrapper", "journald is not one line a record: ship the file that a syslog daemon or journalctl -o short-iso writes, with auto")
+	}
 	if _, err := time.LoadLocation(c.Timezone); err != nil {
 		bad("timezone", "%v: write UTC, Local or an IANA name such as Europe/Berlin", err)
 	}
@@ -121,6 +132,11 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// lineKinds are the wrappers of single lines.
+func lineKinds() []string {
+	return wrapper.Kinds()[wrapper.Local:wrapper.Journald]
+}
+
 // newEncoder makes the encoder that a valid configuration asks for.
 func newEncoder(c *Config) (Encoder, error) {
 	formats, _, err := c.formats()
@@ -131,7 +147,11 @@ func newEncoder(c *Config) (Encoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("timezone: %w", err)
 	}
+	kind, ok := wrapper.ParseKind(c.Wrapper)
+	if !ok {
+		return nil, fmt.Errorf("wrapper: there is no %q", c.Wrapper)
+	}
 	return archive.NewEncoder(archive.Options{
-		Formats: formats, Zone: parser.NewZone(zone), Writer: c.Name, CreatedBy: "loghaul",
+		Formats: formats, Wrapper: kind, Zone: parser.NewZone(zone), Writer: c.Name, CreatedBy: "loghaul",
 	})
 }

@@ -118,6 +118,8 @@ func TestConfigProblemsSayWhatToDo(t *testing.T) {
 		"name":         {func(c *aggregator.Config) { c.Name = "a/b" }, `name: "a/b" is not`},
 		"format":       {func(c *aggregator.Config) { c.Formats = []string{"httplog", "%{"} }, "formats[1]: "},
 		"no format":    {func(c *aggregator.Config) { c.Formats = []string{} }, "formats: name at least one"},
+		"wrapper":      {func(c *aggregator.Config) { c.Wrapper = "rfc" }, "wrapper: there is no \"rfc\": write auto, none or one of local, "},
+		"journald":     {func(c *aggregator.Config) { c.Wrapper = "journald" }, "wrapper: journald is not one line a record"},
 		"zone":         {func(c *aggregator.Config) { c.Timezone = "Mars" }, "timezone: "},
 		"lines":        {func(c *aggregator.Config) { c.Window.Lines = 0 }, "window.lines: 0 is not"},
 		"bytes":        {func(c *aggregator.Config) { c.Window.Bytes = 1 }, "window.bytes: 1B is not 16MiB"},

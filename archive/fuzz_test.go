@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // FuzzOpen reads arbitrary bytes: no panic, no error but the two that Open
@@ -52,7 +53,10 @@ func FuzzRoundTrip(f *testing.F) {
 		raw := readCorpus(f, corpusDir+log)
 		f.Add(raw[:min(len(raw), 1500)], 400)
 	}
-	e, err := NewEncoder(Options{Formats: formats, Writer: "fuzz"})
+	for _, raw := range wrappings(f) {
+		f.Add(raw[:1500], 400)
+	}
+	e, err := NewEncoder(Options{Formats: formats, Writer: "fuzz", Wrapper: wrapper.Auto})
 	if err != nil {
 		f.Fatal(err)
 	}

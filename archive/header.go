@@ -55,8 +55,12 @@ func (r *renderer) readHeader(row int) (bool, error) {
 		col  int
 		text *[]byte
 	}{
-		{colSyslogHost, &h.Host}, {colSyslogTag, &h.Tag}, {colSyslogPID, &h.PID}, {colSyslogMsgID, &h.MsgID},
-		{colStructuredData, &h.StructuredData}, {colStream, &h.Stream},
+		{colSyslogHost, &h.Host},
+		{colSyslogTag, &h.Tag},
+		{colSyslogPID, &h.PID},
+		{colSyslogMsgID, &h.MsgID},
+		{colStructuredData, &h.StructuredData},
+		{colStream, &h.Stream},
 	} {
 		if c := &r.columns[text.col]; c.has(row) {
 			*text.text = c.text()

@@ -82,8 +82,12 @@ func (e *Encoder) addHeader(row int) bool {
 		col  int
 		text []byte
 	}{
-		{colSyslogHost, h.Host}, {colSyslogTag, h.Tag}, {colSyslogPID, h.PID}, {colSyslogMsgID, h.MsgID},
-		{colStructuredData, h.StructuredData}, {colStream, h.Stream},
+		{colSyslogHost, h.Host},
+		{colSyslogTag, h.Tag},
+		{colSyslogPID, h.PID},
+		{colSyslogMsgID, h.MsgID},
+		{colStructuredData, h.StructuredData},
+		{colStream, h.Stream},
 	} {
 		if text.text != nil {
 			ok = t[text.col].addText(row, text.text) && ok
@@ -134,18 +138,36 @@ func (e *Encoder) addPrefix(row int, prefix []byte) bool {
 	if braces != 0 {
 		return false
 	}
+	w.fraction = w.fraction[:0]
+	if text := leadingFraction(w.prefix); text != nil {
+		w.fraction = append(w.fraction, text...)
+	} else if h.TimeOK && h.Time.Digits > 0 {
+		w.fraction = h.Time.AppendFraction(append(w.fraction, '.'))
+	}
 	var fraction []byte
-	if h.TimeOK && h.Time.Digits > 0 {
-		w.fraction = h.Time.AppendFraction(append(w.fraction[:0], '.'))
-		if at := bytes.Index(w.prefix, w.fraction); at >= 0 {
-			fraction = w.fraction[1:]
-			w.prefix = replaceFirst(w.prefix, fraction, fractionMark)
-		}
+	if len(w.fraction) > 1 && bytes.Contains(w.prefix, w.fraction) {
+		fraction = w.fraction[1:]
+		w.prefix = replaceFirst(w.prefix, fraction, fractionMark)
 	}
 	if !e.table.columns[colPrefix].addText(row, w.prefix) {
 		return false
 	}
 	return fraction == nil || e.table.columns[colPrefixFraction].addText(row, fraction)
+}
+
+// leadingFraction gives the point and the digits behind the second of a date
+// as 2026-11-22T16:17:55.857 at the beginning, nil without: the header's time
+// may be that of another date behind it.
+func leadingFraction(prefix []byte) []byte {
+	const second = len("2026-11-22T16:17:55")
+	if len(prefix) <= second || prefix[4] != '-' || prefix[second] != '.' {
+		return nil
+	}
+	end := second + 1
+	for end < len(prefix) && prefix[end] >= '0' && prefix[end] <= '9' {
+		end++
+	}
+	return prefix[second:end]
 }
 
 // replaceFirst puts mark in the place of the first text in b, in b's memory if

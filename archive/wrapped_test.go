@@ -40,6 +40,7 @@ func wrappings(t testing.TB) map[string][]byte {
 		"priority": before("<134>"), "short": before("<6>"), "timed": before("<6>2026-11-22T16:17:SS.µs-05:00 "),
 		"iso": before("2026-11-22T16:17:SS.µs+00:00 "), "file": before("Nov 22 16:17:SS lb1 haproxy[123]: "),
 		"cri": before("2026-11-22T16:17:SS.nsZ stdout F "), "cri+short": before("2026-11-22T16:17:SS.nsZ stderr F <6>"),
+		"cri+local": before("2026-11-22T16:17:SS.nsZ stdout F <134>Nov 22 16:17:SS haproxy[1]: "),
 		"docker": wrap(raw, func(i int, line []byte) []byte {
 			return fmt.Appendf(nil, `{"log":"%s\n","stream":"stdout","time":"2026-11-22T16:17:%02dZ"}`,
 				strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(string(bytes.ToValidUTF8(line, nil))), i/40%60)
@@ -115,6 +116,7 @@ func TestWrappedMix(t *testing.T) {
 		"<133>Nov 22 09:29:58 haproxy[1]: Server be/s1 is DOWN.", "Server be/s1 is DOWN.", "", "<134>", "{", "}",
 		"<134>Nov 22 09:29:58 {f} haproxy[1]: " + log, "<134>Nov 22 09:29:58 l\xff haproxy[1]: " + log, "<134>1 - - - - - [a b=\"\xff\"] " + log,
 		"2026-11-22T09:29:58.123456789Z stdout F <134>1 2026-11-22T09:29:58.123456+01:00 h t 1 - - " + log,
+		`<134>1 - lb1 - - - [a b="c"d"] ` + log, `<134>1 - lb1 - - - [a b="c`,
 		"2026-11-22T09:29:58.1Z stdout P " + log[:40], "2026-11-22T09:29:58.1Z stderr P 200|\"z\"", "2026-11-22T09:29:58.1Z stdout F ",
 		`{"log":"200|\"\u00e9\u003c\"\n","stream":"stdout","time":"2026-11-22T09:29:58.5Z"}`,
 		`{"log":"200|\"\t1\"\n","stream":"stdout","time":"2026-11-22T09:29:58.5Z"}`,

@@ -46,8 +46,8 @@ matches: {"line":N,"format":null,"raw":…,"why":…}.
 			zone := fs.String("tz", "", "the `ZONE` of dates that are printed without one, like Europe/Paris; the machine's if it is not given")
 			fs.Var(&configs, "haproxy-config", "take the formats from the `FILE` that HAProxy is started with, or from a folder of *.cfg;\nmay be given several times; see loghaul format from-config")
 			var wrapped wrapperOptions
-			fs.StringVar(&wrapped.kind, "wrapper", "auto", "the `KIND` of header before the lines: "+strings.Join(wrapperKinds(), ", "))
-			fs.StringVar(&wrapped.received, "received", "", "the `TIME` when the lines were received, for the year of dates without one: "+timeHelp+"; now if it is not given")
+			fs.StringVar(&wrapped.kind, "wrapper", "auto", "the `KIND` of header before the lines")
+			fs.StringVar(&wrapped.received, "received", "", "the `TIME` when the lines were received, as 2026-03-01: gives dates without a year theirs; now if it is not given")
 			output := fs.String("output", "json", "`FORMAT`: json")
 			return func(ctx context.Context, s streams, files []string) error {
 				if err := oneOf("output", *output, "json"); err != nil {

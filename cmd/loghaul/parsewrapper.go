@@ -16,11 +16,11 @@ import (
 
 // wrapperHelp explains what --wrapper does, for --help.
 const wrapperHelp = `
-Headers of syslog, of files that rsyslog, syslog-ng or journalctl write, of container runtimes (CRI,
-Docker's JSON) are found by themselves: "wrapper":{"kind":…,"facility":…,"severity":…,"host":…,"tag":…,
-"pid":…,"msgid":…,"structured_data":…,"stream":…,"time":…}, and the fields are those of the message.
---wrapper says what there is if that cannot be told from the lines: formats that begin with free text.
---wrapper journald reads the output of journalctl -o export; a line is an entry then.
+Headers of syslog, of the files of rsyslog, syslog-ng and journalctl, and of container runtimes are found
+by themselves: "wrapper":{"kind":…,"facility":…,"severity":…,"host":…,"tag":…,"pid":…,"stream":…,"time":…},
+and the fields are those of the message. KIND is auto, none, local, rfc3164, rfc5424, priority, short,
+timed, iso, file, cri, docker, or journald for the output of journalctl -o export. Formats that begin
+with free text need it.
 `
 
 // wrapperOptions are the flags that concern what lines are wrapped in.

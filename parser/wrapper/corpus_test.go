@@ -146,12 +146,22 @@ func TestCorpus(t *testing.T) {
 		kind Kind
 		has  string // p facility, s severity, d date with fraction, l date without, h host, t tag and pid, x structured data
 	}{
-		{"udp-rfc3164.log", RFC3164, "pslht"}, {"unix-rfc3164.log", RFC3164, "pslht"}, {"tcp-octet-rfc3164.stream", RFC3164, "pslht"},
-		{"udp-rfc5424.log", RFC5424, "psdhtx"}, {"unix-rfc5424.log", RFC5424, "psdhtx"}, {"tcp-octet-rfc5424.stream", RFC5424, "psdhtx"},
+		{"udp-rfc3164.log", RFC3164, "pslht"},
+		{"unix-rfc3164.log", RFC3164, "pslht"},
+		{"tcp-octet-rfc3164.stream", RFC3164, "pslht"},
+		{"udp-rfc5424.log", RFC5424, "psdhtx"},
+		{"unix-rfc5424.log", RFC5424, "psdhtx"},
+		{"tcp-octet-rfc5424.stream", RFC5424, "psdhtx"},
 		{"tcp-lf-rfc5424.stream", RFC5424, "psdhtx"},
-		{"udp-local.log", Local, "pslt"}, {"udp-priority.log", Priority, "ps"}, {"udp-short.log", Short, "s"}, {"stderr-short.log", Short, "s"},
-		{"udp-timed.log", Timed, "sd"}, {"udp-iso.log", ISO, "d"},
-		{"udp-raw.log", None, ""}, {"stdout-raw.log", None, ""}, {"tcp-octet-raw.stream", None, ""},
+		{"udp-local.log", Local, "pslt"},
+		{"udp-priority.log", Priority, "ps"},
+		{"udp-short.log", Short, "s"},
+		{"stderr-short.log", Short, "s"},
+		{"udp-timed.log", Timed, "sd"},
+		{"udp-iso.log", ISO, "d"},
+		{"udp-raw.log", None, ""},
+		{"stdout-raw.log", None, ""},
+		{"tcp-octet-raw.stream", None, ""},
 	} {
 		t.Run(tc.file, func(t *testing.T) {
 			raw := read(t, "wrappers/"+tc.file+".gz")

@@ -71,6 +71,9 @@ func (p *Parser) parseBare(line []byte, r *parser.Record, h *Header) (message []
 // parseCuts tries the n ways to cut the text that was given to Cuts.
 func (p *Parser) parseCuts(n int, r *parser.Record, h *Header) (message []byte, format int) {
 	for i := range n {
+		if p.cuts[i].open {
+			continue
+		}
 		message = p.text[p.cuts[i].at:]
 		r.Header = p.cuts[i].at
 		if format = p.set.Parse(message, r); format >= 0 {

@@ -32,15 +32,15 @@ func (s *Splitter) rfc5424(b []byte, at int) bool {
 	end := at + 1
 	if b[at] != '-' {
 		end = structuredData(b, at)
-		if end == 0 {
-			return false
+		if end > 0 {
+			c.structuredData = b[at:end]
 		}
-		c.structuredData = b[at:end]
 	}
 	switch {
 	case end == len(b): // no message
-	case b[end] != ' ':
-		return false
+	case end == 0 || b[end] != ' ':
+		// HAProxy cut the line in here, or printed quotes without +E. Where the message begins could only be guessed.
+		c.structuredData, c.open, end = nil, true, at
 	default:
 		end++
 		if bytes.HasPrefix(b[end:], []byte("\xef\xbb\xbf")) {

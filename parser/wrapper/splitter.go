@@ -22,7 +22,8 @@ type Splitter struct {
 type cut struct {
 	kind                  Kind
 	hasPRI, dated         bool
-	at                    int // where the message begins in text
+	open                  bool // text[at:] is more than the message, which begins nobody knows where
+	at                    int  // where the message begins in text
 	host, tag, pid        []byte
 	msgID, structuredData []byte
 }

@@ -88,14 +88,14 @@ func (s *Splitter) names(b []byte, at int, hasPRI, legacy bool) {
 	first, next := word(b, at)
 	if tag, pid, ok := tagOf(first); ok {
 		if s.wants(local) {
-			s.add(cut{kind: local, hasPRI: hasPRI, dated: true, at: next, tag: tag, pid: pid})
+			s.add(cut{kind: local, hasPRI: hasPRI, dated: true, at: behind(b, next), tag: tag, pid: pid})
 		}
 		first = nil
 	}
 	if first != nil && s.wants(full) {
 		second, after := word(b, next)
 		if tag, pid, ok := tagOf(second); ok {
-			s.add(cut{kind: full, hasPRI: hasPRI, dated: true, at: after, host: first, tag: tag, pid: pid})
+			s.add(cut{kind: full, hasPRI: hasPRI, dated: true, at: behind(b, after), host: first, tag: tag, pid: pid})
 		}
 	}
 	if !hasPRI || !legacy {
@@ -107,6 +107,15 @@ func (s *Splitter) names(b []byte, at int, hasPRI, legacy bool) {
 	if first != nil && s.wants(full) {
 		s.add(cut{kind: full, hasPRI: hasPRI, dated: true, at: next, host: first})
 	}
+}
+
+// behind passes more blanks: rsyslog's %msg% begins with one, and many templates have another before it. No message of
+// HAProxy begins with a blank.
+func behind(b []byte, at int) int {
+	for at < len(b) && b[at] == ' ' {
+		at++
+	}
+	return at
 }
 
 // word gives the bytes up to the next blank and where those behind it begin. It is nil if there is no blank and what is
