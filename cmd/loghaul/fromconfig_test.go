@@ -137,6 +137,16 @@ func TestParseWithHAProxyConfig(t *testing.T) {
 	}
 }
 
+// TestParseNamesHeaders: captured headers have their names beside their places.
+func TestParseNamesHeaders(t *testing.T) {
+	path := write(t, "haproxy.cfg", haproxyCfg)
+	line := `1.2.3.4:5 [22/Nov/2026:16:17:55.910] web app/a 0/0/0/1/12 404 431 - - ---- 17/13/12/6/1 0/0 {ex.org} {} "GET / HTTP/1.1"` + "\n"
+	_, out, _ := callWith(t, line, "parse", "--haproxy-config", path, "--tz", "UTC")
+	if want := `"hr":["ex.org"],"req.Host":"ex.org","hs":[""],"r":"GET / HTTP/1.1"}`; !strings.Contains(out, want) {
+		t.Errorf("%s, want %s", out, want)
+	}
+}
+
 func TestAggregatorTakesHAProxyConfig(t *testing.T) {
 	cfg := write(t, "haproxy.cfg", haproxyCfg)
 	bad := write(t, "bad.cfg", "frontend f\n log-format %foo\n")

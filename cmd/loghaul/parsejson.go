@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/loghaul/loghaul/parser"
@@ -36,6 +37,8 @@ type jsonField struct {
 	key  []byte // a comma, the name and a colon
 	kind parser.Kind
 	same int // the field before with the same name, or -1
+	// headers are, of a list of captured headers, a comma, the name and a colon for each that the configuration names.
+	headers [][]byte
 }
 
 func newJSONParser(formats []*parser.Format, loc *time.Location, kind wrapper.Kind) *lineParser {
@@ -52,12 +55,50 @@ func newJSONParser(formats []*parser.Format, loc *time.Location, kind wrapper.Ki
 			seen[field.Name] = i
 			name := appendText(nil, []byte(field.Name))
 			j.fields = append(j.fields, jsonField{
-				name: name, key: append(append([]byte{','}, name...), ':'), kind: field.Kind, same: same,
+				name: name, key: jsonKey(field.Name), kind: field.Kind, same: same, headers: headerKeys(f, &field),
 			})
 		}
 		p.formats = append(p.formats, j)
 	}
 	return p
+}
+
+// jsonKey gives a comma, the name and a colon.
+func jsonKey(name string) []byte {
+	return append(appendText([]byte{','}, []byte(name)), ':')
+}
+
+// headerKeys gives the keys of the headers in a list: req.NAME and res.NAME. They are nil for other fields, and for
+// formats that do not know what is captured; a key is nil for a header without a name.
+func headerKeys(f *parser.Format, field *parser.Field) (keys [][]byte) {
+	captures := f.Captures()
+	if captures == nil || field.Kind != parser.KindList {
+		return nil
+	}
+	side, names := "req.", captures.Request
+	if strings.HasPrefix(field.Alias, "hs") {
+		side, names = "res.", captures.Response
+	}
+	for _, name := range names {
+		var key []byte
+		if name != "" {
+			key = jsonKey(side + name)
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// appendHeaders appends the items of a list that have a name and a value. A "-" may be a header that was not there.
+func appendHeaders(out []byte, keys [][]byte, v *parser.Value) []byte {
+	i := 0
+	for item := range v.Items {
+		if i < len(keys) && keys[i] != nil && len(item) > 0 && string(item) != "-" {
+			out = appendText(append(out, keys[i]...), item)
+		}
+		i++
+	}
+	return out
 }
 
 // start begins a new file.
@@ -137,6 +178,9 @@ func (p *lineParser) parsed(f *jsonFormat) {
 			continue
 		}
 		out = p.value(out, i, field.kind)
+		if field.headers != nil {
+			out = appendHeaders(out, field.headers, v)
+		}
 	}
 	if len(out) > sep {
 		out = slices.Delete(out, sep, sep+1)
