@@ -30,9 +30,9 @@ as HAProxy sees it, after its own quoting. The first F that matches a line is us
 order above. Without FILE, or for "-", stdin is read.
 
 {"line":N,"format":F,"time":T,"fields":{…}}: fields have HAProxy's alias names; an expression has its
-%(name), or else its text. Headers that --haproxy-config names are req.NAME and res.NAME, too. What HAProxy printed as absent is left out; what a line leaves open is
-left out and named in "unsure". A line that HAProxy cut has the fields before the cut and
-"truncated":true. Bytes that are not UTF-8 are {"hex":"…"}. A line that no format
+%(name), or else its text. Captured headers that --haproxy-config names are req.NAME and res.NAME, too.
+What HAProxy printed as absent is left out; what a line leaves open is left out and named in "unsure".
+A line that HAProxy cut has the fields before the cut and "truncated":true. Bytes that are not UTF-8 are {"hex":"…"}. A line that no format
 matches: {"line":N,"format":null,"raw":…,"why":…}.
 ` + wrapperHelp,
 		examples: `
