@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,8 +42,9 @@ type Encoder struct {
 	verifier *verifier
 	block    block
 	refused  map[int]bool // rows whose columns did not render back
-	unparsed int          // of the object being made, as is rawKept
+	unparsed int          // of the object being made, as are rawKept and events
 	rawKept  int
+	events   int
 
 	// Tests break objects here: the columns before they are written, and the
 	// file before it is verified.
@@ -60,6 +62,13 @@ func NewEncoder(o Options) (*Encoder, error) {
 	}
 	if o.CreatedBy == "" {
 		o.CreatedBy = "0.0.0"
+	}
+	if !slices.ContainsFunc(o.Formats, func(f *parser.Format) bool { return f.Name() == parser.EventFormat }) {
+		events, err := parser.Compile(parser.EventFormat)
+		if err != nil {
+			return nil, err
+		}
+		o.Formats = append(slices.Clip(o.Formats), events)
 	}
 	names, fields := map[string]bool{}, 0
 	if o.Wrapper == wrapper.Journald {
@@ -136,7 +145,7 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 		Formats: e.formats, Lines: w.lines, RawBytes: w.bytes, Ranges: w.ranges,
 	}
 	e.table.reset(w.lines)
-	e.unparsed, e.rawKept = 0, 0
+	e.unparsed, e.rawKept, e.events = 0, 0, 0
 	row := 0
 	for i, b := range w.batches {
 		if i == 0 || !sameSource(&b.Header.Source, &w.batches[i-1].Header.Source) {
@@ -253,9 +262,14 @@ func (e *Encoder) flush() {
 		return
 	}
 	e.table.addBlock(k)
+	isEvent := k.plan.format.Name() == parser.EventFormat
 	for i := range k.n {
 		if (k.exact&^k.kept)>>i&1 == 0 {
-			e.rawKept++
+			if isEvent {
+				e.events++
+			} else {
+				e.rawKept++
+			}
 			e.table.columns[colRaw].addText(k.row+i, k.lines[i])
 		}
 	}
@@ -279,7 +293,7 @@ func (e *Encoder) object(body []byte, w *window, meta *Meta, sealed time.Time) *
 	key := KeyInfo{Writer: e.options.Writer, Sealed: sealed, Hash: hex.EncodeToString(sum[:hashDigits/2])}
 	return &Object{
 		Key: key.Key(), Body: bytes.Clone(body), SHA256: sum,
-		Lines: w.lines, Unparsed: meta.Unparsed, RawKept: meta.RawKept, Refused: len(e.refused),
+		Lines: w.lines, Unparsed: meta.Unparsed, RawKept: meta.RawKept, Events: e.events, Refused: len(e.refused),
 		Duplicates: w.duplicates, RawBytes: w.bytes, Ranges: w.ranges,
 		MinTime: meta.MinTime, MaxTime: meta.MaxTime,
 	}

@@ -139,7 +139,7 @@ func TestWrappedMix(t *testing.T) {
 		t.Errorf("%d refused", o.Refused)
 	}
 	var r parser.Record
-	p := wrapper.NewParser(parser.NewSet(compile(t, noDate), compile(t, "httplog")), wrapper.Auto, nil)
+	p := wrapper.NewParser(parser.NewSet(compile(t, noDate), compile(t, "httplog"), compile(t, parser.EventFormat)), wrapper.Auto, nil)
 	p.Received(sealed.UnixMilli())
 	eachRow(t, o.Body, func(row *Row) {
 		var h wrapper.Header
@@ -159,7 +159,8 @@ func TestWrappedMix(t *testing.T) {
 		}
 		for i := range row.Record.Values {
 			got, want := &row.Record.Values[i], &r.Values[i]
-			number := row.Record.Format.Fields()[i].Kind == parser.KindInt
+			kind := row.Record.Format.Fields()[i].Kind
+			number := kind == parser.KindInt || kind == parser.KindDate
 			if (got.State^want.State)&parser.Present != 0 || number && got.Int != want.Int || !number && !bytes.Equal(got.Text, want.Text) {
 				t.Fatalf("row %d, field %d is %+v, want %+v: %q", row.Index, i, got, want, row.Raw)
 			}

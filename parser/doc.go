@@ -18,6 +18,7 @@
 //	             agree on (collect.go). It is the authority; the program is only faster, and is tested against it
 //	decode.go    the text of one field → Value (number.go, date.go, addr.go, text.go)
 //	render.go    Append: Values → line
+//	event.go     the table of events, the lines that are no requests (eventmatch.go); special.go: formats of several texts
 //	record.go    what callers see of a line; set.go, zone.go, request.go: several formats, time zones, requests
 //
 // The grammar follows HAProxy's lf_expr_compile and sess_build_logline (src/log.c of HAProxy 3.4). In 2.x an alias that

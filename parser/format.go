@@ -35,8 +35,10 @@ type Format struct {
 	tlsFields  []int // the fields that are absent, or lack a "~", without TLS
 	lone       int   // the node of a %hr that is followed by %hs so that a lone block is ambiguous, or -1
 	program    []op
-	lead       string // what is printed before the first field
-	steps      []step // one per field
+	lead       string                            // what is printed before the first field
+	steps      []step                            // one per field
+	special    func(line []byte, r *Record) bool // Parse in place of the program, nil for a log-format string
+	others     []otherText                       // what special reads besides
 }
 
 // Name returns the well-known name the format was compiled from, or the log-format string itself.

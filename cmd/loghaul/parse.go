@@ -31,8 +31,11 @@ all well-known ones are tried in the order above. Without FILE, or for "-", stdi
 {"line":N,"format":F,"time":T,"fields":{…}}: fields have HAProxy's alias names; an expression has its
 %(name), or else its text. What HAProxy printed as absent is left out; what a line leaves open is
 left out and named in "unsure". A line that HAProxy cut has the fields before the cut and
-"truncated":true. Bytes that are not UTF-8 are {"hex":"…"}. A line that no format
-matches: {"line":N,"format":null,"raw":…,"why":…}.
+"truncated":true. Bytes that are not UTF-8 are {"hex":"…"}.
+
+A line that no format matches but in which HAProxy tells of a server or a proxy ("Server be/s is
+DOWN, …"): {"line":N,"format":"event","fields":{"proxy":…,"server":…,"state":…,"message":…}}. Any other:
+{"line":N,"format":null,"raw":…,"why":…}.
 ` + wrapperHelp,
 		examples: `
 			loghaul parse /var/log/haproxy.log
@@ -83,6 +86,11 @@ func newLineParser(specs []string, zone string, wrapped wrapperOptions) (*linePa
 		}
 		formats[i] = f
 	}
+	events, err := parser.Compile(parser.EventFormat)
+	if err != nil {
+		return nil, err
+	}
+	formats = append(formats, events)
 	kind, received, err := wrapped.parse(loc, time.Now())
 	if err != nil {
 		return nil, err
