@@ -20,10 +20,12 @@ import (
 const schemaRoot = "haproxy_log"
 
 // Bits of the column flags: a record without an LF; a part of a line, which a
-// container runtime cut.
+// container runtime cut; one whose time may be another one, because its clock
+// was set back or forward then.
 const (
-	flagNoLF    = 1
-	flagPartial = 2
+	flagNoLF       = 1
+	flagPartial    = 2
+	flagTimeUnsure = 4
 )
 
 // Encoder makes objects. It keeps its buffers between them. One goroutine may
@@ -151,6 +153,10 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 		if i == 0 || !sameSource(&b.Header.Source, &w.batches[i-1].Header.Source) {
 			e.startSource(b)
 		}
+		if i == 0 || !follows(b, w.batches[i-1]) {
+			e.options.Zone.Restart()
+		}
+		e.options.Zone.Received(b.Header.ReadAt.UnixMilli())
 		row = e.addBatch(row, b)
 	}
 	meta.Unparsed, meta.RawKept = e.unparsed, e.rawKept
@@ -174,6 +180,11 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 		body = e.breakFile(body)
 	}
 	return body, meta, err
+}
+
+// follows reports whether b is the next piece of the source that before is of.
+func follows(b, before *Batch) bool {
+	return sameSource(&b.Header.Source, &before.Header.Source) && b.Header.From == before.Header.To
 }
 
 func (e *Encoder) addBatch(row int, b *Batch) int {

@@ -271,9 +271,16 @@ func (f *Format) findTime() {
 			}
 		}
 	}
+	f.msField, f.requestField, f.sessionField = f.fieldOf("ms"), f.fieldOf("Ta"), f.fieldOf("Tt")
+}
+
+// fieldOf returns the last field of an alias, or -1.
+func (f *Format) fieldOf(alias string) int {
+	last := -1
 	for i := range f.fields {
-		if f.fields[i].Alias == "ms" {
-			f.msField = i
+		if f.fields[i].Alias == alias {
+			last = i
 		}
 	}
+	return last
 }

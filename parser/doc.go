@@ -19,7 +19,8 @@
 //	decode.go    the text of one field → Value (number.go, date.go, addr.go, text.go)
 //	render.go    Append: Values → line
 //	event.go     the table of events, the lines that are no requests (eventmatch.go); special.go: formats of several texts
-//	record.go    what callers see of a line; set.go, zone.go, request.go: several formats, time zones, requests
+//	record.go    what callers see of a line; set.go, request.go: several formats, requests
+//	eventtime.go the time of a line; zone.go, fold.go: clocks without an offset, and those that were set back
 //
 // The grammar follows HAProxy's lf_expr_compile and sess_build_logline (src/log.c of HAProxy 3.4). In 2.x an alias that
 // printed nothing because of -M still let the next separator print; such lines do not match.

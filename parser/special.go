@@ -1,7 +1,5 @@
 package parser
 
-import "slices"
-
 // A special format reads lines that are no single log-format string. Its Parse is not the program: it may accept more
 // texts than its own, and then keeps the line as a whole, so that Append gives it back and Exact is false.
 
@@ -75,8 +73,7 @@ func (f *Format) addOtherTexts(o Options) error {
 			return err
 		}
 		for i := range t.format.fields {
-			name := t.format.fields[i].Name
-			t.fields = append(t.fields, slices.IndexFunc(f.fields, func(x Field) bool { return x.Name == name }))
+			t.fields = append(t.fields, f.fieldOf(t.format.fields[i].Alias))
 		}
 		others = append(others, t)
 	}

@@ -33,6 +33,10 @@ all well-known ones are tried in the order above. Without FILE, or for "-", stdi
 left out and named in "unsure". A line that HAProxy cut has the fields before the cut and
 "truncated":true. Bytes that are not UTF-8 are {"hex":"…"}.
 
+"time_unsure":true stands behind "time" if the date happened twice because clocks were set back, and
+neither another date of the record nor the lines before it in the file tell which time it was (then T
+is the first), or if the zone skipped the date.
+
 A line that no format matches but in which HAProxy tells of a server or a proxy ("Server be/s is
 DOWN, …"): {"line":N,"format":"event","fields":{"proxy":…,"server":…,"state":…,"message":…}}. Any other:
 {"line":N,"format":null,"raw":…,"why":…}.
@@ -47,8 +51,8 @@ DOWN, …"): {"line":N,"format":"event","fields":{"proxy":…,"server":…,"stat
 			zone := fs.String("tz", "", "the `ZONE` of dates that are printed without one, like Europe/Paris; the machine's if it is not given")
 			config := fs.String("haproxy-config", "", "take the formats from haproxy.cfg; not in this version yet")
 			var wrapped wrapperOptions
-			fs.StringVar(&wrapped.kind, "wrapper", "auto", "the `KIND` of header before the lines: "+strings.Join(wrapperKinds(), ", "))
-			fs.StringVar(&wrapped.received, "received", "", "the `TIME` when the lines were received, for the year of dates without one: "+timeHelp+"; now if it is not given")
+			fs.StringVar(&wrapped.kind, "wrapper", "auto", "the `KIND` of header before the lines:\n"+strings.Join(wrapperKinds(), ", "))
+			fs.StringVar(&wrapped.received, "received", "", "the `TIME` when the lines were received, for the year of dates without one:\n"+timeHelp+";\nnow if it is not given")
 			output := fs.String("output", "json", "`FORMAT`: json")
 			return func(ctx context.Context, s streams, files []string) error {
 				if err := oneOf("output", *output, "json"); err != nil {

@@ -48,6 +48,17 @@ func TestParsePrintsJSON(t *testing.T) {
 			nil,
 		},
 		{
+			"a date that happened twice", "03/Nov/2024:00:59:00.000\n03/Nov/2024:01:40:00.000\n",
+			`{"line":1,"format":"%t","time":"2024-11-03T00:59:00.000-04:00","fields":{"t":"03/Nov/2024:00:59:00.000"}}` + "\n" +
+				`{"line":2,"format":"%t","time":"2024-11-03T01:40:00.000-04:00","time_unsure":true,"fields":{"t":"03/Nov/2024:01:40:00.000"}}`,
+			[]string{"--format", "%t", "--tz", "America/New_York"},
+		},
+		{
+			"event", "Backup Server be/s is DOWN, changed from CLI. 1 active\n",
+			`{"line":1,"format":"event","fields":{"proxy":"be","server":"s","state":"DOWN","message":"Backup Server be/s is DOWN, changed from CLI. 1 active"}}`,
+			[]string{"--format", "%t"},
+		},
+		{
 			"hexadecimal and repeated", "7F000001 00FF 00FF\n",
 			`{"line":1,"format":"%{+X}o %ci %pid %pid","fields":{"ci":"127.0.0.1","pid":255}}`,
 			[]string{"--format", "%{+X}o %ci %pid %pid"},

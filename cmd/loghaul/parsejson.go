@@ -64,6 +64,7 @@ func newJSONParser(formats []*parser.Format, loc *time.Location, kind wrapper.Ki
 func (p *lineParser) start(name string, named bool) {
 	p.line, p.file = 0, nil
 	p.lines.Start()
+	p.zone.Restart()
 	if named {
 		p.file = append(appendText([]byte(`"file":`), []byte(name)), ',')
 	}
@@ -121,6 +122,9 @@ func (p *lineParser) parsed(f *jsonFormat) {
 	p.out = append(append(p.out, `,"format":`...), f.name...)
 	if ms, offset, ok := p.rec.Time(p.zone); ok {
 		p.time(ms, offset)
+		if p.rec.TimeUnsure {
+			p.out = append(p.out, `,"time_unsure":true`...)
+		}
 	} else if h := &p.header; h.Kind != wrapper.None && h.TimeOK {
 		p.time(h.Time.UnixMilli(), h.Time.UTCOffset)
 	}
