@@ -118,26 +118,12 @@ func TestParseAndFormatErrors(t *testing.T) {
 		{[]string{"parse", "--haproxy-config", "x"}, exitUsage, "not part of this version yet"},
 		{[]string{"parse", "--format", "%ci %foo"}, exitUsage, "there is no alias 'foo': did you mean %f?\n%ci %foo\n    ^\n"},
 		{[]string{"format", "explain", "\t%{+json}o %(a)xx"}, exitUsage, "\n\t%{+json}o %(a)xx\n\t          ^\n"},
-		{[]string{"format", "explain"}, exitUsage, "want one format"},
+		{[]string{"format", "explain"}, exitUsage, "want a format"},
 		{[]string{"format", "explain", "httplog", "--output", "xml"}, exitUsage, "--output"},
 	} {
 		code, out, errs := callWith(t, "", tc.args...)
 		if code != tc.code || out != "" || !strings.Contains(errs, tc.errs) {
 			t.Errorf("%q: exit code %d, %q, %q", tc.args, code, out, errs)
 		}
-	}
-}
-
-func TestFormatExplain(t *testing.T) {
-	code, out, errs := callWith(t, "", "format", "explain", "%ci %(agent)[req.hdr(a)]")
-	if code != exitDone || errs != "" || !strings.Contains(out, "agent  text     sample expression") || !strings.Contains(out, "ci     address  address of the client") {
-		t.Errorf("exit code %d, %s\n%s", code, errs, out)
-	}
-	_, out, _ = callWith(t, "", "format", "explain", "tcplog", "--output", "json")
-	var got struct {
-		Fields []explainedField `json:"fields"`
-	}
-	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Fields) != 18 || got.Fields[0] != (explainedField{"ci", "ci", "", "address", "address of the client"}) {
-		t.Errorf("%v: %s", err, out)
 	}
 }
