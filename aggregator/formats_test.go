@@ -47,7 +47,7 @@ func TestHAProxyConfigReachesTheArchive(t *testing.T) {
 		Name: "%ci %ST %hr", Spec: "%ci %ST %hr",
 		Captures: &archive.CaptureInfo{Request: []string{"Host"}, Response: []string{}},
 	}
-	if diff := cmp.Diff(want, formats[0]); diff != "" || len(formats) != 3 || formats[1].Name != "error" || object.Unparsed != 0 {
+	if diff := cmp.Diff(want, formats[0]); diff != "" || len(formats) != 4 || formats[1].Name != "error" || object.Unparsed != 0 {
 		t.Errorf("%d formats, %d lines unparsed (-want +got)\n%s", len(formats), object.Unparsed, diff)
 	}
 }

@@ -27,7 +27,8 @@ func Metrics() []metrics.Desc {
 		counter("loghaul_aggregator_quarantined_messages_total", "Messages stored as they came, below quarantine/ in the archive: malformed (is no batch), unverified (could not be encoded).", "reason"),
 		counter("loghaul_archive_lines_total", "Lines in objects that the archive has confirmed."),
 		counter("loghaul_archive_raw_bytes_total", "Bytes of those lines, line ends included."),
-		counter("loghaul_archive_unparsed_lines_total", "Archived lines that matched no format."),
+		counter("loghaul_archive_unparsed_lines_total", "Archived lines that matched no format and are no events."),
+		counter("loghaul_archive_event_lines_total", "Archived lines that are no requests: HAProxy tells of a server, a proxy or itself."),
 		counter("loghaul_archive_raw_kept_lines_total", "Archived lines that matched a format and keep their bytes because the columns do not give them back."),
 		counter("loghaul_archive_objects_total", "Objects that the archive has confirmed."),
 		counter("loghaul_archive_object_bytes_total", "Bytes of those objects."),
@@ -46,7 +47,8 @@ func Metrics() []metrics.Desc {
 type counts struct {
 	messages, bytes, redelivered, duplicates            *metrics.Counter
 	malformed, unverified                               *metrics.Counter
-	lines, rawBytes, unparsed, rawKept, objects, stored *metrics.Counter
+	lines, rawBytes, unparsed, events, rawKept, objects *metrics.Counter
+	stored                                              *metrics.Counter
 	offered, refused                                    *metrics.Counter
 	encode, put, ack                                    *metrics.Histogram
 
@@ -63,6 +65,7 @@ func (c *counts) register(r *metrics.Registry, a *Aggregator) {
 	c.lines = r.Counter("loghaul_archive_lines_total")
 	c.rawBytes = r.Counter("loghaul_archive_raw_bytes_total")
 	c.unparsed = r.Counter("loghaul_archive_unparsed_lines_total")
+	c.events = r.Counter("loghaul_archive_event_lines_total")
 	c.rawKept = r.Counter("loghaul_archive_raw_kept_lines_total")
 	c.objects = r.Counter("loghaul_archive_objects_total")
 	c.stored = r.Counter("loghaul_archive_object_bytes_total")
@@ -80,6 +83,7 @@ func (c *counts) archived(o *archive.Object) {
 	c.lines.Add(o.Lines)
 	c.rawBytes.AddInt64(o.RawBytes)
 	c.unparsed.Add(o.Unparsed)
+	c.events.Add(o.Events)
 	c.rawKept.Add(o.RawKept)
 	c.duplicates.Add(o.Duplicates)
 	c.objects.Inc()
@@ -89,8 +93,8 @@ func (c *counts) archived(o *archive.Object) {
 // Status is what an aggregator has done since it was made.
 type Status struct {
 	// Lines, RawBytes, Objects and ObjectBytes are archived: confirmed by the
-	// store. Unparsed and RawKept are among Lines.
-	Lines, RawBytes, Objects, ObjectBytes, Unparsed, RawKept uint64
+	// store. Unparsed, Events and RawKept are among Lines.
+	Lines, RawBytes, Objects, ObjectBytes, Unparsed, Events, RawKept uint64
 	// Duplicates are batches that were left out, Quarantined messages that
 	// are no batches.
 	Duplicates, Quarantined uint64
@@ -109,7 +113,7 @@ func (a *Aggregator) Status() Status {
 	c := &a.count
 	s := Status{
 		Lines: c.lines.Get(), RawBytes: c.rawBytes.Get(), Objects: c.objects.Get(), ObjectBytes: c.stored.Get(),
-		Unparsed: c.unparsed.Get(), RawKept: c.rawKept.Get(),
+		Unparsed: c.unparsed.Get(), Events: c.events.Get(), RawKept: c.rawKept.Get(),
 		Duplicates: c.duplicates.Get(), Quarantined: c.malformed.Get() + c.unverified.Get(),
 		Window: c.fill.Load(),
 	}

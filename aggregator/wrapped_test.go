@@ -25,7 +25,7 @@ func TestWrappedLinesAreParsed(t *testing.T) {
 	}{
 		{"auto", []string{
 			"httplog file lb1 haproxy 7 1763828275857 true 1763828275000", "httplog cri    1763828275857 true 1763824675857",
-			"httplog none    1763828275857 true 0", " local  haproxy 7 1735030800000 true 1735030800000",
+			"httplog none    1763828275857 true 0", "event local  haproxy 7 1735030800000 true 1735030800000",
 		}},
 		{"none", []string{" none    0 false 0", " none    0 false 0", "httplog none    1763828275857 true 0", " none    0 false 0"}},
 	} {

@@ -262,6 +262,9 @@ func (t *table) addTime(row int, v *parser.Value, r *parser.Record) bool {
 	if !ok {
 		return false
 	}
+	if r.TimeUnsure {
+		t.columns[colFlags].chunk.Int32s[row] |= flagTimeUnsure
+	}
 	t.columns[colTime].addInt64(row, ms)
 	t.columns[colUTCOffset].addInt32(row, offset)
 	return ms+int64(offset)*1000 == v.Int && (v.Zone == 0 || v.Zone == offset)

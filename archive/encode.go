@@ -20,10 +20,12 @@ import (
 const schemaRoot = "haproxy_log"
 
 // Bits of the column flags: a record without an LF; a part of a line, which a
-// container runtime cut.
+// container runtime cut; one whose time may be another one, because its clock
+// was set back or forward then.
 const (
-	flagNoLF    = 1
-	flagPartial = 2
+	flagNoLF       = 1
+	flagPartial    = 2
+	flagTimeUnsure = 4
 )
 
 // Encoder makes objects. It keeps its buffers between them. One goroutine may
@@ -42,8 +44,9 @@ type Encoder struct {
 	verifier *verifier
 	block    block
 	refused  map[int]bool // rows whose columns did not render back
-	unparsed int          // of the object being made, as is rawKept
+	unparsed int          // of the object being made, as are rawKept and events
 	rawKept  int
+	events   int
 
 	// Tests break objects here: the columns before they are written, and the
 	// file before it is verified.
@@ -61,6 +64,13 @@ func NewEncoder(o Options) (*Encoder, error) {
 	}
 	if o.CreatedBy == "" {
 		o.CreatedBy = "0.0.0"
+	}
+	if !slices.ContainsFunc(o.Formats, func(f *parser.Format) bool { return f.Name() == parser.EventFormat }) {
+		events, err := parser.Compile(parser.EventFormat)
+		if err != nil {
+			return nil, err
+		}
+		o.Formats = append(slices.Clip(o.Formats), events)
 	}
 	fields := 0
 	if o.Wrapper == wrapper.Journald {
@@ -137,12 +147,16 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 		Formats: e.formats, Lines: w.lines, RawBytes: w.bytes, Ranges: w.ranges,
 	}
 	e.table.reset(w.lines)
-	e.unparsed, e.rawKept = 0, 0
+	e.unparsed, e.rawKept, e.events = 0, 0, 0
 	row := 0
 	for i, b := range w.batches {
 		if i == 0 || !sameSource(&b.Header.Source, &w.batches[i-1].Header.Source) {
 			e.startSource(b)
 		}
+		if i == 0 || !follows(b, w.batches[i-1]) {
+			e.options.Zone.Restart()
+		}
+		e.options.Zone.Received(b.Header.ReadAt.UnixMilli())
 		row = e.addBatch(row, b)
 	}
 	meta.Unparsed, meta.RawKept = e.unparsed, e.rawKept
@@ -166,6 +180,11 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 		body = e.breakFile(body)
 	}
 	return body, meta, err
+}
+
+// follows reports whether b is the next piece of the source that before is of.
+func follows(b, before *Batch) bool {
+	return sameSource(&b.Header.Source, &before.Header.Source) && b.Header.From == before.Header.To
 }
 
 func (e *Encoder) addBatch(row int, b *Batch) int {
@@ -254,9 +273,14 @@ func (e *Encoder) flush() {
 		return
 	}
 	e.table.addBlock(k)
+	isEvent := k.plan.format.Name() == parser.EventFormat
 	for i := range k.n {
 		if (k.exact&^k.kept)>>i&1 == 0 {
-			e.rawKept++
+			if isEvent {
+				e.events++
+			} else {
+				e.rawKept++
+			}
 			e.table.columns[colRaw].addText(k.row+i, k.lines[i])
 		}
 	}
@@ -280,7 +304,7 @@ func (e *Encoder) object(body []byte, w *window, meta *Meta, sealed time.Time) *
 	key := KeyInfo{Writer: e.options.Writer, Sealed: sealed, Hash: hex.EncodeToString(sum[:hashDigits/2])}
 	return &Object{
 		Key: key.Key(), Body: bytes.Clone(body), SHA256: sum,
-		Lines: w.lines, Unparsed: meta.Unparsed, RawKept: meta.RawKept, Refused: len(e.refused),
+		Lines: w.lines, Unparsed: meta.Unparsed, RawKept: meta.RawKept, Events: e.events, Refused: len(e.refused),
 		Duplicates: w.duplicates, RawBytes: w.bytes, Ranges: w.ranges,
 		MinTime: meta.MinTime, MaxTime: meta.MaxTime,
 	}

@@ -27,7 +27,7 @@ type Batch struct {
 
 // Options configures an Encoder.
 type Options struct {
-	// Formats are tried in this order on each line.
+	// Formats are tried in this order on each line, then parser.EventFormat.
 	Formats []*parser.Format
 	// Wrapper is what lines are wrapped in: usually wrapper.Auto. With
 	// wrapper.None, the zero value, all lines are taken as they are.
@@ -53,6 +53,9 @@ type Object struct {
 	// Lines counts the records. Unparsed ones matched no format. RawKept ones
 	// are those that matched but keep their bytes in the column raw.
 	Lines, Unparsed, RawKept int
+	// Events counts the lines in which HAProxy tells of a server, a proxy or
+	// itself. They keep their bytes, too, and are not among RawKept.
+	Events int
 	// Refused counts the unparsed lines that a format did match but whose
 	// columns did not give the line back: defects of this program.
 	Refused int

@@ -46,6 +46,8 @@ type Row struct {
 	Time      int64
 	UTCOffset int32
 	TimeOK    bool
+	// TimeUnsure says that Time may be another one: see parser.Zone.
+	TimeUnsure bool
 	// ReadAt is when the forwarder read the line, in Unix milliseconds.
 	ReadAt int64
 	// Format is the name of the format, "" for a line that none matched.

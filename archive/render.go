@@ -282,6 +282,7 @@ type identity struct {
 	node, source, path []byte
 	offset, readAt     int64
 	noLF, partial      bool
+	unsure             bool // of the time
 }
 
 func (r *renderer) identity(row int) identity {
@@ -292,7 +293,7 @@ func (r *renderer) identity(row int) identity {
 	return identity{
 		node: r.columns[colNode].text(), source: r.columns[colSource].text(), path: r.columns[colPath].text(),
 		offset: r.columns[colOffset].int64(), readAt: r.columns[colReadTime].int64(),
-		noLF: flags&flagNoLF != 0, partial: flags&flagPartial != 0,
+		noLF: flags&flagNoLF != 0, partial: flags&flagPartial != 0, unsure: flags&flagTimeUnsure != 0,
 	}
 }
 

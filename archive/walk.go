@@ -61,7 +61,7 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 		string(id.path) != r.Source.Path || id.offset != offset {
 		return corrupt("identity", "", row, "is %s/%s:%d, want %s/%s:%d", id.node, id.source, id.offset, r.Source.Node, r.Source.ID, offset)
 	}
-	w.row = Row{Index: row, Source: r.Source, Offset: offset, NoLF: id.noLF, ReadAt: id.readAt}
+	w.row = Row{Index: row, Source: r.Source, Offset: offset, NoLF: id.noLF, TimeUnsure: id.unsure, ReadAt: id.readAt}
 	p, err := w.planOf(row)
 	if err != nil {
 		return err

@@ -104,6 +104,7 @@ var aliases = [...]alias{ //nolint:gochecknoglobals // a constant table
 	{"bind", KindText, shapeText, className, legacy, "name or number of the bind line"},
 	{"mode", KindText, shapeText, className, legacy, "mode of the frontend"},
 	{"message", KindText, shapeText, classAny, legacy, "message"},
+	{"state", KindText, shapeText, classAny, legacy, "state of the server or the proxy"},
 }
 
 // sampleExpression is how every `%[…]` prints: through lf_text, any byte, and nothing at all if there is no value.

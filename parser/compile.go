@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Compile compiles spec, a well-known name (see WellKnown) or a log-format string as HAProxy sees it after its own
+// Compile compiles spec, a well-known name (see WellKnown and EventFormat) or a log-format string as HAProxy sees it after its own
 // quoting. The error is a *SyntaxError.
 func Compile(spec string) (*Format, error) { return CompileWith(spec, Options{}) }
 
@@ -26,8 +26,15 @@ type Captures struct {
 func CompileWith(spec string, o Options) (*Format, error) {
 	for i := range wellKnown {
 		if wellKnown[i].name == spec {
-			return compile(spec, wellKnown[i].spec, true, o)
+			f, err := compile(spec, wellKnown[i].spec, true, o)
+			if err != nil {
+				return nil, err
+			}
+			return f, f.addOtherTexts(o)
 		}
+	}
+	if spec == EventFormat {
+		return compileEvent(o)
 	}
 	return compile(spec, spec, false, o)
 }
@@ -264,9 +271,16 @@ func (f *Format) findTime() {
 			}
 		}
 	}
+	f.msField, f.requestField, f.sessionField = f.fieldOf("ms"), f.fieldOf("Ta"), f.fieldOf("Tt")
+}
+
+// fieldOf returns the last field of an alias, or -1.
+func (f *Format) fieldOf(alias string) int {
+	last := -1
 	for i := range f.fields {
-		if f.fields[i].Alias == "ms" {
-			f.msField = i
+		if f.fields[i].Alias == alias {
+			last = i
 		}
 	}
+	return last
 }

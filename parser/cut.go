@@ -7,7 +7,7 @@ import "bytes"
 // The fields before the cut are set as by Parse; those that the cut may have taken something of are absent, Unsure where
 // the line leaves open which ones these are. r is not Exact then.
 func (f *Format) ParseCut(line []byte, r *Record) bool {
-	if len(line) == 0 || len(line) > maxSolve {
+	if len(line) == 0 || len(line) > maxSolve || f.isEvent() {
 		return false
 	}
 	f.begin(r)

@@ -18,7 +18,11 @@
 //	             agree on (collect.go). It is the authority; the program is only faster, and is tested against it
 //	decode.go    the text of one field → Value (number.go, date.go, addr.go, text.go)
 //	render.go    Append: Values → line
-//	record.go    what callers see of a line; set.go, zone.go, request.go: several formats, time zones, requests
+//	event.go     the table of events, the lines that are no requests (eventmatch.go); special.go: formats of several texts
+//	record.go    what callers see of a line; set.go, request.go: several formats, requests
+//	ambiguity.go what the lines of a format leave open, found by lines made for it (sample.go); suggest.go: how to change
+//	             that; overlap.go: lines of several formats
+//	eventtime.go the time of a line; zone.go, fold.go: clocks without an offset, and those that were set back
 //
 // The grammar follows HAProxy's lf_expr_compile and sess_build_logline (src/log.c of HAProxy 3.4). In 2.x an alias that
 // printed nothing because of -M still let the next separator print; such lines do not match.

@@ -28,15 +28,20 @@ type Format struct {
 	fields     []Field
 	timeFields []int // fields that tell the time of the event, best first
 	msField    int   // %ms, or -1
-	nodes      []node
-	modes      modes
-	openEnd    bool  // the last field of a line has no end of its own
-	dashes     []int // nodes whose "-" another field may explain
-	tlsFields  []int // the fields that are absent, or lack a "~", without TLS
-	lone       int   // the node of a %hr that is followed by %hs so that a lone block is ambiguous, or -1
-	program    []op
-	lead       string // what is printed before the first field
-	steps      []step // one per field
+	// The fields %Ta and %Tt, which tell how long a request and a session lasted, or -1.
+	requestField, sessionField int
+
+	nodes     []node
+	modes     modes
+	openEnd   bool  // the last field of a line has no end of its own
+	dashes    []int // nodes whose "-" another field may explain
+	tlsFields []int // the fields that are absent, or lack a "~", without TLS
+	lone      int   // the node of a %hr that is followed by %hs so that a lone block is ambiguous, or -1
+	program   []op
+	lead      string                            // what is printed before the first field
+	steps     []step                            // one per field
+	special   func(line []byte, r *Record) bool // Parse in place of the program, nil for a log-format string
+	others    []otherText                       // what special reads besides
 }
 
 // Name returns the well-known name the format was compiled from, or the log-format string itself.

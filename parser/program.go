@@ -9,6 +9,9 @@ import (
 // line is what HAProxy prints for the format, so that Append(nil, r) is line again. It does not allocate once r has
 // seen a few lines. When it is false the contents of r are undefined. The values of r alias line.
 func (f *Format) Parse(line []byte, r *Record) bool {
+	if f.special != nil {
+		return f.special(line, r)
+	}
 	f.begin(r)
 	values := r.Values
 	p, proved := 0, false

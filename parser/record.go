@@ -100,6 +100,8 @@ type Record struct {
 	// Lone is the only block of captured headers of a line whose format has both %hr and %hs. The line does not tell
 	// whose it is, so both are Unsure. Its kind is KindList.
 	Lone Value
+	// TimeUnsure is set by Time if the time that it gave may be another one: see Zone.
+	TimeUnsure bool
 
 	// Truncated is set by ParseCut: the end of the line is missing.
 	Truncated bool
@@ -145,34 +147,6 @@ func (r *Record) Reset(f *Format) {
 	}
 	r.Values = r.Values[:len(f.fields)]
 	clear(r.Values)
-}
-
-// Time returns the time of the event in Unix milliseconds and its offset from UTC in seconds: when the request began
-// (%tr, %trg, %trl) or else when the connection was accepted (%t, %T, %Tl, %Ts with %ms). A date without an offset is
-// resolved by z. ok is false when the record has no date.
-func (r *Record) Time(z *Zone) (unixMilli int64, offsetSeconds int32, ok bool) {
-	f := r.Format
-	for _, i := range f.timeFields {
-		v := &r.Values[i]
-		if v.State&Present == 0 {
-			continue
-		}
-		field := &f.fields[i]
-		switch {
-		case field.Kind == KindInt: // %Ts
-			ms := v.Int * 1000
-			if f.msField >= 0 && r.Values[f.msField].State&Present != 0 {
-				ms += r.Values[f.msField].Int
-			}
-			return ms, z.offsetAt(v.Int), true
-		case field.zoned:
-			return v.Int - int64(v.Zone)*1000, v.Zone, true
-		default:
-			ms, off := z.Resolve(v.Int)
-			return ms, off, true
-		}
-	}
-	return 0, 0, false
 }
 
 // Items calls yield for each text of a KindList value, in order, until it returns false.

@@ -166,9 +166,24 @@ func (f *Format) findOpenEnd() {
 	}
 }
 
-// disjoint reports whether it is certain that no line is of both formats. It follows both as long as their fields have
-// to end at the same places, and looks for a difference in what is printed between.
+// disjoint reports whether it is certain that no line is of both formats.
 func disjoint(a, b *Format) bool {
+	if a.isEvent() || b.isEvent() {
+		return false
+	}
+	for _, x := range a.texts() {
+		for _, y := range b.texts() {
+			if !disjointTexts(x, y) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// disjointTexts is disjoint by the nodes alone. It follows both as long as their fields have
+// to end at the same places, and looks for a difference in what is printed between.
+func disjointTexts(a, b *Format) bool {
 	if lastA, lastB := a.lastBytes(), b.lastBytes(); !lastA.overlaps(&lastB) {
 		return true
 	}

@@ -32,8 +32,16 @@ order above. Without FILE, or for "-", stdin is read.
 {"line":N,"format":F,"time":T,"fields":{…}}: fields have HAProxy's alias names; an expression has its
 %(name), or else its text. Captured headers that --haproxy-config names are req.NAME and res.NAME, too.
 What HAProxy printed as absent is left out; what a line leaves open is left out and named in "unsure".
-A line that HAProxy cut has the fields before the cut and "truncated":true. Bytes that are not UTF-8 are {"hex":"…"}. A line that no format
-matches: {"line":N,"format":null,"raw":…,"why":…}.
+A line that HAProxy cut has the fields before the cut and "truncated":true. Bytes that are not UTF-8
+are {"hex":"…"}.
+
+"time_unsure":true stands behind "time" if the date happened twice because clocks were set back, and
+neither another date of the record nor the lines before it in the file tell which time it was (then T
+is the first), or if the zone skipped the date.
+
+A line that no format matches but in which HAProxy tells of a server or a proxy ("Server be/s is
+DOWN, …"): {"line":N,"format":"event","fields":{"proxy":…,"server":…,"state":…,"message":…}}. Any other:
+{"line":N,"format":null,"raw":…,"why":…}.
 ` + wrapperHelp,
 		examples: `
 			loghaul parse /var/log/haproxy.log
@@ -75,6 +83,11 @@ func newLineParser(formats []*parser.Format, zone string, wrapped wrapperOptions
 			return nil, usagef("--tz: there is no zone %q; want a name like Europe/Paris or UTC", zone)
 		}
 	}
+	events, err := parser.Compile(parser.EventFormat)
+	if err != nil {
+		return nil, err
+	}
+	formats = append(formats, events)
 	kind, received, err := wrapped.parse(loc, time.Now())
 	if err != nil {
 		return nil, err

@@ -48,6 +48,17 @@ func TestParsePrintsJSON(t *testing.T) {
 			nil,
 		},
 		{
+			"a date that happened twice", "03/Nov/2024:00:59:00.000\n03/Nov/2024:01:40:00.000\n",
+			`{"line":1,"format":"%t","time":"2024-11-03T00:59:00.000-04:00","fields":{"t":"03/Nov/2024:00:59:00.000"}}` + "\n" +
+				`{"line":2,"format":"%t","time":"2024-11-03T01:40:00.000-04:00","time_unsure":true,"fields":{"t":"03/Nov/2024:01:40:00.000"}}`,
+			[]string{"--format", "%t", "--tz", "America/New_York"},
+		},
+		{
+			"event", "Backup Server be/s is DOWN, changed from CLI. 1 active\n",
+			`{"line":1,"format":"event","fields":{"proxy":"be","server":"s","state":"DOWN","message":"Backup Server be/s is DOWN, changed from CLI. 1 active"}}`,
+			[]string{"--format", "%t"},
+		},
+		{
 			"hexadecimal and repeated", "7F000001 00FF 00FF\n",
 			`{"line":1,"format":"%{+X}o %ci %pid %pid","fields":{"ci":"127.0.0.1","pid":255}}`,
 			[]string{"--format", "%{+X}o %ci %pid %pid"},
@@ -107,26 +118,12 @@ func TestParseAndFormatErrors(t *testing.T) {
 		{[]string{"parse", "--haproxy-config", "/nonexistent/haproxy.cfg"}, exitUsage, "/nonexistent/haproxy.cfg: cannot read it: no such file or directory; give"},
 		{[]string{"parse", "--format", "%ci %foo"}, exitUsage, "there is no alias 'foo': did you mean %f?\n%ci %foo\n    ^\n"},
 		{[]string{"format", "explain", "\t%{+json}o %(a)xx"}, exitUsage, "\n\t%{+json}o %(a)xx\n\t          ^\n"},
-		{[]string{"format", "explain"}, exitUsage, "want one format"},
+		{[]string{"format", "explain"}, exitUsage, "want a format"},
 		{[]string{"format", "explain", "httplog", "--output", "xml"}, exitUsage, "--output"},
 	} {
 		code, out, errs := callWith(t, "", tc.args...)
 		if code != tc.code || out != "" || !strings.Contains(errs, tc.errs) {
 			t.Errorf("%q: exit code %d, %q, %q", tc.args, code, out, errs)
 		}
-	}
-}
-
-func TestFormatExplain(t *testing.T) {
-	code, out, errs := callWith(t, "", "format", "explain", "%ci %(agent)[req.hdr(a)]")
-	if code != exitDone || errs != "" || !strings.Contains(out, "agent  text     sample expression") || !strings.Contains(out, "ci     address  address of the client") {
-		t.Errorf("exit code %d, %s\n%s", code, errs, out)
-	}
-	_, out, _ = callWith(t, "", "format", "explain", "tcplog", "--output", "json")
-	var got struct {
-		Fields []explainedField `json:"fields"`
-	}
-	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Fields) != 18 || got.Fields[0] != (explainedField{"ci", "ci", "", "address", "address of the client"}) {
-		t.Errorf("%v: %s", err, out)
 	}
 }

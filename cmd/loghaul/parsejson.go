@@ -105,6 +105,7 @@ func appendHeaders(out []byte, keys [][]byte, v *parser.Value) []byte {
 func (p *lineParser) start(name string, named bool) {
 	p.line, p.file = 0, nil
 	p.lines.Start()
+	p.zone.Restart()
 	if named {
 		p.file = append(appendText([]byte(`"file":`), []byte(name)), ',')
 	}
@@ -162,6 +163,9 @@ func (p *lineParser) parsed(f *jsonFormat) {
 	p.out = append(append(p.out, `,"format":`...), f.name...)
 	if ms, offset, ok := p.rec.Time(p.zone); ok {
 		p.time(ms, offset)
+		if p.rec.TimeUnsure {
+			p.out = append(p.out, `,"time_unsure":true`...)
+		}
 	} else if h := &p.header; h.Kind != wrapper.None && h.TimeOK {
 		p.time(h.Time.UnixMilli(), h.Time.UTCOffset)
 	}

@@ -53,6 +53,7 @@ func wrapperKinds() []string {
 func (p *lineParser) receive(now time.Time) {
 	if !p.received {
 		p.lines.Received(now.UnixMilli())
+		p.zone.Received(now.UnixMilli())
 	}
 }
 

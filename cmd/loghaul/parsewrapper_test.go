@@ -129,7 +129,7 @@ func TestParseCorpusOfHeaders(t *testing.T) {
 			}
 			counts[got.Format+" "+got.Wrapper.Kind]++
 		}
-		if counts["httplog "+kind] != 193 || counts[" "+kind] != 3 {
+		if counts["httplog "+kind] != 193 || counts["event "+kind] != 3 {
 			t.Errorf("%s: %v", kind, counts)
 		}
 	}

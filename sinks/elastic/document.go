@@ -93,7 +93,13 @@ func (d *Documents) constant(row *archive.Row, zone int32) {
 	}
 	w.key("loghaul.format")
 	w.text(row.Format)
-	w.b = append(w.b, `,"event.kind":"event","event.type":"connection"`...)
+	kind := "connection"
+	if row.Format == parser.EventFormat {
+		kind = "info"
+	}
+	w.b = append(w.b, `,"event.kind":"event"`...)
+	w.key("event.type")
+	w.text(kind)
 }
 
 // header writes what the line was wrapped in: log.syslog of ECS, and the

@@ -86,6 +86,8 @@ func newPlan(f *parser.Format) *plan {
 		t, ok := known[name]
 		ok = ok && !field.Truth // whether it is 0, not the number
 		switch {
+		case ok && name == "message" && f.Name() == parser.EventFormat: // no error, and in the field message anyway
+			continue
 		case ok:
 		case field.Kind == parser.KindDate, field.Alias == "Ts", field.Alias == "ms":
 			continue
