@@ -16,6 +16,7 @@ const (
 // wrapScratch is what adding headers needs.
 type wrapScratch struct {
 	prefix, fraction []byte
+	exact            []byte          // what prefix was made of
 	kind             [2]wrapper.Kind // that name is of
 	name             []byte
 }
@@ -127,6 +128,10 @@ func (e *Encoder) addWrapped(row int, line, message []byte) {
 // cannot give it back.
 func (e *Encoder) addPrefix(row int, prefix []byte) bool {
 	w, h := &e.wrap, &e.header
+	if len(w.exact) > 0 && len(w.fraction) == 0 && h.StructuredData == nil && bytes.Equal(prefix, w.exact) {
+		return e.table.columns[colPrefix].addText(row, w.prefix) // as in the line before
+	}
+	w.exact = w.exact[:0]
 	w.prefix = append(w.prefix[:0], prefix...)
 	if sd := h.StructuredData; sd != nil {
 		w.prefix = replaceFirst(w.prefix, sd, sdMark)
@@ -151,6 +156,9 @@ func (e *Encoder) addPrefix(row int, prefix []byte) bool {
 	}
 	if !e.table.columns[colPrefix].addText(row, w.prefix) {
 		return false
+	}
+	if h.StructuredData == nil {
+		w.exact = append(w.exact, prefix...)
 	}
 	return fraction == nil || e.table.columns[colPrefixFraction].addText(row, fraction)
 }

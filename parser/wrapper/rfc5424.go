@@ -48,7 +48,8 @@ func (s *Splitter) rfc5424(b []byte, at int) bool {
 		}
 	}
 	c.at = end
-	s.add(c)
+	s.cuts[s.n] = c
+	s.n++
 	return true
 }
 

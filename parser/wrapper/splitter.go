@@ -153,10 +153,13 @@ func (s *Splitter) scan(line []byte) {
 // as it is.
 func (s *Splitter) contained(at int) {
 	s.syslog(s.text, at)
-	s.add(cut{at: at})
+	s.add(None, at, false, false)
 }
 
-func (s *Splitter) add(c cut) {
-	s.cuts[s.n] = c
+// add adds a way to end the header, to be filled in.
+func (s *Splitter) add(kind Kind, at int, hasPRI, dated bool) *cut {
+	c := &s.cuts[s.n]
 	s.n++
+	*c = cut{kind: kind, hasPRI: hasPRI, dated: dated, at: at}
+	return c
 }

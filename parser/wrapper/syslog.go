@@ -16,7 +16,7 @@ func (s *Splitter) syslog(b []byte, at int) {
 		if end, legacy := s.date(b, at); end > 0 {
 			s.names(b, end, false, legacy)
 			if !legacy && s.wants(ISO) {
-				s.add(cut{kind: ISO, dated: true, at: end})
+				s.add(ISO, end, false, true)
 			}
 		}
 		return
@@ -28,14 +28,14 @@ func (s *Splitter) syslog(b []byte, at int) {
 	if end, legacy := s.date(b, body); end > 0 {
 		s.names(b, end, true, legacy)
 		if !legacy && pri < 8 && s.wants(Timed) {
-			s.add(cut{kind: Timed, hasPRI: true, dated: true, at: end})
+			s.add(Timed, end, true, true)
 		}
 	}
 	switch {
 	case pri < 8 && s.kind != Priority && s.wants(Short):
-		s.add(cut{kind: Short, hasPRI: true, at: body})
+		s.add(Short, body, true, false)
 	case (pri >= 8 || s.kind == Priority) && s.wants(Priority):
-		s.add(cut{kind: Priority, hasPRI: true, at: body})
+		s.add(Priority, body, true, false)
 	}
 }
 
@@ -88,24 +88,27 @@ func (s *Splitter) names(b []byte, at int, hasPRI, legacy bool) {
 	first, next := word(b, at)
 	if tag, pid, ok := tagOf(first); ok {
 		if s.wants(local) {
-			s.add(cut{kind: local, hasPRI: hasPRI, dated: true, at: behind(b, next), tag: tag, pid: pid})
+			c := s.add(local, behind(b, next), hasPRI, true)
+			c.tag, c.pid = tag, pid
 		}
-		first = nil
+		return
 	}
 	if first != nil && s.wants(full) {
 		second, after := word(b, next)
 		if tag, pid, ok := tagOf(second); ok {
-			s.add(cut{kind: full, hasPRI: hasPRI, dated: true, at: behind(b, after), host: first, tag: tag, pid: pid})
+			c := s.add(full, behind(b, after), hasPRI, true)
+			c.host, c.tag, c.pid = first, tag, pid
+			return
 		}
 	}
 	if !hasPRI || !legacy {
 		return
 	}
 	if s.wants(local) {
-		s.add(cut{kind: local, hasPRI: hasPRI, dated: true, at: at})
+		s.add(local, at, hasPRI, true)
 	}
 	if first != nil && s.wants(full) {
-		s.add(cut{kind: full, hasPRI: hasPRI, dated: true, at: next, host: first})
+		s.add(full, next, hasPRI, true).host = first
 	}
 }
 
