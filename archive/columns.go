@@ -148,7 +148,7 @@ func coreColumns() []columnDef {
 		colOffset:          define("offset", parquet.Int64, parquet.None, false, parquet.DeltaBinaryPacked, false, "where the line starts in its source, in bytes"),
 		colPath:            define("path", parquet.ByteArray, parquet.String, false, 0, false, "where the source lay when the line was read"),
 		colReadTime:        define("read_time", parquet.Int64, parquet.TimestampMillis, false, parquet.RLEDictionary, false, "when the forwarder read the line"),
-		colFlags:           define("flags", parquet.Int32, parquet.None, false, parquet.RLEDictionary, false, "1: the record has no LF at its end; 2: a container runtime cut the line, and this is a part of it; 4: time may be another one, as the clock was set back or forward then"),
+		colFlags:           define("flags", parquet.Int32, parquet.None, false, parquet.RLEDictionary, false, "1: the record has no LF at its end; 2: a container runtime cut the line, and this is a part of it; 4: time may be another one, as the clock was set back or forward then; 8: HAProxy cut the line, and the fields are those before the cut"),
 		colFormat:          define("format", parquet.ByteArray, parquet.String, true, 0, false, "name of the format; null when no format matched"),
 		colRaw:             define("raw", parquet.ByteArray, parquet.None, true, 0, false, "the line itself, where the columns do not give it back; null otherwise"),
 		colTime:            define("time", parquet.Int64, parquet.TimestampMillis, true, parquet.DeltaBinaryPacked, false, "when the request began, or else when the connection was accepted"),

@@ -25,6 +25,7 @@ const schemaRoot = "haproxy_log"
 const (
 	flagNoLF       = 1
 	flagPartial    = 2
+	flagTruncated  = 8
 	flagTimeUnsure = 4
 )
 
@@ -238,7 +239,12 @@ func (e *Encoder) addLine(row int, line []byte) {
 	i, message := -1, line
 	e.header.Kind = wrapper.None
 	if !e.refused[row] {
-		message, i = e.lines.Parse(line, k.records[k.n], &e.header)
+		if message, i = e.lines.Parse(line, k.records[k.n], &e.header); i < 0 {
+			if i = e.lines.ParseCut(message, k.records[k.n]); i >= 0 {
+				flags := e.table.columns[colFlags].chunk.Int32s
+				flags[len(flags)-1] |= flagTruncated
+			}
+		}
 	}
 	if i < 0 {
 		e.flush()

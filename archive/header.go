@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 
+	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
@@ -146,14 +147,30 @@ func (v *verifier) sameText(want, got []byte) bool {
 func (w *walk) reparse(p *plan, raw []byte) bool {
 	h := &w.header
 	if h.Kind == wrapper.None {
-		return p.parse(raw, &w.record)
+		return w.reparseMessage(p, raw, 0)
 	}
 	var cut wrapper.Header
 	for i := range w.split.Cuts(raw) {
 		message := w.split.Cut(i, &cut)
-		if cut.Kind == h.Kind && cut.Inner == h.Inner && p.parse(message, &w.record) {
+		if cut.Kind == h.Kind && cut.Inner == h.Inner && w.reparseMessage(p, message, w.split.HeaderLen(i)) {
 			return true
 		}
 	}
 	return false
+}
+
+func (w *walk) reparseMessage(p *plan, message []byte, header int) bool {
+	if w.set == nil {
+		formats := make([]*parser.Format, len(w.plans))
+		for i := range w.plans {
+			formats[i] = w.plans[i].format
+		}
+		w.set = parser.NewSet(formats...)
+	}
+	w.record.Header = header
+	i := w.set.Parse(message, &w.record)
+	if i < 0 {
+		i = w.set.ParseCut(message, &w.record)
+	}
+	return i >= 0 && bytes.Equal(w.plans[i].name, p.name)
 }

@@ -153,7 +153,7 @@ func (rd *Reader) Rows(fn func(*Row) error) error {
 	if err := rd.footer.CheckPages(file); err != nil {
 		return corrupt("pages", "", -1, "%w", err)
 	}
-	w := walk{renderer: newRenderer(rd.plans), meta: &rd.meta, fn: fn}
+	w := walk{renderer: newRenderer(rd.plans), meta: &rd.meta, plans: rd.plans, fn: fn}
 	defer w.release()
 	if err := w.open(file, rd.defs, rd.meta.Version, rd.meta.Lines); err != nil {
 		return err

@@ -1,10 +1,6 @@
 package archive
 
-import (
-	"slices"
-
-	"github.com/loghaul/loghaul/parser"
-)
+import "github.com/loghaul/loghaul/parser"
 
 // Frontends that write the same log-format string but capture different
 // headers have formats of one name. Their columns are the same, and a line is
@@ -77,13 +73,4 @@ func fits(f *parser.Format, r *parser.Record) bool {
 		none, same = none && n == 0, same && n == want
 	}
 	return none || same
-}
-
-// parse parses a line that kept its bytes, with the format that the encoder
-// took: the first one that matches.
-func (p *plan) parse(line []byte, r *parser.Record) bool {
-	if p.variants == nil {
-		return p.format.Parse(line, r)
-	}
-	return slices.ContainsFunc(p.variants, func(f *parser.Format) bool { return f.Parse(line, r) })
 }

@@ -4,15 +4,18 @@ import (
 	"errors"
 
 	"github.com/loghaul/loghaul/archive/parquet"
+	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // walk is one pass over the rows of an object.
 type walk struct {
 	renderer
-	meta *Meta
-	fn   func(*Row) error
-	row  Row
+	meta  *Meta
+	plans []plan
+	set   *parser.Set // of the formats of plans, once a line needs it
+	fn    func(*Row) error
+	row   Row
 }
 
 func isParquet(err error) bool { return errors.Is(err, parquet.ErrCorrupt) }

@@ -91,6 +91,9 @@ func (s *Splitter) Cut(i int, h *Header) (message []byte) {
 	return s.text[c.at:]
 }
 
+// HeaderLen gives how many bytes stand before the message of the way i, in what a container wrapped if one did.
+func (s *Splitter) HeaderLen(i int) int { return s.cuts[i].at }
+
 // SwapMemory gives s other memory for messages that are not in their line, and gives back the one that has the last of
 // them: that stays as it is.
 func (s *Splitter) SwapMemory(b []byte) []byte {
