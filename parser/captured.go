@@ -11,11 +11,8 @@ import (
 
 // setIndex tells n, a %[capture.req.hdr(N)], which item of the list it prints.
 func (n *node) setIndex(expr string) {
-	open := strings.IndexByte(expr, '(')
-	if open < 0 {
-		return
-	}
-	if i, err := strconv.Atoi(strings.TrimSuffix(expr[open+1:], ")")); err == nil && i >= 0 && i < 1000 {
+	_, index, _ := strings.Cut(expr, "(")
+	if i, err := strconv.Atoi(strings.TrimSuffix(index, ")")); err == nil && i >= 0 && i < 1000 {
 		n.index = i + 1
 	}
 }

@@ -15,12 +15,12 @@ func jsonEnd(text []byte, p int) int {
 	if p >= len(text) {
 		return p
 	}
-	switch c := text[p]; {
-	case c == '"':
+	switch text[p] {
+	case '"':
 		if end, _ := jsonString(text, p); end > 0 {
 			return end
 		}
-	case c == '[':
+	case '[':
 		q := p + 1
 		for q < len(text) && text[q] == '"' {
 			end, _ := jsonString(text, q)
@@ -34,7 +34,7 @@ func jsonEnd(text []byte, p int) int {
 			}
 			q = end + 2
 		}
-	case c == 't', c == 'f', c == 'n':
+	case 't', 'f', 'n':
 		for _, word := range [...]string{"true", "false", jsonNull} {
 			if bytes.HasPrefix(text[p:], []byte(word)) {
 				return p + len(word)

@@ -168,6 +168,7 @@ func (n *node) first() (s byteSet) {
 		s.addClass(classCookie)
 	case shapeBlock:
 		s.add('{')
+	case shapeToken: // is always encoded
 	}
 	if n.shape == shapeItems {
 		s.add(' ')
