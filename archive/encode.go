@@ -66,13 +66,7 @@ func NewEncoder(o Options) (*Encoder, error) {
 	if o.CreatedBy == "" {
 		o.CreatedBy = "0.0.0"
 	}
-	if !slices.ContainsFunc(o.Formats, func(f *parser.Format) bool { return f.Name() == parser.EventFormat }) {
-		events, err := parser.Compile(parser.EventFormat)
-		if err != nil {
-			return nil, err
-		}
-		o.Formats = append(slices.Clip(o.Formats), events)
-	}
+	o.Formats = parser.Complete(o.Formats)
 	fields := 0
 	if o.Wrapper == wrapper.Journald {
 		return nil, errors.New("the archive takes lines, not entries of the journal")

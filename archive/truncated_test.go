@@ -14,7 +14,7 @@ import (
 // TestTruncatedLines archives lines that HAProxy cut: their bytes come back, their fields before the cut are in the
 // columns, and a reader sees the same fields.
 func TestTruncatedLines(t *testing.T) {
-	whole := strings.TrimSuffix(httplogLine("{a} "), "\n")
+	whole := strings.Replace(strings.TrimSuffix(httplogLine("{a} "), "\n"), "web", "web-of-the-first-site", 1)
 	lines := whole + "\n" +
 		whole[:len(whole)-4] + "\n" + // in the request
 		whole[:strings.Index(whole, " 431")-1] + "\n" + // in the status

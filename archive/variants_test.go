@@ -54,6 +54,7 @@ func TestCapturesAreInTheFooter(t *testing.T) {
 		{"httplog", both.Spec(), &CaptureInfo{[]string{"Host"}, []string{}}},
 		{"%ci %ST", "%ci %ST", &CaptureInfo{[]string{}, []string{}}},
 		{"tcplog", unknown.Spec(), nil},
+		{"error", "%ci:%cp [%t] %f/%bind: %message", nil},
 		{parser.EventFormat, "%b %s %state %message", nil},
 	}
 	if diff := cmp.Diff(want, r.Meta().Formats); diff != "" {

@@ -106,7 +106,7 @@ type Record struct {
 	// Truncated is set by ParseCut: the end of the line is missing.
 	Truncated bool
 	// Header is how many bytes HAProxy wrote before the line in the same message, as far as they count for the length at
-	// which it cuts (`log … len`). The caller sets it before Set.Parse.
+	// which it cuts (`log … len`). The caller sets it before Set.Parse and Set.ParseCut.
 	Header int
 
 	cutField int // the first field that ParseCut found the line to lack something of

@@ -69,9 +69,12 @@ func (s *Set) find(line []byte, r *Record) int {
 
 // ParseCut reads line, which Parse finds no format for, as one that lacks its end (Format.ParseCut), with the first
 // format that can have printed the beginning, and returns its index, or -1. Where other formats can as well, only what
-// all of them agree on is set.
+// all of them agree on is set. HAProxy cuts no message before its 79th byte.
 func (s *Set) ParseCut(line []byte, r *Record) int {
 	first := -1
+	if r.Header+len(line) < minCut {
+		return first
+	}
 	for i, f := range s.formats {
 		if first < 0 {
 			if f.ParseCut(line, r) {
@@ -124,6 +127,9 @@ func (v *Value) equal(other *Value, k Kind) bool {
 		return bytes.Equal(v.Text, other.Text)
 	}
 }
+
+// minCut is where the smallest `len` of `log` cuts, 80 with the LF.
+const minCut = 80 - 1
 
 // cutLength reports whether HAProxy may be configured to cut lines at n bytes before the LF: `len` of `log` is 1,024 by
 // default, and a round number as a rule.

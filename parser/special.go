@@ -1,5 +1,7 @@
 package parser
 
+import "slices"
+
 // A special format reads lines that are no single log-format string. Its Parse is not the program: it may accept more
 // texts than its own, and then keeps the line as a whole, so that Append gives it back and Exact is false.
 
@@ -17,6 +19,21 @@ var otherTexts = [...]struct{ name, spec string }{ //nolint:gochecknoglobals // 
 	{"default", `Connect from unknown source to listener %cp (%f/%mode)`},      //
 	{"default", `Connect from %ci:%cp to undetermined address:%fp (%f/%mode)`}, //
 	{"error", `unknown [%t] %f/%bind: %message`},                               //
+}
+
+// Complete returns formats and, behind them, those of the lines that HAProxy writes whatever its log-format: connection
+// errors ("error") and events, unless they are among them.
+func Complete(formats []*Format) []*Format {
+	all := append([]*Format(nil), formats...)
+	for _, name := range [...]string{"error", EventFormat} {
+		if slices.ContainsFunc(formats, func(f *Format) bool { return f.name == name }) {
+			continue
+		}
+		if f, err := Compile(name); err == nil { // it compiles, as a test shows
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // compileEvent compiles the format of events.

@@ -137,6 +137,17 @@ func TestParseWithHAProxyConfig(t *testing.T) {
 	}
 }
 
+// TestParseKnowsWhatHAProxyAlwaysWrites: connection errors and events need no format of their own.
+func TestParseKnowsWhatHAProxyAlwaysWrites(t *testing.T) {
+	lines := "127.0.0.1:7 [22/Nov/2026:16:08:11.825] tls_in/main: SSL handshake failure\nServer be/s is DOWN, reason: Layer4 timeout.\n"
+	_, out, _ := callWith(t, lines, "parse", "--format", "%ST %B", "--tz", "UTC")
+	for _, want := range []string{`"format":"error",`, `"bind":"main","message":"SSL handshake failure"`, `"format":"event","fields":{"proxy":"be","server":"s","state":"DOWN",`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s, want %s", out, want)
+		}
+	}
+}
+
 // TestParseNamesHeaders: captured headers have their names beside their places.
 func TestParseNamesHeaders(t *testing.T) {
 	path := write(t, "haproxy.cfg", haproxyCfg)

@@ -39,7 +39,8 @@ are {"hex":"…"}.
 neither another date of the record nor the lines before it in the file tell which time it was (then T
 is the first), or if the zone skipped the date.
 
-A line that no format matches but in which HAProxy tells of a server or a proxy ("Server be/s is
+Connection errors ("SSL handshake failure") are of the format "error" whatever F is. A line that no format
+matches but in which HAProxy tells of a server or a proxy ("Server be/s is
 DOWN, …"): {"line":N,"format":"event","fields":{"proxy":…,"server":…,"state":…,"message":…}}. Any other:
 {"line":N,"format":null,"raw":…,"why":…}.
 ` + wrapperHelp,
@@ -83,11 +84,7 @@ func newLineParser(formats []*parser.Format, zone string, wrapped wrapperOptions
 			return nil, usagef("--tz: there is no zone %q; want a name like Europe/Paris or UTC", zone)
 		}
 	}
-	events, err := parser.Compile(parser.EventFormat)
-	if err != nil {
-		return nil, err
-	}
-	formats = append(formats, events)
+	formats = parser.Complete(formats)
 	kind, received, err := wrapped.parse(loc, time.Now())
 	if err != nil {
 		return nil, err
