@@ -11,11 +11,14 @@
 //
 //	alias.go     the table of aliases and of the well-known formats; adding an alias is adding a row
 //	scan.go      string → items, with the errors that name a position
-//	compile.go   items → nodes, the grammar of the line: what can be printed at each place (node.go, class.go)
+//	compile.go   items → nodes, the grammar of the line: what can be printed at each place (node.go, class.go); fetch.go:
+//	             what expressions print; encoded.go: values of +json and +cbor (json.go, cbor.go)
 //	assemble.go  nodes → program: the steps in which a line is read from the left while each is forced (tight.go)
 //	program.go   Parse: the loop that runs the program
 //	solve.go     the solver: every way in which the nodes can have printed a line (ends.go), and what all of them
 //	             agree on (collect.go). It is the authority; the program is only faster, and is tested against it
+//	modes.go     what several fields tell together; captured.go: a captured header that is printed twice
+//	cut.go       lines that lack their end
 //	decode.go    the text of one field → Value (number.go, date.go, addr.go, text.go)
 //	render.go    Append: Values → line
 //	event.go     the table of events, the lines that are no requests (eventmatch.go); special.go: formats of several texts
