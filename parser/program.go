@@ -72,20 +72,19 @@ run:
 					q++
 				}
 			}
-			n := &f.nodes[o.node]
 			v := &values[o.field]
 			v.Text, v.State = line[p:q:q], Present
-			if q == p && n.dashed && p < len(line) && line[p] == '-' {
-				v.Text, v.State = nil, 0 // of a class that does not have the dash
-				q++
-			} else if q-p < 2 && !n.shortWord(line[p:q], v) {
-				if n.blank {
-					if guess < 0 {
+			if q-p < 2 {
+				n := &f.nodes[o.node]
+				if q == p && n.dashed && p < len(line) && line[p] == '-' {
+					v.Text, v.State = nil, 0 // of a class that does not have the dash
+					q++
+				} else if !n.shortWord(line[p:q], v) {
+					if n.blank && guess < 0 {
 						guess, guessed = i, start
 					}
 					break run
 				}
-				break run
 			}
 			p = q
 		case opDate:
