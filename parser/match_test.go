@@ -119,12 +119,12 @@ func corpusSpecs(t *testing.T) (specs []string) {
 
 func TestDigits(t *testing.T) {
 	for _, v := range []int64{0, 1, 9, 10, 99, 100, 101, 999, 1000, 9999, 10_000, 10_001, 99_999, 100_000, 1_234_567, 9_999_999, 10_000_000, maxDigits, maxDigits + 1, -1} {
-		if got, want := string(appendInt(nil, v)), strconv.FormatInt(v, 10); got != want {
+		if got, want := string(AppendInt(nil, v)), strconv.FormatInt(v, 10); got != want {
 			t.Errorf("%d prints as %q", v, got)
 		}
 	}
 	for v := range int64(20_000) {
-		if got, want := string(appendInt(nil, v*4999)), strconv.FormatInt(v*4999, 10); got != want {
+		if got, want := string(AppendInt(nil, v*4999)), strconv.FormatInt(v*4999, 10); got != want {
 			t.Errorf("%s prints as %q", want, got)
 		}
 	}

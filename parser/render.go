@@ -40,7 +40,7 @@ func (f *Format) Append(dst []byte, r *Record) []byte {
 			}
 			v := &r.Values[n.field]
 			if n.plainInt() && v.State == Present {
-				dst, sep = appendInt(dst, v.Int), false
+				dst, sep = AppendInt(dst, v.Int), false
 				continue
 			}
 			start := len(dst)
@@ -147,14 +147,14 @@ func (n *node) appendNumber(dst []byte, v *Value) []byte {
 	case n.shape == shapeMilli:
 		return append(dst, byte('0'+v.Int/100%10), byte('0'+v.Int/10%10), byte('0'+v.Int%10))
 	case v.State&Plus != 0 && n.plus:
-		return appendInt(append(dst, '+'), v.Int)
+		return AppendInt(append(dst, '+'), v.Int)
 	default:
-		return appendInt(dst, v.Int)
+		return AppendInt(dst, v.Int)
 	}
 }
 
-// appendInt is strconv.AppendInt, faster for the numbers that lines are full of.
-func appendInt(dst []byte, v int64) []byte {
+// AppendInt is strconv.AppendInt, faster for the numbers that lines are full of.
+func AppendInt(dst []byte, v int64) []byte {
 	if uint64(v) > maxDigits {
 		return strconv.AppendInt(dst, v, 10)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/binary"
-	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -54,14 +53,6 @@ func plainBytes(text []byte) bool {
 		}
 	}
 	return true
-}
-
-// appendInt is strconv.AppendInt, faster for the zeros and other digits that logs are full of.
-func appendInt(dst []byte, v int64) []byte {
-	if uint64(v) < 10 {
-		return append(dst, byte('0'+v))
-	}
-	return strconv.AppendInt(dst, v, 10)
 }
 
 // clock prints instants. Neighbouring records are of the same second as a rule, so that only milliseconds change.

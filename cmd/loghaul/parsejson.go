@@ -178,7 +178,7 @@ func (p *lineParser) parsed(f *jsonFormat) {
 			continue
 		}
 		if out = append(out, field.key...); field.kind == parser.KindInt && v.State&parser.Plus == 0 {
-			out = appendInt(out, v.Int)
+			out = parser.AppendInt(out, v.Int)
 			continue
 		}
 		out = p.value(out, i, field.kind)
@@ -243,7 +243,7 @@ func (p *lineParser) value(out []byte, i int, kind parser.Kind) []byte {
 	v := &p.rec.Values[i]
 	switch kind {
 	case parser.KindInt:
-		out = appendInt(out, v.Int)
+		out = parser.AppendInt(out, v.Int)
 		switch {
 		case v.State&parser.Plus == 0:
 		case p.rec.Format.Fields()[i].Alias == "rc":
