@@ -14,6 +14,7 @@ func (f *Format) ParseCut(line []byte, r *Record) bool {
 	clear(r.Values)
 	r.inexact, r.Truncated = true, true
 	s := &r.solver
+	defer s.release()
 	s.prepare(len(f.nodes), len(line))
 	s.forced, s.cut = s.forced[:0], true
 	width := len(line) + 1

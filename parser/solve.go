@@ -50,6 +50,7 @@ func (f *Format) solve(line []byte, start, first int, sep bool, r *Record) bool 
 		return false
 	}
 	s := &r.solver
+	defer s.release()
 	s.forced, s.cut = s.forced[:0], false
 	if !f.solveOnce(line, start, first, sep, r) {
 		return false
@@ -113,6 +114,16 @@ func (s *solver) prepare(nodes, length int) {
 	}
 	s.low[0], s.high[0] = 0, 0
 	s.budget = 64*length + 4096
+}
+
+// maxKept bounds the states whose memory a Record keeps for the next line: callers have many records, and few lines are
+// long.
+const maxKept = 1 << 17
+
+func (s *solver) release() {
+	if cap(s.rows) > maxKept {
+		s.rows, s.runs = nil, nil
+	}
 }
 
 // forward marks in row i+1 what node n can reach from row i. It is false if that is nothing, or the budget is spent.
