@@ -137,7 +137,7 @@ func (n *node) textBegins(text []byte, quoted bool) bool {
 		return n.runs(text, classPrint)
 	case shapeCookie:
 		name := runEnd(text, 0, classCookie)
-		return name == len(text) || name > 0 && text[name] == '='
+		return name == len(text) || name > 0 && text[name] == '=' && (!n.escaped || n.runs(text[name:], n.class))
 	case shapeText:
 		return quoted && n.class == classAny && !n.escaped || n.runs(text, n.class)
 	case shapeToken: // is always encoded

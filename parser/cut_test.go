@@ -108,6 +108,7 @@ func TestCutFields(t *testing.T) {
 		{"httplog", `127.0.0.1:80 [22/Nov/2026:16:17:55.857] fe be/s 0/0/0/1/1 200 512 a=b - ---- 1/1/1/1/0 0/0 "GET`, "ci cp tr ft b s TR Tw Tc Tr Ta ST B", "CC CS tsc ac fc bc sc rc sq bq hr hs"},
 		{`%{+json}o %(a)ci %(b)ST %(c)r %(d)[x]`, `{"a": "127.0.0.1", "b": 200, "c": "GET /`, "ci ST", ""},
 		{`%{+json}o %(a)ci %(b)ST %(c)r %(d)[x]`, `{"a": "127.0.0.1", "b": 20`, "", ""},
+		{`%{+Q,+E}o %CC %ST %r`, `"A=x" 200 "GET / HT`, "CC ST", ""}, // the value of the cookie holds no bare quote
 		{`%{+Q}o %ci %ST %r %b`, `"127.0.0.1" 200 "GET / HTTP/1.1" "be`, "ci ST r", ""},
 	} {
 		f := mustCompile(t, c.spec)
