@@ -132,3 +132,34 @@ func TestCutFields(t *testing.T) {
 		}
 	}
 }
+
+// TestCutLength: a line that is as long as lines are cut at may lack something of a last field that has no end of its own.
+func TestCutLength(t *testing.T) {
+	for _, c := range []struct {
+		spec   string
+		lens   []int
+		length int
+		unsure bool
+	}{
+		{"%ci %ST %HPO", nil, 199, true},
+		{"%ci %ST %HPO", nil, 198, false},
+		{"%ci %ST %HPO", nil, 1023, true},
+		{"%ci %ST %HPO", nil, 176, false},
+		{"%ci %ST %HPO", []int{177}, 176, true},
+		{"%ci %ST %HPO", []int{177}, 177, false},
+		{"%ci %ST %{+Q}HPO", []int{177}, 176, false},
+	} {
+		f, err := CompileWith(c.spec, Options{MaxLens: c.lens})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := []byte("1.2.3.4 200 /" + strings.Repeat("x", c.length))[:c.length]
+		if strings.Contains(c.spec, "+Q") {
+			line[len("1.2.3.4 200 ")], line[c.length-1] = '"', '"'
+		}
+		var r Record
+		if NewSet(f).Parse(line, &r) != 0 || r.unsure("HPO") != c.unsure || r.unsure("ST") {
+			t.Errorf("%+v: not as expected", c)
+		}
+	}
+}
