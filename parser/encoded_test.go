@@ -167,6 +167,11 @@ func TestExpressionTypes(t *testing.T) {
 		"ssl_fc_is_resumed":                {false, classNumber},
 		"req.hdr(a),base64":                {true, classBase64},
 		"no.such.fetch":                    {false, classAny},
+		// The manual says other things about these.
+		"method":                                  {true, classAny},
+		"req.hdr(a),length,htonl":                 {true, classAny},
+		"var(txn.a),protobuf(1)":                  {false, classAny},
+		"var(txn.a),jwt_payload_query($.exp,int)": {false, classAny},
 	} {
 		if got := printsText(expr); got != want.text {
 			t.Errorf("%s: text is %v", expr, got)

@@ -141,7 +141,7 @@ func (f *Format) cutAt(n int) bool {
 
 // doubt takes from r, a record of line, what it would not have if line lacked its end.
 func (f *Format) doubt(line []byte, r *Record) {
-	if !f.ParseCut(line, r.second()) {
+	if f.parseCut(line, r.second()) < 0 {
 		return
 	}
 	for i := range r.Values {
