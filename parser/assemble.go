@@ -140,6 +140,8 @@ func fieldOp(nodes []node, i int) opcode {
 	case n.enc == encNone:
 	case n.plainInt() && !follow.meets(classDigit):
 		return opInt
+	case n.enc == encJSON && !n.textual && !n.str && follow.meets(classDigit):
+		return opSolve
 	default:
 		return opEncoded
 	}

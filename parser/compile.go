@@ -14,6 +14,8 @@ func Compile(spec string) (*Format, error) { return CompileWith(spec, Options{})
 type Options struct {
 	// Captures are the headers that the frontend captures, nil if that is not known.
 	Captures *Captures
+	// MaxLens are the lengths at which lines are cut (`log … len N`), besides those that are usual.
+	MaxLens []int
 }
 
 // Captures are the headers that a frontend captures, in the order of the configuration (`capture request header`,
@@ -51,7 +53,7 @@ func compile(name, spec string, allowLegacy bool, o Options) (*Format, error) {
 	if err := s.scan(); err != nil {
 		return nil, err
 	}
-	f := &Format{name: name, spec: spec, captures: o.Captures, msField: -1, lone: -1}
+	f := &Format{name: name, spec: spec, captures: o.Captures, maxLens: o.MaxLens, msField: -1, lone: -1}
 	if err := f.addNodes(s.items, s.global, allowLegacy); err != nil {
 		return nil, err
 	}

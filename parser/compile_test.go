@@ -169,6 +169,23 @@ func TestLines(t *testing.T) {
 		{"%cp%ST", "80200", "cp=? ST=?"},
 		{"%tsc%HM", "----GET", "tsc=---- HM=GET"},
 		{"%cp%tsc", "80----", "cp=80 tsc=----"},
+		{"%sc%ID", "07F00", "sc=0 ID=7F00"},
+		{"%ST%B", "07", "ST=0 B=7"},
+		{"%[x]%B%ST", "x012", "x=? B=? ST=?"},
+		{"%HU%U%ST", "/x012", "HU=? U=? ST=?"},
+		{"%B%[x]", "18446744073709551616", "B=? x=?"},
+		{"%{-M}o%{+json}ST%[x]", "20012", "ST=? x=?"},
+		{"%{-M}o%{+json}[x]%ID", "20012", "x=? ID=?"},
+		{"%{+json}ST%{+json}B x", "2000 x", "ST=200 B=0"},
+		{"%{+json}[x]%B", "true2", "x=true B=2"},
+		// One block, and other fields that tell whose it is.
+		{"%hr %hs %hrl %ft %CC", "{a} a fe A=x", "hr=a hrl=a ft=fe CC=A=x"},
+		{"%hr %hs %hrl %hsl %ST", "{1} 1 200", "hr=? hs=? hrl=? hsl=? ST=200"},
+		{"%hr %hs %hrl %HM %[x]", "{a} a GET /x", "hr=? hs=? hrl=? HM=? x=?"},
+		// The only header that is captured is there, and empty: nothing is printed for the list.
+		{"%ci %hr %hs %hrl %hsl %ST", "1.2.3.4 {} {} - 200", "ci=1.2.3.4 hr= hs= hrl=? hsl=? ST=200"},
+		{"%hr %hrl %ST", "{} 200", "hr= ST=200"},
+		{"%hr %hrl %ST", "{a} a 200", "hr=a hrl=a ST=200"},
 		{"%", "", "error"},
 	} {
 		f, err := Compile(tc.spec)

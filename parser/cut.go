@@ -7,8 +7,13 @@ import "bytes"
 // The fields before the cut are set as by Parse; those that the cut may have taken something of are absent, Unsure where
 // the line leaves open which ones these are. r is not Exact then.
 func (f *Format) ParseCut(line []byte, r *Record) bool {
+	return f.parseCut(line, r) >= 2
+}
+
+// parseCut is ParseCut for any number of fields, which it returns: -1 if line is no beginning.
+func (f *Format) parseCut(line []byte, r *Record) int {
 	if len(line) == 0 || len(line) > maxSolve || f.isEvent() {
-		return false
+		return -1
 	}
 	f.begin(r)
 	clear(r.Values)
@@ -24,7 +29,7 @@ func (f *Format) ParseCut(line []byte, r *Record) bool {
 		last++
 	}
 	if s.budget < 0 {
-		return false
+		return -1
 	}
 	if last == len(f.nodes) { // the whole of a line is no beginning of one
 		clear(s.rows[last*width : (last+1)*width])
@@ -34,11 +39,15 @@ func (f *Format) ParseCut(line []byte, r *Record) bool {
 	for i := last; i >= 0; i-- {
 		s.backward(&f.nodes[i], line, i, width)
 	}
-	return s.rows[0] != 0 && f.collectCut(line, last, r)
+	if s.rows[0] == 0 {
+		return -1
+	}
+	return f.collectCut(line, last, r)
 }
 
-// collectCut sets the fields before the first node that the line may end in. last is the last node it reached.
-func (f *Format) collectCut(line []byte, last int, r *Record) bool {
+// collectCut sets the fields before the first node that the line may end in and returns how many have a value. last is
+// the last node it reached.
+func (f *Format) collectCut(line []byte, last int, r *Record) int {
 	s := &r.solver
 	width := len(line) + 1
 	endsIn := func(i int) bool {
@@ -79,7 +88,7 @@ func (f *Format) collectCut(line []byte, last int, r *Record) bool {
 		}
 	}
 	f.settleDashes(r)
-	return found >= 2
+	return found
 }
 
 // begins reports whether n can print more than text and begin with it, or prints nothing of it.
@@ -138,7 +147,7 @@ func (n *node) textBegins(text []byte, quoted bool) bool {
 		return n.runs(text, classPrint)
 	case shapeCookie:
 		name := runEnd(text, 0, classCookie)
-		return name == len(text) || name > 0 && text[name] == '='
+		return name == len(text) || name > 0 && text[name] == '=' && (!n.escaped || n.runs(text[name:], n.class))
 	case shapeText:
 		return quoted && n.class == classAny && !n.escaped || n.runs(text, n.class)
 	case shapeToken: // is always encoded

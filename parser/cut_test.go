@@ -108,6 +108,7 @@ func TestCutFields(t *testing.T) {
 		{"httplog", `127.0.0.1:80 [22/Nov/2026:16:17:55.857] fe be/s 0/0/0/1/1 200 512 a=b - ---- 1/1/1/1/0 0/0 "GET`, "ci cp tr ft b s TR Tw Tc Tr Ta ST B", "CC CS tsc ac fc bc sc rc sq bq hr hs"},
 		{`%{+json}o %(a)ci %(b)ST %(c)r %(d)[x]`, `{"a": "127.0.0.1", "b": 200, "c": "GET /`, "ci ST", ""},
 		{`%{+json}o %(a)ci %(b)ST %(c)r %(d)[x]`, `{"a": "127.0.0.1", "b": 20`, "", ""},
+		{`%{+Q,+E}o %CC %ST %r`, `"A=x" 200 "GET / HT`, "CC ST", ""}, // the value of the cookie holds no bare quote
 		{`%{+Q}o %ci %ST %r %b`, `"127.0.0.1" 200 "GET / HTTP/1.1" "be`, "ci ST r", ""},
 	} {
 		f := mustCompile(t, c.spec)
@@ -128,6 +129,38 @@ func TestCutFields(t *testing.T) {
 		}
 		if !slices.Equal(unsure, strings.Fields(c.unsure)) {
 			t.Errorf("%q: unsure are %q, want %q", c.line, unsure, c.unsure)
+		}
+	}
+}
+
+// TestCutLength: a line that is as long as lines are cut at may lack something of a last field that has no end of its own.
+func TestCutLength(t *testing.T) {
+	for _, c := range []struct {
+		spec   string
+		lens   []int
+		length int
+		unsure bool
+	}{
+		{"%ci %ST %HPO", nil, 199, true},
+		{"%ci %ST %HPO", nil, 198, false},
+		{"%ci %ST %HPO", nil, 1023, true},
+		{"%ci %ST %HPO", nil, 176, false},
+		{"%ci %ST %HPO", []int{177}, 176, true},
+		{"%ci %ST %HPO", []int{177}, 177, false},
+		{"%ci %ST %{+Q}HPO", []int{177}, 176, false},
+		{"%[x] %ST %HPO", nil, 199, true}, // no field is certain if the line was cut
+	} {
+		f, err := CompileWith(c.spec, Options{MaxLens: c.lens})
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := []byte("1.2.3.4 200 /" + strings.Repeat("x", c.length))[:c.length]
+		if strings.Contains(c.spec, "+Q") {
+			line[len("1.2.3.4 200 ")], line[c.length-1] = '"', '"'
+		}
+		var r Record
+		if NewSet(f).Parse(line, &r) != 0 || r.unsure("HPO") != c.unsure || c.spec[1] == 'c' && r.unsure("ST") {
+			t.Errorf("%+v: not as expected", c)
 		}
 	}
 }

@@ -111,6 +111,9 @@ func TestCaptures(t *testing.T) {
 		{clf, known(2, 1), `"" "" "a" "b" "c"`, "a|b", "c"},
 		{clf, known(3, 0), `"" "" "a" "b" "c" `, "a|b|c", ""},
 		{clf, known(1, 1), `"" "" "a" "b" "c"`, "!", ""},
+		// Without quotes a header that is there but empty prints nothing.
+		{`%hrl %hsl %ST`, known(1, 1), `a b 200`, "?", "?"},
+		{`%hrl %hsl %ST`, known(1, 0), `200`, "", ""},
 		// %[capture.req.hdr(1)] tells that headers are captured, and %hr what it must be.
 		{`%{+Q}o %hr %hs %[capture.req.hdr(1)] %[capture.res.hdr(0)] %HM`, nil, `"{a|b}" "{c}" "b" "c" "GET"`, "a|b", "c"},
 		{`%{+Q}o %hr %hs %[capture.req.hdr(1)] %[capture.res.hdr(0)] %HM`, nil, `"{a|}" "{}" "" "" "GET"`, "a|", ""},
@@ -164,6 +167,11 @@ func TestExpressionTypes(t *testing.T) {
 		"ssl_fc_is_resumed":                {false, classNumber},
 		"req.hdr(a),base64":                {true, classBase64},
 		"no.such.fetch":                    {false, classAny},
+		// The manual says other things about these.
+		"method":                                  {true, classAny},
+		"req.hdr(a),length,htonl":                 {true, classAny},
+		"var(txn.a),protobuf(1)":                  {false, classAny},
+		"var(txn.a),jwt_payload_query($.exp,int)": {false, classAny},
 	} {
 		if got := printsText(expr); got != want.text {
 			t.Errorf("%s: text is %v", expr, got)

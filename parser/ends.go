@@ -9,13 +9,7 @@ const maxEnds = 48
 // singleEnds appends to s.ends where the text of n that starts at p can end, for shapes that leave few choices.
 func (s *solver) singleEnds(n *node, text []byte, p int) {
 	if n.enc != encNone {
-		end, looked := n.encodedEnd(text, p)
-		s.budget -= looked
-		var v Value
-		var r Record
-		if end > p && n.decode(text[p:end], &v, &r) {
-			s.ends = append(s.ends, end)
-		}
+		s.encodedEnds(n, text, p)
 		return
 	}
 	if n.dashed && p < len(text) && text[p] == '-' {
@@ -26,9 +20,7 @@ func (s *solver) singleEnds(n *node, text []byte, p int) {
 	}
 	switch n.shape {
 	case shapeInt, shapePort, shapeMilli:
-		if _, _, end := n.scanNumber(text, p); end > p {
-			s.numberEnds(n, text, p, end)
-		}
+		s.numberEnds(n, text, p)
 	case shapeDate:
 		length := milliLen
 		if n.zoned {
@@ -54,9 +46,34 @@ func (s *solver) singleEnds(n *node, text []byte, p int) {
 	}
 }
 
-// numberEnds appends every end that leaves a number as it would be printed; the longest one ends at end.
-func (s *solver) numberEnds(n *node, text []byte, p, end int) {
-	for q := p + 1; q <= end; q++ {
+// encodedEnds appends the end of an encoded value. Only a number in JSON does not tell its own.
+func (s *solver) encodedEnds(n *node, text []byte, p int) {
+	end, looked := n.encodedEnd(text, p)
+	s.budget -= looked
+	from, to := end, end
+	if n.enc == encJSON && p < len(text) && (text[p] == '-' || isDigit(text[p])) {
+		from, to = p+1, min(len(text), p+maxEnds/2)
+	}
+	var v Value
+	var r Record
+	for q := from; q <= to; q++ {
+		if from < to && q > p+1 && !isDigit(text[q-1]) {
+			return
+		}
+		if q > p && n.decode(text[p:q], &v, &r) {
+			s.ends = append(s.ends, q)
+		}
+	}
+}
+
+// numberEnds appends every end that leaves a number as it would be printed. The longest run of digits need not be one:
+// what follows the number may begin with a digit, as in "0" and "12".
+func (s *solver) numberEnds(n *node, text []byte, p int) {
+	limit := min(len(text), p+maxEnds/2)
+	for q := p + 1; q <= limit; q++ {
+		if _, ok := hexDigit(text[q-1]); !ok && q > p+1 {
+			return // only the sign is no digit
+		}
 		if _, _, e := n.scanNumber(text[:q], p); e == q {
 			s.ends = append(s.ends, q)
 		}

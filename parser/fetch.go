@@ -4,14 +4,15 @@ import "strings"
 
 // The sample fetches and converters whose value is a text, whatever it looks like: those of type string, binary,
 // address or method in the tables of sections 7.3.1 to 7.3.7 of HAProxy's manual (3.4). An encoder prints them in quotes.
-// Of all others the value is a number or a truth value, or depends on the configuration.
+// Of all others the value is a number or a truth value, or depends on the configuration. Where the tables say something
+// else than the sources (method, htonl, jwt_header_query, jwt_payload_query, protobuf), it is as in the sources.
 const (
 	textFetches = " " + "51d.all base base32+src baseq bc_dst bc_err_name bc_err_str bc_src be_name bin bs.debug_str capture.req.hdr " +
 		"capture.req.method capture.req.uri capture.req.ver capture.res.hdr capture.res.ver cook cookie distcc_body dst " +
 		"env fc_dst fc_err_name fc_err_str fc_pp_authority fc_pp_tlv fc_pp_unique_id fc_saved_syn fc_src fe_defbe " +
 		"fe_name fs.debug_str hdr hdr_ip hostname http_auth_bearer http_auth_group http_auth_pass http_auth_type " +
 		"http_auth_user internal.htx_blk.data internal.htx_blk.hdrname internal.htx_blk.hdrval " +
-		"internal.htx_blk.start_line internal.htx_blk.type ipv4 ipv6 last_entity last_rule_file meth path pathq payload " +
+		"internal.htx_blk.start_line internal.htx_blk.type ipv4 ipv6 last_entity last_rule_file meth method path pathq payload " +
 		"payload_lv query rdp_cookie req.body req.body_param req.cook req.cook_names req.fhdr req.hdr req.hdr_ip " +
 		"req.hdr_names req.hdrs req.hdrs_bin req.payload req.payload_lv req.rdp_cookie req.ssl_alpn req.ssl_cipherlist " +
 		"req.ssl_keyshare_groups req.ssl_sigalgs req.ssl_sni req.ssl_supported_groups req.ver req_ssl_sni req_ver " +
@@ -35,9 +36,9 @@ const (
 
 	textConverters = " " + "51d.single add_item aes_cbc_dec aes_cbc_enc aes_gcm_dec aes_gcm_enc b64dec base2 base64 be2dec be2hex bytes " +
 		"capture-req capture-res concat cut_crlf da-csv-conv digest eth.data eth.dst eth.hdr eth.src field " +
-		"fix_tag_value hex hmac host_only http_date iif ip.data ip.dst ip.fp ip.hdr ip.src ipmask json jwt_decrypt_cert " +
-		"jwt_decrypt_jwk jwt_decrypt_secret jwt_header_query jwt_payload_query language le2dec lower ltime ltrim map " +
-		"map_match mqtt_field_value ms_ltime ms_utime param protobuf regsub reverse reverse_dom rfc7239_field " +
+		"fix_tag_value hex hmac host_only htonl http_date iif ip.data ip.dst ip.fp ip.hdr ip.src ipmask json jwt_decrypt_cert " +
+		"jwt_decrypt_jwk jwt_decrypt_secret language le2dec lower ltime ltrim map " +
+		"map_match mqtt_field_value ms_ltime ms_utime param regsub reverse reverse_dom rfc7239_field " +
 		"rfc7239_n2nn rfc7239_nn rfc7239_np rtrim sha1 sha2 tcp.options_list ub64dec ub64enc upper url_dec url_enc " +
 		"us_ltime us_utime utime word x509_v_err_str "
 
@@ -54,7 +55,7 @@ const (
 		"fe_conn fe_id fe_req_rate fe_sess_rate fe_tarpit_timeout fs.aborted fs.id fs.rst_code hdr_cnt hdr_val " +
 		"http_auth http_first_req int internal.htx.data internal.htx.free internal.htx.free_data internal.htx.has_eom " +
 		"internal.htx.nbblks internal.htx.size internal.htx.used internal.htx_blk.size internal.strm.is_htx " +
-		"last_rule_line lat_ns_avg lat_ns_tot method nbsrv pid prio_class prio_offset proc queue quic_enabled rand " +
+		"last_rule_line lat_ns_avg lat_ns_tot nbsrv pid prio_class prio_offset proc queue quic_enabled rand " +
 		"rdp_cookie_cnt rep_ssl_hello_type req.body_len req.body_size req.bytes_in req.bytes_out req.cook_cnt " +
 		"req.cook_val req.fhdr_cnt req.hdr_cnt req.hdr_val req.len req.proto_http req.rdp_cookie_cnt req.ssl_ec_ext " +
 		"req.ssl_hello_type req.ssl_st_ext req.ssl_ver req.timer.hdr req.timer.idle req.timer.queue req.timer.tq " +
@@ -89,7 +90,7 @@ const (
 		"ssl_s_version status stopping table_avl table_cnt thread txn.conn_retries txn.id32 txn.redispatched txn.status " +
 		"txn.timer.total txn.timer.user uptime url32 url_port urlp_val wait_end "
 
-	numberConverters = " " + "add and bool cpl crc32 crc32c date div djb2 eth.proto eth.vlan even fe_exists fix_is_valid has_ctl hex2i htonl " +
+	numberConverters = " " + "add and bool cpl crc32 crc32c date div djb2 eth.proto eth.vlan even fe_exists fix_is_valid has_ctl hex2i " +
 		"in_table ip.df ip.proto ip.tos ip.ttl ip.ver jwt_verify jwt_verify_cert length mod mqtt_is_valid mul nbsrv neg " +
 		"not odd or port_only rfc7239_is_valid sdbm secure_memcmp srv_is_up srv_queue strcmp sub table_bytes_in_rate " +
 		"table_bytes_out_rate table_clr_gpc table_clr_gpc0 table_clr_gpc1 table_conn_cnt table_conn_cur table_conn_rate " +

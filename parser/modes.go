@@ -142,6 +142,8 @@ func (n *node) allowed(text []byte) modes {
 		return allModes &^ n.bound
 	case n.must == 0:
 		return allModes
+	case n.shape == shapeItems && n.enc == encNone && len(text) == 0 && n.items <= 1:
+		return allModes // not captured, or one header that is there but empty
 	case n.empty(text):
 		return n.mustNot
 	default:

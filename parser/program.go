@@ -146,8 +146,14 @@ run:
 			count, count2 := f.nodes[o.node].items, f.nodes[o.node+2].items
 			if end2 == end+1 {
 				lone := Value{Text: line[p+1 : end-1 : end-1], Int: int64(items), State: Present}
-				if f.nodes[o.node].must != 0 {
+				if f.captures != nil && f.nodes[o.node].must != 0 {
 					break run // both sides or none
+				}
+				if f.modes != oneMode { // other fields may tell which it is
+					if guess < 0 {
+						guess, guessed = i, start
+					}
+					break run
 				}
 				first.State, second.State = Unsure, Unsure
 				first.Text, second.Text = nil, nil

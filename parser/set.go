@@ -2,6 +2,7 @@ package parser
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -36,7 +37,7 @@ func (s *Set) Formats() []*Format { return s.formats }
 // field has no end of its own, has no value for what the cut may have changed, see Format.ParseCut.
 func (s *Set) Parse(line []byte, r *Record) int {
 	i := s.find(line, r)
-	if i >= 0 && s.formats[i].openEnd && cutLength(r.Header+len(line)) {
+	if i >= 0 && s.formats[i].openEnd && s.formats[i].cutAt(r.Header+len(line)) {
 		s.formats[i].doubt(line, r)
 	}
 	return i
@@ -131,16 +132,16 @@ func (v *Value) equal(other *Value, k Kind) bool {
 // minCut is where the smallest `len` of `log` cuts, 80 with the LF.
 const minCut = 80 - 1
 
-// cutLength reports whether HAProxy may be configured to cut lines at n bytes before the LF: `len` of `log` is 1,024 by
+// cutAt reports whether HAProxy may be configured to cut lines at n bytes before the LF: `len` of `log` is 1,024 by
 // default, and a round number as a rule.
-func cutLength(n int) bool {
+func (f *Format) cutAt(n int) bool {
 	n++
-	return n >= 256 && (n%100 == 0 || n%128 == 0)
+	return n >= 200 && (n%100 == 0 || n%128 == 0) || slices.Contains(f.maxLens, n)
 }
 
 // doubt takes from r, a record of line, what it would not have if line lacked its end.
 func (f *Format) doubt(line []byte, r *Record) {
-	if !f.ParseCut(line, r.second()) {
+	if f.parseCut(line, r.second()) < 0 {
 		return
 	}
 	for i := range r.Values {

@@ -39,6 +39,7 @@ func (c *Config) Candidates() []*parser.Format {
 		}
 		g := findGroup(&groups, compiled)
 		g.add(f.Captures)
+		g.addMaxLen(f.MaxLen)
 	}
 	var all []*parser.Format
 	for _, g := range groups {
@@ -51,7 +52,7 @@ func (c *Config) Candidates() []*parser.Format {
 		if !g.request && !g.response || slices.ContainsFunc(all, func(f *parser.Format) bool { return f.Name() == g.name && f.Captures() == nil }) {
 			continue
 		}
-		if f, err := parser.Compile(g.name); err == nil {
+		if f, err := parser.CompileWith(g.name, parser.Options{MaxLens: g.maxLens}); err == nil {
 			all = append(all, f)
 		}
 	}
@@ -67,6 +68,7 @@ type group struct {
 	lists              bool                 // it prints them as lists, which do not show where one side ends
 	requests, responds map[int]bool         // numbers of headers that stand alone
 	totals             map[int]map[int]bool // numbers of headers of requests, by the number of both sides
+	maxLens            []int
 }
 
 func findGroup(groups *[]*group, f *parser.Format) *group {
@@ -120,6 +122,13 @@ func (g *group) add(c parser.Captures) {
 	g.kinds = append(g.kinds, &parser.Captures{Request: slices.Clone(c.Request), Response: slices.Clone(c.Response)})
 }
 
+// addMaxLen adds the length at which a target cuts lines.
+func (g *group) addMaxLen(n int) {
+	if n > 0 && !slices.Contains(g.maxLens, n) {
+		g.maxLens = append(g.maxLens, n)
+	}
+}
+
 // agree keeps the names that are the same in both. Lists of different lengths are of a side that is not printed: what
 // is behind the shorter one goes.
 func agree(a, b []string) []string {
@@ -146,7 +155,7 @@ func (g *group) formats() []*parser.Format {
 	var all []*parser.Format
 	unknown := false
 	for _, k := range g.kinds {
-		o := parser.Options{Captures: k}
+		o := parser.Options{Captures: k, MaxLens: g.maxLens}
 		if g.alike(k) {
 			if unknown {
 				continue
