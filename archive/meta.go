@@ -52,6 +52,9 @@ type FormatInfo struct {
 	// Captures are the headers that the frontend captures, nil if that was not
 	// known to the writer.
 	Captures *CaptureInfo `json:"captures,omitempty"`
+	// MaxLens are the lengths at which lines are cut, as far as the writer knew:
+	// a reader that reads a kept line again has to see what the writer saw.
+	MaxLens []int `json:"max_lens,omitempty"`
 }
 
 // CaptureInfo is the captured headers of a format, in the order of their
@@ -62,7 +65,7 @@ type CaptureInfo struct {
 }
 
 func newFormatInfo(f *parser.Format) FormatInfo {
-	info := FormatInfo{Name: f.Name(), Spec: f.Spec()}
+	info := FormatInfo{Name: f.Name(), Spec: f.Spec(), MaxLens: f.MaxLens()}
 	if c := f.Captures(); c != nil {
 		// Not null: what was written must read back the same.
 		info.Captures = &CaptureInfo{append([]string{}, c.Request...), append([]string{}, c.Response...)}
@@ -82,7 +85,7 @@ func (a FormatInfo) same(b FormatInfo) bool {
 // compile gives the format again. A well-known name may have come to stand for
 // another string since; then the string counts.
 func (a FormatInfo) compile() (*parser.Format, error) {
-	var o parser.Options
+	o := parser.Options{MaxLens: a.MaxLens}
 	if a.Captures != nil {
 		o.Captures = &parser.Captures{Request: a.Captures.Request, Response: a.Captures.Response}
 	}

@@ -50,12 +50,12 @@ func TestCapturesAreInTheFooter(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []FormatInfo{
-		{"httplog", both.Spec(), &CaptureInfo{[]string{"Host", "User-Agent"}, []string{"Server"}}},
-		{"httplog", both.Spec(), &CaptureInfo{[]string{"Host"}, []string{}}},
-		{"%ci %ST", "%ci %ST", &CaptureInfo{[]string{}, []string{}}},
-		{"tcplog", unknown.Spec(), nil},
-		{"error", "%ci:%cp [%t] %f/%bind: %message", nil},
-		{parser.EventFormat, "%b %s %state %message", nil},
+		{"httplog", both.Spec(), &CaptureInfo{[]string{"Host", "User-Agent"}, []string{"Server"}}, nil},
+		{"httplog", both.Spec(), &CaptureInfo{[]string{"Host"}, []string{}}, nil},
+		{"%ci %ST", "%ci %ST", &CaptureInfo{[]string{}, []string{}}, nil},
+		{"tcplog", unknown.Spec(), nil, nil},
+		{"error", "%ci:%cp [%t] %f/%bind: %message", nil, nil},
+		{parser.EventFormat, "%b %s %state %message", nil, nil},
 	}
 	if diff := cmp.Diff(want, r.Meta().Formats); diff != "" {
 		t.Errorf("footer (-want +got)\n%s", diff)

@@ -54,6 +54,9 @@ func (f *Format) Spec() string { return f.spec }
 // Captures returns the headers that Options named, nil if they are not known. It must not be changed.
 func (f *Format) Captures() *Captures { return f.captures }
 
+// MaxLens returns the lengths that Options named. It must not be changed.
+func (f *Format) MaxLens() []int { return f.maxLens }
+
 // Fields returns the fields in the order of the format; a field's index is its index in Record.Values. The slice must
 // not be changed.
 func (f *Format) Fields() []Field { return f.fields }
