@@ -45,7 +45,7 @@ func TestHAProxyConfigReachesTheArchive(t *testing.T) {
 	formats := r.Meta().Formats
 	want := archive.FormatInfo{
 		Name: "%ci %ST %hr", Spec: "%ci %ST %hr",
-		Captures: &archive.CaptureInfo{Request: []string{"Host"}, Response: []string{}},
+		Captures: &archive.CaptureInfo{Request: []string{"Host"}, Response: []string{}}, MaxLens: []int{1024},
 	}
 	if diff := cmp.Diff(want, formats[0]); diff != "" || len(formats) != 4 || formats[1].Name != "error" || object.Unparsed != 0 {
 		t.Errorf("%d formats, %d lines unparsed (-want +got)\n%s", len(formats), object.Unparsed, diff)
