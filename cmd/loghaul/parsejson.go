@@ -33,8 +33,9 @@ type jsonFormat struct {
 }
 
 type jsonField struct {
-	name []byte // as JSON
-	key  []byte // a comma, the name and a colon
+	name []byte   // as JSON
+	key  []byte   // a comma, the name and a colon
+	head [16]byte // the same, if it is not longer
 	kind parser.Kind
 	same int // the field before with the same name, or -1
 	// headers are, of a list of captured headers, a comma, the name and a colon for each that the configuration names.
@@ -54,13 +55,22 @@ func newJSONParser(formats []*parser.Format, loc *time.Location, kind wrapper.Ki
 			}
 			seen[field.Name] = i
 			name := appendText(nil, []byte(field.Name))
-			j.fields = append(j.fields, jsonField{
-				name: name, key: jsonKey(field.Name), kind: field.Kind, same: same, headers: headerKeys(f, &field),
-			})
+			one := jsonField{name: name, key: jsonKey(field.Name), kind: field.Kind, same: same, headers: headerKeys(f, &field)}
+			copy(one.head[:], one.key)
+			j.fields = append(j.fields, one)
 		}
 		p.formats = append(p.formats, j)
 	}
 	return p
+}
+
+// appendKey appends the key. Most are short, and sixteen bytes at once are copied without a call.
+func (f *jsonField) appendKey(out []byte) []byte {
+	if n := len(out); len(f.key) <= len(f.head) && cap(out)-n >= len(f.head) {
+		*(*[16]byte)(out[n : n+len(f.head)]) = f.head
+		return out[:n+len(f.key)]
+	}
+	return append(out, f.key...)
 }
 
 // jsonKey gives a comma, the name and a colon.
@@ -177,7 +187,7 @@ func (p *lineParser) parsed(f *jsonFormat) {
 		if v.State&parser.Present == 0 || field.same >= 0 && p.any(f, field.same, parser.Present) {
 			continue
 		}
-		if out = append(out, field.key...); field.kind == parser.KindInt && v.State&parser.Plus == 0 {
+		if out = field.appendKey(out); field.kind == parser.KindInt && v.State&parser.Plus == 0 {
 			out = parser.AppendInt(out, v.Int)
 			continue
 		}
