@@ -41,6 +41,26 @@ func (s *solver) force(f *Format, first int, r *Record) (more bool) {
 	return more
 }
 
+// contradicts reports whether a %[capture.req.hdr(N)] that is certain is not what the list, certain as well, says. No
+// format prints that: the line is of another one, or cut.
+func (f *Format) contradicts(r *Record) bool {
+	for i := range f.nodes {
+		n := &f.nodes[i]
+		if n.index == 0 || n.enc != encNone || r.Values[n.field].State&Unsure != 0 {
+			continue
+		}
+		list := f.certainList(n.captures, r)
+		if list == nil || list.State&Present == 0 {
+			continue
+		}
+		raw, text := itemAt(list, n.index-1), r.Values[n.field].Text
+		if !bytes.Equal(raw, text) && !bytes.Equal(unhash(raw), text) && string(text) != "-" {
+			return true
+		}
+	}
+	return false
+}
+
 // forced is all that a node can print.
 type forced struct {
 	text []byte

@@ -182,6 +182,8 @@ func TestLines(t *testing.T) {
 		{"%hr %hs %hrl %ft %CC", "{a} a fe A=x", "hr=a hrl=a ft=fe CC=A=x"},
 		{"%hr %hs %hrl %hsl %ST", "{1} 1 200", "hr=? hs=? hrl=? hsl=? ST=200"},
 		{"%hr %hs %hrl %HM %[x]", "{a} a GET /x", "hr=? hs=? hrl=? HM=? x=?"},
+		{"%{+Q}o %hr %hs %[capture.req.hdr(0)] %r", `"{a}" "{b}" "c"`, refused},
+		{"%{+Q}o %hr %hs %[capture.req.hdr(0)] %r", `"{a}" "{b}" "a" "c"`, "hr=a hs=b capture.req.hdr(0)=a r=c"},
 		// The only header that is captured is there, and empty: nothing is printed for the list.
 		{"%ci %hr %hs %hrl %hsl %ST", "1.2.3.4 {} {} - 200", "ci=1.2.3.4 hr= hs= hrl=? hsl=? ST=200"},
 		{"%hr %hrl %ST", "{} 200", "hr= ST=200"},

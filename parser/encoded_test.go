@@ -168,10 +168,10 @@ func TestExpressionTypes(t *testing.T) {
 		"req.hdr(a),base64":                {true, classBase64},
 		"no.such.fetch":                    {false, classAny},
 		// The manual says other things about these.
-		"method":                                  {true, classAny},
-		"req.hdr(a),length,htonl":                 {true, classAny},
-		"var(txn.a),protobuf(1)":                  {false, classAny},
-		"var(txn.a),jwt_payload_query($.exp,int)": {false, classAny},
+		"method":                        {true, classAny},
+		"req.hdr(a),length,htonl":       {true, classAny},
+		"var(a),protobuf(1)":            {false, classAny},
+		"var(a),jwt_payload_query($.a)": {false, classAny},
 	} {
 		if got := printsText(expr); got != want.text {
 			t.Errorf("%s: text is %v", expr, got)

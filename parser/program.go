@@ -239,6 +239,9 @@ run:
 		case opLit:
 		case opEnd:
 			if p == len(line) {
+				if f.modes != oneMode && f.contradicts(r) {
+					return false
+				}
 				if len(f.dashes) > 0 {
 					f.settleDashes(r)
 				}

@@ -62,6 +62,9 @@ func (f *Format) solve(line []byte, start, first int, sep bool, r *Record) bool 
 			return false
 		}
 	}
+	if f.modes != oneMode && f.contradicts(r) {
+		return false
+	}
 	f.settleDashes(r)
 	return true
 }
