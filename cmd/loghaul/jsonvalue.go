@@ -36,14 +36,25 @@ func appendText(dst, text []byte) []byte {
 // plainText reports whether text is ASCII that JSON does not escape. It looks at eight bytes at a time.
 func plainText(text []byte) bool {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for ; len(text) >= 8; text = text[8:] {
-		x := binary.LittleEndian.Uint64(text)
+	if len(text) < 8 {
+		return plainBytes(text)
+	}
+	for at := 0; ; at += 8 {
+		if at+8 > len(text) {
+			if at == len(text) {
+				return true
+			}
+			at = len(text) - 8 // the last ones, some of them again
+		}
+		x := binary.LittleEndian.Uint64(text[at:])
 		quote, slash := x^ones*'"', x^ones*'\\'
 		if ((x-ones*' ')|(quote-ones)|(slash-ones)|x)&highs != 0 {
-			return plainBytes(text) // or a byte above one of these: rare
+			return plainBytes(text[at:]) // or a byte above one of these: rare
+		}
+		if at+8 == len(text) {
+			return true
 		}
 	}
-	return plainBytes(text)
 }
 
 func plainBytes(text []byte) bool {

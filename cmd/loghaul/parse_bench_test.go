@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,9 +36,25 @@ func BenchmarkParseToJSON(b *testing.B) {
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
+	// The sum of the best time of each chunk: what it costs when nothing else uses the machine.
+	const chunk = 1000
+	best := make([]time.Duration, (len(lines)+chunk-1)/chunk)
 	for b.Loop() {
-		for _, line := range lines {
-			p.record(line, false)
+		i := 0
+		for part := range slices.Chunk(lines, chunk) {
+			begin := time.Now()
+			for _, line := range part {
+				p.record(line, false)
+			}
+			if d := time.Since(begin); best[i] == 0 || d < best[i] {
+				best[i] = d
+			}
+			i++
 		}
 	}
+	var sum time.Duration
+	for _, d := range best {
+		sum += d
+	}
+	b.ReportMetric(float64(len(data))/1e6/sum.Seconds(), "best-MB/s")
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -180,14 +179,19 @@ func (p *lineParser) parsed(f *jsonFormat) {
 		p.time(h.Time.UnixMilli(), h.Time.UTCOffset)
 	}
 	out, unsure := append(p.out, `,"fields":{`...), false
-	sep := len(out) // before the comma that every key begins with
+	empty := len(out)
 	for i := range f.fields {
 		field, v := &f.fields[i], &p.rec.Values[i]
 		unsure = unsure || v.State&parser.Unsure != 0
 		if v.State&parser.Present == 0 || field.same >= 0 && p.any(f, field.same, parser.Present) {
 			continue
 		}
-		if out = field.appendKey(out); field.kind == parser.KindInt && v.State&parser.Plus == 0 {
+		if len(out) == empty {
+			out = append(out, field.key[len(","):]...)
+		} else {
+			out = field.appendKey(out)
+		}
+		if field.kind == parser.KindInt && v.State&parser.Plus == 0 {
 			out = parser.AppendInt(out, v.Int)
 			continue
 		}
@@ -195,9 +199,6 @@ func (p *lineParser) parsed(f *jsonFormat) {
 		if field.headers != nil {
 			out = appendHeaders(out, field.headers, v)
 		}
-	}
-	if len(out) > sep {
-		out = slices.Delete(out, sep, sep+1)
 	}
 	p.out = append(out, '}')
 	if unsure {

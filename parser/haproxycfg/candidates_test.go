@@ -83,7 +83,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("global\n setenv A \"\\x41\\t ${B[*]}\"\n resetenv A\n log \"${C}\" local0\nlisten l\n log global\n log-steps a,b\n", "B")
 	f.Fuzz(func(t *testing.T, text, variable string) {
 		if strings.Count(text, "if") > 3 {
-			t.Skip("a text with many conditions is read many times, which says no more")
+			return // many conditions are read many times, which says no more
 		}
 		env := func(name string) (string, bool) { return "v w", name == variable }
 		c, err := haproxycfg.Parse([]haproxycfg.File{{Name: "a.cfg", Data: []byte(text)}}, env)
