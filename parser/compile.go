@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Compile compiles spec, a well-known name (see WellKnown and EventFormat) or a log-format string as HAProxy sees it after its own
-// quoting. The error is a *SyntaxError.
+// Compile compiles spec, a well-known name (see WellKnown and EventFormat) or a log-format string as HAProxy sees it
+// after its own quoting. The error is a *SyntaxError.
 func Compile(spec string) (*Format, error) { return CompileWith(spec, Options{}) }
 
 // Options is what of the lines of a format only HAProxy's configuration tells. The zero Options knows nothing, and fits

@@ -209,7 +209,7 @@ func (s *Splitter) escape(b []byte) (size int) {
 	return 2
 }
 
-// unit reads \uXXXX.
+// unit reads a UTF-16 code unit: \u and four hexadecimal digits.
 func unit(b []byte) (r rune, ok bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false
