@@ -177,7 +177,7 @@ func (c *Config) tail() tail.Config {
 	t := tail.DefaultConfig()
 	t.Node = c.Node
 	for _, in := range c.Inputs {
-		t.Patterns = append(t.Patterns, filepath.Clean(in.File))
+		t.Inputs = append(t.Inputs, tail.Input{Pattern: filepath.Clean(in.File)})
 	}
 	t.Batch, t.Linger = int64(c.Batch.Bytes), c.Batch.Linger
 	t.MaxLine, t.MaxOpen = int(c.Tail.MaxLine), c.Tail.MaxOpen

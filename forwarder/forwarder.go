@@ -22,7 +22,9 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
+	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/ship"
+	"github.com/loghaul/loghaul/forwarder/source"
 	"github.com/loghaul/loghaul/forwarder/tail"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/metrics"
@@ -41,13 +43,16 @@ type Deps struct {
 
 // Forwarder follows files and ships them.
 type Forwarder struct {
-	cfg   Config
-	log   *slog.Logger
-	store *checkpoint.Store
-	tail  *tail.Tailer
-	ship  *ship.Shipper
-	saver saver
-	meter *meter
+	cfg    Config
+	log    *slog.Logger
+	store  *checkpoint.Store
+	ledger *ledger.Ledger
+	tail   *tail.Tailer
+	feeds  []source.Feed
+	turn   int
+	ship   *ship.Shipper
+	saver  saver
+	meter  *meter
 
 	problem atomic.Pointer[error] // why positions can't be stored
 	drain   atomic.Bool
@@ -63,12 +68,13 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := tail.New(cfg.tail(), st, deps.Logger)
+	l := ledger.New()
+	t, err := tail.New(cfg.tail(), st, l, deps.Logger)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	f := &Forwarder{
-		cfg: cfg, log: deps.Logger, store: store, tail: t,
+		cfg: cfg, log: deps.Logger, store: store, ledger: l, tail: t, feeds: []source.Feed{t},
 		ship: ship.New(cfg.ship(), deps.Broker, deps.Logger),
 	}
 	f.saver = saver{store: store, log: deps.Logger, done: make(chan error, 1), problem: &f.problem}
@@ -95,7 +101,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	if n := f.ship.InFlight(); n > 0 {
 		f.log.Warn("batches were not answered before the end; they are sent again after the next start", "batches", n)
 	}
-	err := f.saver.last(f.tail.State())
+	err := f.saver.last(f.state())
 	f.meter.update(f, time.Now())
 	return errors.Join(err, f.tail.Close(), f.store.Close())
 }
@@ -114,10 +120,12 @@ func (f *Forwarder) work(ctx context.Context) {
 				return
 			}
 		} else {
-			f.tail.Step(now)
+			for _, feed := range f.feeds {
+				feed.Step(now)
+			}
 			busy = f.fill(now)
 		}
-		f.saver.step(f.tail, now)
+		f.saver.step(f.dirty(), f.state, now)
 		f.meter.step(f, now)
 		f.ship.Relax(now)
 		timer.Reset(f.sleep(now, busy, draining))
@@ -138,7 +146,7 @@ func (f *Forwarder) work(ctx context.Context) {
 // fill ships what is due. It says whether more is due than could be shipped.
 func (f *Forwarder) fill(now time.Time) bool {
 	for f.ship.Ready(now) {
-		src := f.tail.Next(now)
+		src := f.next(now)
 		if src == nil {
 			return false
 		}
@@ -149,6 +157,29 @@ func (f *Forwarder) fill(now time.Time) bool {
 		now = time.Now()
 	}
 	return true
+}
+
+// next gives a source that has a batch due: feeds take turns, and so do the
+// sources within each.
+func (f *Forwarder) next(now time.Time) source.Source {
+	for range f.feeds {
+		f.turn = (f.turn + 1) % len(f.feeds)
+		if src := f.feeds[f.turn].Next(now); src != nil {
+			return src
+		}
+	}
+	return nil
+}
+
+// state gives what has to be remembered.
+func (f *Forwarder) state() checkpoint.State { return f.tail.State() }
+
+func (f *Forwarder) dirty() bool {
+	dirty := false
+	for _, feed := range f.feeds {
+		dirty = feed.Dirty() || dirty
+	}
+	return dirty
 }
 
 // sleep is how long nothing needs to be done.
@@ -162,12 +193,10 @@ func (f *Forwarder) sleep(now time.Time, full, draining bool) time.Duration {
 	sooner(f.ship.NextTick(now))
 	sooner(f.saver.next)
 	sooner(f.meter.next)
-	switch {
-	case draining:
-	case full: // files wait for the broker; only rotation must not
-		sooner(f.tail.NextScan())
-	default:
-		sooner(f.tail.NextStep())
+	for _, feed := range f.feeds {
+		if !draining {
+			sooner(feed.NextStep(full))
+		}
 	}
 	return max(at.Sub(now), 0)
 }

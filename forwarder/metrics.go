@@ -3,8 +3,8 @@ package forwarder
 import (
 	"time"
 
+	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/ship"
-	"github.com/loghaul/loghaul/forwarder/tail"
 	"github.com/loghaul/loghaul/internal/metrics"
 )
 
@@ -15,6 +15,7 @@ const (
 	mAckedBytes  = "loghaul_forwarder_acked_bytes_total"
 	mAckedLines  = "loghaul_forwarder_acked_lines_total"
 	mLost        = "loghaul_forwarder_lost_bytes_total"
+	mLostLines   = "loghaul_forwarder_lost_lines_total"
 	mCut         = "loghaul_forwarder_cut_lines_total"
 	mFlightBytes = "loghaul_forwarder_in_flight_bytes"
 	mLag         = "loghaul_forwarder_lag_bytes"
@@ -48,7 +49,8 @@ func Metrics() []metrics.Desc {
 		counter(mReadLines, "Lines read into batches.", "path"),
 		counter(mAckedBytes, "Bytes that the broker has stored.", "path"),
 		counter(mAckedLines, "Lines that the broker has stored.", "path"),
-		counter(mLost, "Bytes that went away unread: truncated (cut short or overwritten), gone (deleted while not held open). At least that many.", "path", "reason"),
+		counter(mLost, "Bytes that are lost: truncated (a file was cut short or overwritten), gone (deleted while not held open), spool_full, spool_damaged, kernel_dropped. At least that many.", "path", "reason"),
+		counter(mLostLines, "Lines that are lost, where their number is known: spool_full, kernel_dropped, haproxy_dropped (by HAProxy itself).", "path", "reason"),
 		counter(mCut, "Lines longer than tail.max_line, which were cut.", "path"),
 		gauge(mFlightBytes, "Bytes read that are neither stored by the broker nor lost.", "path"),
 		gauge(mLag, "Bytes written to the files and not stored by the broker yet.", "path"),
@@ -80,18 +82,19 @@ const (
 // goroutine of the Forwarder.
 type meter struct {
 	reg   *metrics.Registry
-	paths map[*tail.PathStats]*pathMeter
+	paths map[*ledger.Account]*pathMeter
 	last  time.Time
 	next  time.Time
 	seen  [4]int64
 }
 
 type pathMeter struct {
-	readBytes, readLines, ackedBytes, ackedLines, truncated, gone, cut *metrics.Counter
+	readBytes, readLines, ackedBytes, ackedLines, cut *metrics.Counter
+	lostBytes, lostLines                              []*metrics.Counter // by ledger.Reasons
 }
 
 func newMeter(f *Forwarder, reg *metrics.Registry) *meter {
-	m := &meter{reg: reg, paths: map[*tail.PathStats]*pathMeter{}}
+	m := &meter{reg: reg, paths: map[*ledger.Account]*pathMeter{}}
 	if reg == nil {
 		return m
 	}
@@ -129,7 +132,7 @@ func (m *meter) update(f *Forwarder, now time.Time) {
 		return
 	}
 	set := func(c *metrics.Counter, v int64) { c.Set(uint64(v)) } //nolint:gosec // counters are not negative
-	f.tail.Stats().Each(func(p *tail.PathStats) {
+	f.ledger.Each(func(p *ledger.Account) {
 		pm := m.paths[p]
 		if pm == nil {
 			pm = m.path(p)
@@ -139,8 +142,10 @@ func (m *meter) update(f *Forwarder, now time.Time) {
 		set(pm.readLines, p.ReadLines.Load())
 		set(pm.ackedBytes, p.AckedBytes.Load())
 		set(pm.ackedLines, p.AckedLines.Load())
-		set(pm.truncated, p.LostTruncated.Load())
-		set(pm.gone, p.LostGone.Load())
+		for i, reason := range ledger.Reasons() {
+			set(pm.lostBytes[i], p.Lost(reason).Bytes.Load())
+			set(pm.lostLines[i], p.Lost(reason).Lines.Load())
+		}
 		set(pm.cut, p.CutLines.Load())
 	})
 	st := f.ship.Stats()
@@ -156,7 +161,7 @@ func (m *meter) update(f *Forwarder, now time.Time) {
 	set(m.reg.Counter(mSaveErrors), f.saver.errors.Load())
 }
 
-func (m *meter) path(p *tail.PathStats) *pathMeter {
+func (m *meter) path(p *ledger.Account) *pathMeter {
 	m.reg.Gauge(mFlightBytes, func() float64 { return float64(p.InFlight()) }, p.Path)
 	m.reg.Gauge(mLag, func() float64 { return float64(p.LagBytes.Load()) }, p.Path)
 	m.reg.Gauge(mLagSeconds, func() float64 {
@@ -166,10 +171,14 @@ func (m *meter) path(p *tail.PathStats) *pathMeter {
 		}
 		return time.Since(time.Unix(0, since)).Seconds()
 	}, p.Path)
-	return &pathMeter{
+	pm := &pathMeter{
 		readBytes: m.reg.Counter(mReadBytes, p.Path), readLines: m.reg.Counter(mReadLines, p.Path),
 		ackedBytes: m.reg.Counter(mAckedBytes, p.Path), ackedLines: m.reg.Counter(mAckedLines, p.Path),
-		truncated: m.reg.Counter(mLost, p.Path, tail.LostTruncated), gone: m.reg.Counter(mLost, p.Path, tail.LostGone),
 		cut: m.reg.Counter(mCut, p.Path),
 	}
+	for _, reason := range ledger.Reasons() {
+		pm.lostBytes = append(pm.lostBytes, m.reg.Counter(mLost, p.Path, reason))
+		pm.lostLines = append(pm.lostLines, m.reg.Counter(mLostLines, p.Path, reason))
+	}
+	return pm
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
-	"github.com/loghaul/loghaul/forwarder/tail"
 )
 
 const (
@@ -43,8 +42,8 @@ type saver struct {
 
 // step begins a write when something has changed and the last write is long
 // enough ago.
-func (s *saver) step(t *tail.Tailer, now time.Time) {
-	s.dirty = t.Dirty() || s.dirty
+func (s *saver) step(dirty bool, state func() checkpoint.State, now time.Time) {
+	s.dirty = dirty || s.dirty
 	s.next = time.Time{}
 	if !s.dirty || s.running {
 		return
@@ -54,7 +53,7 @@ func (s *saver) step(t *tail.Tailer, now time.Time) {
 		return
 	}
 	s.dirty, s.running, s.started = false, true, now
-	st := t.State()
+	st := state()
 	go func() { s.done <- s.store.Save(&st) }()
 }
 

@@ -3,7 +3,7 @@ package forwarder
 import (
 	"time"
 
-	"github.com/loghaul/loghaul/forwarder/tail"
+	"github.com/loghaul/loghaul/forwarder/ledger"
 )
 
 // Status is what a forwarder has done since it started, over all inputs.
@@ -39,12 +39,12 @@ func (f *Forwarder) Status() Status {
 		Connected: st.Connected.Load() != 0,
 	}
 	var since int64
-	ts.Each(func(p *tail.PathStats) {
+	f.ledger.Each(func(p *ledger.Account) {
 		// Acked first: it must not overtake what is read.
 		s.AckedLines += p.AckedLines.Load()
 		s.AckedBytes += p.AckedBytes.Load()
-		for reason, n := range map[string]int64{tail.LostTruncated: p.LostTruncated.Load(), tail.LostGone: p.LostGone.Load()} {
-			if n > 0 {
+		for _, reason := range ledger.Reasons() {
+			if n := p.Lost(reason).Bytes.Load(); n > 0 {
 				s.Lost[reason] += n
 			}
 		}

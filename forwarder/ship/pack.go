@@ -24,7 +24,7 @@ const (
 	framing = 1 << 10
 )
 
-// packer compresses one batch at a time. It is a tail.Sink.
+// packer compresses one batch at a time. It is a source.Sink.
 type packer struct {
 	encoding wire.Encoding
 	s2       *s2.Writer

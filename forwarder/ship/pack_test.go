@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/loghaul/loghaul/forwarder/tail"
+	"github.com/loghaul/loghaul/forwarder/source"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/wire"
 )
@@ -138,11 +138,13 @@ type fake struct {
 
 func (f *fake) Name() wire.Source { return f.Source }
 
-func (f *fake) Read(_ []byte, _ int64, sink tail.Sink) (from, to int64, err error) {
-	from = f.read
+func (f *fake) Labels() wire.Labels { return nil }
+
+func (f *fake) Read(_ []byte, _ int64, sink source.Sink) (source.Run, error) {
+	from := f.read
 	sink.Add([]byte("12345678\n"))
 	f.read += 9
-	return from, f.read, nil
+	return source.Run{From: from, To: f.read}, nil
 }
 
 func (f *fake) Confirm(to int64) { f.confirmed = append(f.confirmed, to) }

@@ -23,22 +23,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/loghaul/loghaul/forwarder/tail"
+	"github.com/loghaul/loghaul/forwarder/source"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/wire"
 )
-
-// Source is one byte stream that batches are cut from: a file, a spool.
-type Source interface {
-	// Name is the identity that travels with each batch.
-	Name() wire.Source
-	// Read reads one batch into sink, whole records from the read position
-	// on, at most limit bytes unless the first record alone is longer, and
-	// gives its range. An empty range means that there is none.
-	Read(buf []byte, limit int64, sink tail.Sink) (from, to int64, err error)
-	// Confirm says that every byte before to is stored. Called in order.
-	Confirm(to int64)
-}
 
 // Config says how to ship.
 type Config struct {
@@ -70,11 +58,11 @@ const (
 
 // batch is one batch in flight.
 type batch struct {
-	src     Source
+	src     source.Source
 	msg     *nats.Msg
 	id      uint64
 	to      int64
-	raw     int64
+	raw     int64 // 0 for a loss
 	lines   int
 	tries   int
 	waiting bool        // sent, the answer is due at deadline
@@ -153,33 +141,36 @@ func (s *Shipper) InFlight() int { return len(s.flight) }
 
 // Ship cuts the next batch of src and sends it. It says whether there was one.
 // Call it only when Ready.
-func (s *Shipper) Ship(src Source, now time.Time) (bool, error) {
+func (s *Shipper) Ship(src source.Source, now time.Time) (bool, error) {
 	if err := s.prepare(); err != nil {
 		return false, err
 	}
 	s.used = now
-	name := src.Name()
-	limit := int(min(s.payload, s.cfg.MaxMessage)) - 1024 - 3*(len(name.Path)+len(name.Node)) // headers count too
+	limit := int(min(s.payload, s.cfg.MaxMessage)) - headerRoom(src) // headers count too
 	if limit < 4*framing {
 		return false, fmt.Errorf("messages of %d bytes at most are too small for a batch: raise the broker's max_payload", s.payload)
 	}
 	s.pack.begin(s.buffer(), limit)
-	from, to, err := src.Read(s.scratch[:min(len(s.scratch), limit/2)], s.cfg.Batch, s.pack)
+	run, err := src.Read(s.scratch[:min(len(s.scratch), limit/2)], s.cfg.Batch, s.pack)
 	payload, records, packErr := s.pack.finish()
-	if to == from || packErr != nil {
+	if run.Empty() || packErr != nil {
 		s.recycle(payload)
 		return false, errors.Join(err, packErr)
 	}
-	name = src.Name() // reading may have found out more
 	h := wire.Header{
-		Source: name, From: from, To: to, Records: records, CRC: s.pack.crc,
-		Encoding: s.cfg.Encoding, ReadAt: now,
+		Source: src.Name(), // reading may have found out more
+		From:   run.From, To: run.To, Records: records, CRC: s.pack.crc,
+		Encoding: s.cfg.Encoding, ReadAt: now, Labels: src.Labels(), Rest: run.Continued, Lost: run.Lost,
 	}
 	s.nextID++
-	b := &batch{
-		src: src, msg: message(&h, s.subject, s.stream, payload), id: s.nextID, to: to,
-		raw: to - from, lines: records, first: now,
+	b := &batch{src: src, id: s.nextID, to: run.To, raw: run.To - run.From, lines: records, first: now}
+	if run.Lost != "" {
+		s.recycle(payload)
+		payload = nil
+		h.Records, h.CRC, h.Encoding = int(run.LostLines), 0, wire.Plain
+		b.raw, b.lines = 0, 0
 	}
+	b.msg = message(&h, s.subject, s.stream, payload)
 	s.flight = append(s.flight, b)
 	s.stats.Batches.Add(1)
 	s.stats.SentBytes.Add(int64(len(payload)))
@@ -188,6 +179,16 @@ func (s *Shipper) Ship(src Source, now time.Time) (bool, error) {
 	s.stats.InFlight.Store(int64(len(s.flight)))
 	s.send(b, now)
 	return true, err
+}
+
+// headerRoom bounds the headers of a batch: what is escaped takes three bytes.
+func headerRoom(src source.Source) int {
+	name, n := src.Name(), 1024
+	n += 3 * (len(name.Path) + len(name.Node))
+	for _, l := range src.Labels() {
+		n += len(l.Key) + 3*len(l.Value) + 2
+	}
+	return n
 }
 
 func (s *Shipper) prepare() error {
@@ -247,7 +248,7 @@ func (s *Shipper) confirm(b *batch, now time.Time) {
 		s.recycle(b.msg.Data)
 	}
 	b.msg = nil
-	missing := map[Source]bool{}
+	missing := map[source.Source]bool{}
 	left := s.flight[:0]
 	for _, f := range s.flight {
 		if f.done && !missing[f.src] {

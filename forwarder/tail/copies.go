@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
+	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
@@ -162,7 +163,7 @@ func (t *Tailer) truncated(f *File) {
 	fd, name, live, own := f.fd, f.name, f.live, f.loc == f.id
 	f.fd = nil
 	t.open--
-	t.cutOff(f, LostTruncated, "it was truncated or written anew")
+	t.cutOff(f, ledger.Truncated, "it was truncated or written anew")
 	st, err := statFile(fd)
 	if err != nil || !own || t.byLoc[st.key] != nil {
 		_ = fd.Close()
@@ -195,11 +196,11 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 	if e.AtDev != 0 || e.AtIno != 0 {
 		f.loc = fileKey{e.AtDev, e.AtIno}
 	}
-	f.stats = t.stats.path(f.path)
+	f.account = t.ledger.Account(f.path)
 	if f.done && f.size > f.read { // it was truncated while its last batches were on their way
 		t.log.Error("batches of a truncated log file were not acknowledged before the last stop",
 			"path", f.path, "source", f.src.ID, "lost_at_most", f.size-f.read)
-		t.lost(f, LostTruncated, f.size-f.read)
+		t.lost(f, ledger.Truncated, f.size-f.read)
 		f.size, t.dirty = f.read, true
 	}
 	t.files[f] = struct{}{}

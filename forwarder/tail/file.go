@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/forwarder/source"
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
@@ -26,7 +28,7 @@ type File struct {
 	path    string // the path the input named
 	name    string // where the file lies
 	pattern string
-	stats   *PathStats
+	account *ledger.Account
 
 	fd       *os.File // nil while closed
 	verified bool     // fd (or the file it was opened from) was compared with what is known
@@ -64,55 +66,47 @@ type cut struct {
 	guard guard
 }
 
-// Sink takes the bytes of one batch. ship's packer is one.
-type Sink interface {
-	// Room is how many raw bytes are sure to fit still, whatever they are.
-	Room() int
-	// Add takes a run of bytes, at most Room, and says how many LFs are in it.
-	// It copies what it keeps.
-	Add(run []byte) (lines int)
-}
-
 // Name gives the source's identity.
 func (f *File) Name() wire.Source { return f.src }
 
-// Read reads one batch into sink: whole records from the read position on, at
-// most limit bytes unless the first record alone is longer. buf is scratch
-// space and bounds the size of a run. It returns the range read, which is empty
-// if no whole record is there; the read position moves to its end.
+// Labels gives those of the input that matches the file.
+func (f *File) Labels() wire.Labels { return f.t.labels[f.pattern] }
+
+// Read is that of source.Source.
 //
 // A record longer than MaxLine is cut there; its rest counts as a record of its
 // own. So is a record that does not fit into sink by itself.
-func (f *File) Read(buf []byte, limit int64, sink Sink) (from, to int64, err error) {
-	from = f.read
+func (f *File) Read(buf []byte, limit int64, sink source.Sink) (source.Run, error) {
+	from := f.read
+	nothing := source.Run{From: from, To: from}
 	if f.fd == nil || f.src.ID == "" {
-		return from, from, nil
+		return nothing, nil
 	}
 	ok, err := f.intact()
 	if err != nil {
-		return from, from, fmt.Errorf("reading %s: %w", f.name, err)
+		return nothing, fmt.Errorf("reading %s: %w", f.name, err)
 	}
 	if !ok {
 		f.t.truncated(f)
-		return from, from, nil
+		return nothing, nil
 	}
 	r := reader{f: f, buf: buf[:min(len(buf), f.t.cfg.MaxLine)], sink: sink, off: from, end: min(f.size, from+limit)}
 	if err := r.run(); err != nil && r.off == from {
-		return from, from, fmt.Errorf("reading %s: %w", f.name, err)
+		return nothing, fmt.Errorf("reading %s: %w", f.name, err)
 	}
-	to = r.off
+	to := r.off
 	now := f.t.now
 	if to > from {
 		f.read, f.guard, f.stuck = to, r.guard, 0
 		f.cuts = append(f.cuts, cut{to: to, lines: r.lines, guard: r.guard})
-		f.stats.ReadBytes.Add(to - from)
-		f.stats.ReadLines.Add(int64(r.lines))
+		f.account.ReadBytes.Add(to - from)
+		f.account.ReadLines.Add(int64(r.lines))
 	} else if f.fd != nil {
 		f.stuck = f.size
 	}
 	f.burst, f.since = now, now
 	f.t.schedule(f)
-	return from, to, nil
+	return source.Run{From: from, To: to}, nil
 }
 
 // intact says whether the bytes before the read position are still there. At
@@ -131,8 +125,8 @@ func (f *File) Confirm(to int64) {
 	for len(f.cuts) > 0 && f.cuts[0].to <= to {
 		c := f.cuts[0]
 		f.cuts = f.cuts[1:]
-		f.stats.AckedBytes.Add(c.to - f.acked)
-		f.stats.AckedLines.Add(int64(c.lines))
+		f.account.AckedBytes.Add(c.to - f.acked)
+		f.account.AckedLines.Add(int64(c.lines))
 		f.acked, f.acks = c.to, c.guard
 	}
 	f.unacked = f.t.now
@@ -155,7 +149,7 @@ func (f *File) InFlight() bool { return len(f.cuts) > 0 }
 type reader struct {
 	f        *File
 	buf      []byte
-	sink     Sink
+	sink     source.Sink
 	off, end int64
 	lines    int
 	guard    guard
@@ -232,7 +226,7 @@ func (r *reader) long() error {
 	}
 	r.lines = 1
 	if !whole {
-		f.stats.CutLines.Add(1)
+		f.account.CutLines.Add(1)
 	}
 	return nil
 }

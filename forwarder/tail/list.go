@@ -33,7 +33,8 @@ func compressed(name string) bool {
 func (t *Tailer) list() (found []candidate, dirs []string) {
 	seen := map[fileKey]bool{}
 	var sibs []candidate
-	for _, pattern := range t.cfg.Patterns {
+	for _, in := range t.cfg.Inputs {
+		pattern := in.Pattern
 		base := filepath.Base(pattern)
 		for _, dir := range t.folders(filepath.Dir(pattern)) {
 			if !slices.Contains(dirs, dir) {

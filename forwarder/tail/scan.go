@@ -4,6 +4,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/loghaul/loghaul/forwarder/ledger"
 )
 
 // sinceSlack is how far the kernel's coarse clock, which stamps files, may be
@@ -34,9 +36,9 @@ func (t *Tailer) scan() {
 	t.scans++
 	t.stats.Scans.Add(1)
 	t.incomplete = false
-	for _, p := range t.cfg.Patterns {
-		if _, ok := t.patterns[p]; !ok {
-			t.patterns[p] = t.now.Add(-sinceSlack).UnixNano()
+	for _, in := range t.cfg.Inputs {
+		if _, ok := t.patterns[in.Pattern]; !ok {
+			t.patterns[in.Pattern] = t.now.Add(-sinceSlack).UnixNano()
 			t.dirty = true
 		}
 	}
@@ -90,14 +92,14 @@ func (t *Tailer) scan() {
 // those that are known, f ends and the file is unknown after that.
 func (t *Tailer) refresh(f *File, c *candidate) {
 	if f.fd == nil && f.born != 0 && c.born != 0 && f.born != c.born {
-		t.cutOff(f, LostGone, "the file is gone and its inode was given to another one")
+		t.cutOff(f, ledger.Gone, "the file is gone and its inode was given to another one")
 		return
 	}
 	if f.name != c.name {
 		f.name, f.src.Path = c.name, c.name
 		t.dirty = true
 	}
-	f.seen, f.missing = t.scans, false
+	f.seen, f.missing, f.pattern = t.scans, false, c.pattern
 	wasLive := f.live
 	f.live = c.live
 	if f.live {
@@ -193,8 +195,8 @@ func (t *Tailer) attach(f *File, fd *os.File, st info, name string) {
 		f.unacked = t.now
 	}
 	f.done, f.missing, f.seen = false, false, t.scans
-	if f.stats == nil {
-		f.stats = t.stats.path(f.path)
+	if f.account == nil {
+		f.account = t.ledger.Account(f.path)
 	}
 	t.open++
 	t.files[f] = struct{}{}
@@ -278,7 +280,7 @@ func (t *Tailer) verify(f *File, c *candidate) {
 	_ = fd.Close()
 	f.live = false
 	t.stats.Truncations.Add(1)
-	t.cutOff(f, LostTruncated, why)
+	t.cutOff(f, ledger.Truncated, why)
 }
 
 // absent handles the files that the scan did not find.
@@ -300,7 +302,7 @@ func (t *Tailer) absent() {
 			t.log.Error("log file went away with unread bytes", "path", f.path, "source", f.src.ID,
 				"read", f.read, "lost_at_least", f.size-f.read,
 				"hint", "compress with delaycompress, and rotate inside the same folder")
-			t.lost(f, LostGone, f.size-f.read)
+			t.lost(f, ledger.Gone, f.size-f.read)
 			f.size = f.read
 			t.dirty = true
 		}

@@ -30,14 +30,17 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
+	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/forwarder/source"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // Config says what to follow and when a batch is due.
 type Config struct {
 	// Node is this machine's name. It is part of every identity.
 	Node string
-	// Patterns are paths, wildcards as in path/filepath.Match.
-	Patterns []string
+	// Inputs are what to follow.
+	Inputs []Input
 	// Batch is how many unread bytes are a full batch; Linger is how long
 	// fewer wait.
 	Batch  int64
@@ -60,7 +63,15 @@ type Config struct {
 	KeepFor time.Duration
 }
 
-// DefaultConfig gives the defaults; Node and Patterns are left empty.
+// Input is what matches one pattern.
+type Input struct {
+	// Pattern is a path, with wildcards as in path/filepath.Match.
+	Pattern string
+	// Labels travel with every batch of its files.
+	Labels wire.Labels
+}
+
+// DefaultConfig gives the defaults; Node and Inputs are left empty.
 func DefaultConfig() Config {
 	return Config{
 		Batch: 2 << 20, Linger: time.Second, MaxLine: 1 << 20,
@@ -72,9 +83,9 @@ func DefaultConfig() Config {
 // Validate says what is wrong.
 func (c *Config) Validate() error {
 	var errs []error
-	for _, p := range c.Patterns {
-		if _, err := filepath.Match(p, ""); err != nil || !filepath.IsAbs(p) {
-			errs = append(errs, fmt.Errorf("path %q: want an absolute path or pattern", p))
+	for _, in := range c.Inputs {
+		if _, err := filepath.Match(in.Pattern, ""); err != nil || !filepath.IsAbs(in.Pattern) {
+			errs = append(errs, fmt.Errorf("path %q: want an absolute path or pattern", in.Pattern))
 		}
 	}
 	if c.MaxLine < 4096 || c.MaxLine > 8<<20 {
@@ -91,10 +102,12 @@ func (c *Config) Validate() error {
 
 // Tailer finds files and says which of them has a batch due.
 type Tailer struct {
-	cfg   Config
-	log   *slog.Logger
-	now   time.Time // of the current call
-	stats *Stats
+	cfg    Config
+	log    *slog.Logger
+	now    time.Time // of the current call
+	stats  Stats
+	ledger *ledger.Ledger
+	labels map[string]wire.Labels // by pattern
 
 	files  map[*File]struct{}
 	byLoc  map[fileKey]*File   // where the bytes are; no done files
@@ -117,19 +130,22 @@ type Tailer struct {
 	leaseCheck func(f *File) (gone, known bool)
 }
 
-// New makes a Tailer that goes on from st. It opens nothing yet: the first
+// New makes a Tailer that goes on from st and counts in l. It opens nothing yet: the first
 // Step does.
-func New(cfg Config, st checkpoint.State, log *slog.Logger) (*Tailer, error) {
+func New(cfg Config, st checkpoint.State, l *ledger.Ledger, log *slog.Logger) (*Tailer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	t := &Tailer{
-		cfg: cfg, log: log, stats: newStats(),
+		cfg: cfg, log: log, ledger: l, labels: map[string]wire.Labels{},
 		files: map[*File]struct{}{}, byLoc: map[fileKey]*File{}, byID: map[fileKey][]*File{}, byHead: map[head][]*File{},
 		patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
 		leaseCheck: func(f *File) (bool, bool) { return writersGone(f.fd) },
 	}
 	maps.Copy(t.patterns, st.Patterns)
+	for _, in := range cfg.Inputs {
+		t.labels[in.Pattern] = in.Labels
+	}
 	for i := range st.Entries {
 		if err := t.restore(&st.Entries[i]); err != nil {
 			return nil, fmt.Errorf("entry %d of the positions: %w", i+1, err)
@@ -177,9 +193,13 @@ func (t *Tailer) Step(now time.Time) {
 	t.scan()
 }
 
-// NextStep says when to call Step and Next again at the latest.
-func (t *Tailer) NextStep() time.Time {
+// NextStep says when to call Step and Next again at the latest. Files can wait
+// for the broker; only rotation must not.
+func (t *Tailer) NextStep(blocked bool) time.Time {
 	at := t.nextScan
+	if blocked {
+		return at
+	}
 	for _, f := range t.active {
 		if f.next.Before(at) {
 			at = f.next
@@ -189,7 +209,14 @@ func (t *Tailer) NextStep() time.Time {
 }
 
 // Next gives a file that has a batch due, in turns, or nil.
-func (t *Tailer) Next(now time.Time) *File {
+func (t *Tailer) Next(now time.Time) source.Source {
+	if f := t.next(now); f != nil {
+		return f
+	}
+	return nil
+}
+
+func (t *Tailer) next(now time.Time) *File {
 	t.now = now
 	for range len(t.active) {
 		if len(t.active) == 0 {
@@ -238,7 +265,7 @@ func (t *Tailer) State() checkpoint.State {
 }
 
 // Stats gives the counters. They may be read at any time by anybody.
-func (t *Tailer) Stats() *Stats { return t.stats }
+func (t *Tailer) Stats() *Stats { return &t.stats }
 
 // Close lets go of all files and of inotify.
 func (t *Tailer) Close() error {
@@ -264,6 +291,3 @@ func compare[T ~string](a, b T) int {
 	}
 	return 0
 }
-
-// NextScan says when folders are looked through next.
-func (t *Tailer) NextScan() time.Time { return t.nextScan }

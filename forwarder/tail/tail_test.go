@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
+	"github.com/loghaul/loghaul/forwarder/ledger"
 )
 
 // plain makes a world whose writer is driven by the test alone.
@@ -110,7 +111,7 @@ func TestLongLinesAreCutAndCounted(t *testing.T) {
 			t.Errorf("line of %d: %d bytes archived, want %d", n, len(got), len(text))
 		}
 		var cut int64
-		w.tail.Stats().Each(func(p *PathStats) { cut += p.CutLines.Load() })
+		w.ledger.Each(func(p *ledger.Account) { cut += p.CutLines.Load() })
 		if want := int64(n / 4096); cut != want {
 			t.Errorf("line of %d: %d cuts counted, want %d", n, cut, want)
 		}
@@ -145,7 +146,7 @@ func TestTruncationLosesAndSaysSo(t *testing.T) {
 	w.drain()
 	w.put("never read\n")
 	w.scan() // sees 11 more bytes
-	w.tail.Next(w.now)
+	w.tail.next(w.now)
 	if err := os.Truncate(w.log, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -154,9 +155,9 @@ func TestTruncationLosesAndSaysSo(t *testing.T) {
 	if len(w.broker.bytes) != 2 {
 		t.Errorf("%d sources, want 2", len(w.broker.bytes))
 	}
-	w.tail.Stats().Each(func(p *PathStats) {
-		if p.LostTruncated.Load() != 11 || p.InFlight() != 0 {
-			t.Errorf("lost %d bytes, want 11; in flight %d", p.LostTruncated.Load(), p.InFlight())
+	w.ledger.Each(func(p *ledger.Account) {
+		if p.Lost(ledger.Truncated).Bytes.Load() != 11 || p.InFlight() != 0 {
+			t.Errorf("lost %d bytes, want 11; in flight %d", p.Lost(ledger.Truncated).Bytes.Load(), p.InFlight())
 		}
 	})
 	if w.tail.Stats().Truncations.Load() != 1 {
@@ -315,7 +316,7 @@ func TestMatch(t *testing.T) {
 // file gets its turn.
 func TestManyFiles(t *testing.T) {
 	w := newWorld(t, 1)
-	w.cfg.Patterns = []string{w.dir + "/*.log"}
+	w.cfg.Inputs = []Input{{Pattern: w.dir + "/*.log"}}
 	w.cfg.MaxOpen = 20
 	for i := range 300 {
 		w.must(os.WriteFile(fmt.Sprintf("%s/f%03d.log", w.dir, i), bytes.Repeat(fmt.Appendf(nil, "file %d, the line of it\n", i), 50), 0o600))

@@ -174,8 +174,8 @@ func (t *Tailer) noticed(e Event) {
 	if dir == "" || e.mask&unix.IN_IGNORED != 0 && e.name != "" {
 		return
 	}
-	for _, p := range t.cfg.Patterns {
-		if logical, _ := match(filepath.Base(p), e.name); e.name == "" || logical != "" {
+	for _, in := range t.cfg.Inputs {
+		if logical, _ := match(filepath.Base(in.Pattern), e.name); e.name == "" || logical != "" {
 			if soon.Before(t.nextScan) {
 				t.nextScan = soon
 			}

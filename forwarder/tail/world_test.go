@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
+	"github.com/loghaul/loghaul/forwarder/ledger"
 )
 
 // broker is what a test knows to be durable: every batch that was stored.
@@ -90,6 +91,7 @@ type world struct {
 	logger  *slog.Logger
 	now     time.Time
 	tail    *Tailer
+	ledger  *ledger.Ledger
 	saved   checkpoint.State
 	flights []flight
 	broker  *broker
@@ -109,7 +111,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		cfg: DefaultConfig(), logger: slog.New(slog.NewTextHandler(debugTo(), &slog.HandlerOptions{Level: slog.LevelDebug})), now: time.Now(),
 		broker: &broker{t: t, bytes: map[string]map[int64]byte{}}, want: map[string]bool{},
 	}
-	w.cfg.Node, w.cfg.Patterns, w.cfg.NoInotify = "node", []string{w.log}, true
+	w.cfg.Node, w.cfg.Inputs, w.cfg.NoInotify = "node", []Input{{Pattern: w.log}}, true
 	w.cfg.Batch, w.cfg.MaxLine, w.cfg.MaxOpen = 4096, 4096, 8
 	w.create()
 	t.Cleanup(func() {
@@ -151,7 +153,8 @@ func (w *world) start() {
 	w.must(err)
 	st, err := checkpoint.Decode(b)
 	w.must(err)
-	w.tail, err = New(w.cfg, st, w.logger)
+	w.ledger = ledger.New() // counts from the start of the process
+	w.tail, err = New(w.cfg, st, w.ledger, w.logger)
 	w.must(err)
 	w.scan()
 }
@@ -184,13 +187,14 @@ func (w *world) ship(n int) {
 	w.now = w.now.Add(w.cfg.Linger)
 	buf := make([]byte, 2048+w.r.IntN(4096))
 	for range n {
-		f := w.tail.Next(w.now)
+		f := w.tail.next(w.now)
 		if f == nil {
 			return
 		}
 		s := &sink{room: 3000 + w.r.IntN(100_000)}
-		from, to, err := f.Read(buf, w.cfg.Batch, s)
+		run, err := f.Read(buf, w.cfg.Batch, s)
 		w.must(err)
+		from, to := run.From, run.To
 		if int64(len(s.raw)) != to-from {
 			w.t.Fatalf("batch [%d,%d) holds %d bytes", from, to, len(s.raw))
 		}
@@ -305,8 +309,8 @@ func (w *world) check() {
 		}
 	}
 	var read, acked, lost int64
-	w.tail.Stats().Each(func(p *PathStats) {
-		read, acked, lost = read+p.ReadBytes.Load(), acked+p.AckedBytes.Load(), lost+p.Lost()
+	w.ledger.Each(func(p *ledger.Account) {
+		read, acked, lost = read+p.ReadBytes.Load(), acked+p.AckedBytes.Load(), lost+p.LostBytes()
 	})
 	if lost != 0 || read != acked {
 		w.t.Errorf("ledger: read %d, acked %d, lost %d", read, acked, lost)

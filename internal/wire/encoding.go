@@ -72,6 +72,12 @@ func (d *Decoder) Decode(dst []byte, h *Header, payload []byte) ([]byte, error) 
 	if err := h.valid(); err != nil {
 		return nil, err
 	}
+	if h.Lost != "" {
+		if len(payload) > 0 {
+			return nil, fmt.Errorf("%w: a loss with %d bytes of payload", ErrMalformed, len(payload))
+		}
+		return dst[:0], nil
+	}
 	size := int(h.To - h.From)
 	if cap(dst) < size {
 		dst = make([]byte, size)

@@ -14,8 +14,13 @@ import (
 	"time"
 )
 
-// Version is the batch format this build writes and the only one it reads.
-const Version = "1"
+// Version is the batch format this build writes. Messages that declare a loss
+// are of lossVersion, because a reader that does not know them would take them
+// for broken batches. This build reads both.
+const (
+	Version     = "1"
+	lossVersion = "2"
+)
 
 // Header names of a batch. They are few and short because each is stored with
 // every message. HeaderMsgID is the name JetStream de-duplicates by.
@@ -31,6 +36,9 @@ const (
 	headerCRC      = "Lh-Crc"
 	headerEncoding = "Lh-Enc"
 	headerReadAt   = "Lh-Read"
+	headerLabels   = "Lh-Labels"
+	headerRest     = "Lh-Rest"
+	headerLost     = "Lh-Lost"
 )
 
 // MaxBatch is the most raw bytes one batch may declare. A reader refuses
@@ -70,6 +78,17 @@ type Header struct {
 	Encoding Encoding
 	// ReadAt is when the forwarder read the bytes, to the millisecond.
 	ReadAt time.Time
+	// Labels are those of the forwarder and of its input.
+	Labels Labels
+	// Rest means that the first record is not a line but the rest of one that
+	// ended the batch before this one without LF: it was longer than the
+	// forwarder's bound.
+	Rest bool
+	// Lost, if not empty, says why the bytes of the range are not to be had,
+	// in lower-case letters and _. There is no payload then, and Records is
+	// how many lines they were, 0 if nobody knows. A stream that counts lost
+	// lines only has no bytes: each line counts as one.
+	Lost string
 }
 
 // MsgID is the identity of the batch for JetStream's de-duplication. It holds
@@ -82,13 +101,16 @@ func (h *Header) MsgID() string {
 	b = strconv.AppendInt(b, h.From, 36)
 	b = append(b, '-')
 	b = strconv.AppendInt(b, h.To, 36)
+	if h.Lost != "" { // its bytes may turn up after all
+		b = append(b, '!')
+	}
 	return string(b)
 }
 
 // Encode gives the message headers, the message id among them.
 func (h *Header) Encode() map[string][]string {
 	one := func(s string) []string { return []string{s} }
-	return map[string][]string{
+	m := map[string][]string{
 		HeaderMsgID:    one(h.MsgID()),
 		headerVersion:  one(Version),
 		headerSource:   one(h.Source.ID),
@@ -101,13 +123,24 @@ func (h *Header) Encode() map[string][]string {
 		headerEncoding: one(h.Encoding.String()),
 		headerReadAt:   one(strconv.FormatInt(h.ReadAt.UnixMilli(), 10)),
 	}
+	if len(h.Labels) > 0 {
+		m[headerLabels] = one(h.Labels.encode())
+	}
+	if h.Rest {
+		m[headerRest] = one("1")
+	}
+	if h.Lost != "" {
+		m[headerVersion], m[headerLost] = one(lossVersion), one(h.Lost)
+	}
+	return m
 }
 
 // DecodeHeader reads the headers of a message. Every error wraps ErrMalformed.
 func DecodeHeader(m map[string][]string) (Header, error) {
 	d := decoder{m: m}
-	if v := d.text(headerVersion); d.err == nil && v != Version {
-		return Header{}, fmt.Errorf("%w: version %q, this build reads %q", ErrMalformed, v, Version)
+	version := d.text(headerVersion)
+	if d.err == nil && version != Version && version != lossVersion {
+		return Header{}, fmt.Errorf("%w: version %q, this build reads %q and %q", ErrMalformed, version, Version, lossVersion)
 	}
 	h := Header{
 		Source: Source{
@@ -121,6 +154,12 @@ func DecodeHeader(m map[string][]string) (Header, error) {
 		CRC:      uint32(d.int(headerCRC, 16)), //nolint:gosec // range is checked in valid
 		Encoding: d.encoding(headerEncoding),
 		ReadAt:   time.UnixMilli(d.int(headerReadAt, 10)).UTC(),
+		Labels:   d.labels(headerLabels),
+		Rest:     d.optional(headerRest) == "1",
+		Lost:     d.optional(headerLost),
+	}
+	if d.err == nil && (h.Lost != "") != (version == lossVersion) {
+		d.err = fmt.Errorf("%w: version %q with %s %q", ErrMalformed, version, headerLost, h.Lost)
 	}
 	if d.err != nil {
 		return Header{}, d.err
@@ -134,6 +173,10 @@ func (h *Header) valid() error {
 		return fmt.Errorf("%w: source %q is not 24 hexadecimal digits", ErrMalformed, h.Source.ID)
 	case h.From < 0 || h.To <= h.From:
 		return fmt.Errorf("%w: range [%d, %d) is empty or negative", ErrMalformed, h.From, h.To)
+	case h.Lost != "":
+		if !isReason(h.Lost) || h.Records < 0 || int64(h.Records) > h.To-h.From || h.CRC != 0 || h.Encoding != Plain || h.Rest {
+			return fmt.Errorf("%w: [%d, %d) of %d lines is not a loss", ErrMalformed, h.From, h.To, h.Records)
+		}
 	case h.To-h.From > MaxBatch:
 		return fmt.Errorf("%w: %d raw bytes, the limit is %d", ErrMalformed, h.To-h.From, MaxBatch)
 	case h.Records < 1 || int64(h.Records) > h.To-h.From:
@@ -159,6 +202,22 @@ func (d *decoder) text(name string) string {
 		return ""
 	}
 	return v[0]
+}
+
+// optional gives the value of a header that may be missing.
+func (d *decoder) optional(name string) string {
+	if len(d.m[name]) == 0 {
+		return ""
+	}
+	return d.text(name)
+}
+
+func (d *decoder) labels(name string) Labels {
+	l, err := parseLabels(d.optional(name))
+	if err != nil && d.err == nil {
+		d.err = fmt.Errorf("%w: header %s: %w", ErrMalformed, name, err)
+	}
+	return l
 }
 
 func (d *decoder) escaped(name string) string {
@@ -189,6 +248,9 @@ func (d *decoder) encoding(name string) Encoding {
 	}
 	return e
 }
+
+// isReason bounds what may become a value of a metric's label.
+func isReason(s string) bool { return len(s) <= 32 && isLabelKey(s) }
 
 func isID(s string) bool {
 	if len(s) != 24 {

@@ -168,7 +168,7 @@ func TestCorruptions(t *testing.T) {
 		{"no headers", "header Lh-V is given 0 times", func(_ *testing.T, b *batch) { clear(b.m) }},
 		{"header missing", "header Lh-Node is given 0 times", func(_ *testing.T, b *batch) { delete(b.m, "Lh-Node") }},
 		{"header twice", "header Lh-From is given 2 times", func(_ *testing.T, b *batch) { b.m["Lh-From"] = []string{"1", "1"} }},
-		{"later version", `version "2", this build reads "1"`, set("Lh-V", "2")},
+		{"later version", `version "3", this build reads "1" and "2"`, set("Lh-V", "3")},
 		{"source too short", "is not 24 hexadecimal digits", set("Lh-Source", "0123")},
 		{"source in upper case", "is not 24 hexadecimal digits", set("Lh-Source", "0123456789ABCDEF01234567")},
 		{"broken escape in path", "header Lh-Path has a broken escape", set("Lh-Path", "/x%4")},

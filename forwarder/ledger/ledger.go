@@ -1,0 +1,135 @@
+// Package ledger counts what became of every byte the forwarder took charge of,
+// per path: bytes read = acked + in flight + lost{reason}. Inputs and shipper
+// write it, metrics and status read it.
+package ledger
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// maxPaths bounds the paths that are counted one by one. Those beyond it are
+// counted together under Others.
+const maxPaths = 1000
+
+// Others is the path under which the paths beyond the bound are counted.
+const Others = "(others)"
+
+// Reasons for which something is lost. They are values of a metric's label and
+// travel to the archive with the range that is lost.
+const (
+	// Truncated: a file was cut short or overwritten before its last bytes
+	// were read.
+	Truncated = "truncated"
+	// Gone: a file went away, while nobody held it open, with bytes unread.
+	// Only those seen before are counted; more may have followed.
+	Gone = "gone"
+	// SpoolFull: a datagram came while the spool was at its bound.
+	SpoolFull = "spool_full"
+	// SpoolDamaged: bytes of the spool could not be read back, or the end that
+	// a crash tore off.
+	SpoolDamaged = "spool_damaged"
+	// KernelDropped: the kernel had no room for a datagram.
+	KernelDropped = "kernel_dropped"
+	// HAProxyDropped: HAProxy itself could not send a line.
+	HAProxyDropped = "haproxy_dropped"
+)
+
+// Reasons lists them all.
+func Reasons() []string {
+	return []string{Truncated, Gone, SpoolFull, SpoolDamaged, KernelDropped, HAProxyDropped}
+}
+
+// Ledger holds the accounts. Everybody may use it at any time.
+type Ledger struct {
+	mu       sync.Mutex
+	accounts map[string]*Account
+	order    []*Account
+}
+
+// New makes an empty Ledger.
+func New() *Ledger { return &Ledger{accounts: map[string]*Account{}} }
+
+// Account gives the account of a path, which may be Others.
+func (l *Ledger) Account(path string) *Account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.accounts) >= maxPaths && l.accounts[path] == nil {
+		path = Others
+	}
+	a := l.accounts[path]
+	if a == nil {
+		a = &Account{Path: path}
+		l.accounts[path] = a
+		l.order = append(l.order, a)
+	}
+	return a
+}
+
+// Each calls fn for every account, in the order in which they were opened.
+func (l *Ledger) Each(fn func(*Account)) {
+	l.mu.Lock()
+	all := l.order[:len(l.order):len(l.order)]
+	l.mu.Unlock()
+	for _, a := range all {
+		fn(a)
+	}
+}
+
+// Account counts what happened to one path, all its generations together.
+type Account struct {
+	// Path is the path that the input named, or the listener's URL.
+	Path string
+	// ReadBytes and ReadLines count what was taken charge of: read into a
+	// batch or, for bytes, known to be lost before they could be read.
+	ReadBytes, ReadLines atomic.Int64
+	// AckedBytes and AckedLines count what the broker has.
+	AckedBytes, AckedLines atomic.Int64
+	// CutLines counts lines that were longer than the bound.
+	CutLines atomic.Int64
+	// LagBytes is what is written and not acked; LagSince when the oldest of
+	// that was seen, in nanoseconds since 1970, 0 when there is none.
+	LagBytes, LagSince atomic.Int64
+
+	lost [6]Loss // one for each of Reasons
+}
+
+// Loss counts what was lost for one reason. Where only the one is known the
+// other stays behind: bytes of files have no lines, HAProxy's lines no bytes.
+type Loss struct{ Bytes, Lines atomic.Int64 }
+
+// Lost gives the loss for a reason, which must be one of Reasons.
+func (a *Account) Lost(reason string) *Loss {
+	for i, r := range Reasons() {
+		if r == reason {
+			return &a.lost[i]
+		}
+	}
+	panic("ledger: unknown reason " + reason)
+}
+
+// LostBytes gives the bytes lost, for all reasons.
+func (a *Account) LostBytes() (n int64) {
+	for i := range a.lost {
+		n += a.lost[i].Bytes.Load()
+	}
+	return n
+}
+
+// Lose takes charge of n bytes and at once counts them as lost.
+func (a *Account) Lose(reason string, bytes, lines int64) {
+	l := a.Lost(reason)
+	if bytes > 0 {
+		a.ReadBytes.Add(bytes)
+		l.Bytes.Add(bytes)
+	}
+	if lines > 0 {
+		l.Lines.Add(lines)
+	}
+}
+
+// InFlight gives the bytes that are neither stored by the broker nor lost.
+func (a *Account) InFlight() int64 {
+	acked, lost := a.AckedBytes.Load(), a.LostBytes() // before what is read, which they must not pass
+	return a.ReadBytes.Load() - acked - lost
+}
