@@ -2,9 +2,7 @@ package forwarder
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/ship"
@@ -22,10 +20,16 @@ type Config struct {
 	Node string `yaml:"node"`
 	// State is the folder that keeps the positions. One forwarder uses it.
 	State string `yaml:"state"`
-	// Inputs are what to follow.
+	// Labels are static fields of every line: cluster, zone, role.
+	Labels map[string]string `yaml:"labels"`
+	// Inputs are where lines come from.
 	Inputs []Input `yaml:"inputs"`
+	// HAProxy names the processes whose own losses are asked for.
+	HAProxy []HAProxy `yaml:"haproxy"`
 	// Tail is how files are followed.
 	Tail Tail `yaml:"tail"`
+	// Spool keeps what does not come from a file until the broker has it.
+	Spool Spool `yaml:"spool"`
 	// Batch is how lines are packed.
 	Batch Batch `yaml:"batch"`
 	// InFlight bounds the batches that the broker has not answered yet, and
@@ -36,20 +40,14 @@ type Config struct {
 	// DrainTimeout bounds the wait for answers at the end. What is not
 	// answered by then is sent again after the next start.
 	DrainTimeout config.Duration `yaml:"drain_timeout"`
+	// Process is how much of the machine the forwarder may take.
+	Process Process `yaml:"process"`
 	// Broker is where batches go.
 	Broker broker.Config `yaml:"broker"`
 	// HTTP is the address of /metrics, /healthz and /readyz; empty: none.
 	HTTP string `yaml:"http"`
 	// Log is the forwarder's own log, on standard error.
 	Log logging.Config `yaml:"log"`
-}
-
-// Input is one source of lines.
-type Input struct {
-	// File is an absolute path, or a pattern with * ? [ ]. Siblings that a
-	// rotation makes of a matching file (its name, a dot or dash, and more)
-	// are found without being named.
-	File string `yaml:"file"`
 }
 
 // Tail is how files are followed.
@@ -98,6 +96,8 @@ func DefaultConfig() Config {
 			Bytes: config.Size(t.Batch), Linger: t.Linger, Compression: wire.S2.String(),
 			MaxMessage: broker.DefaultStreams().MaxMessage,
 		},
+		Spool:        Spool{Bytes: 1 << 30, Sync: 200 * time.Millisecond},
+		Process:      defaultProcess(),
 		InFlight:     4,
 		AckTimeout:   8 * time.Second,
 		DrainTimeout: 10 * time.Second,
@@ -137,11 +137,8 @@ func (c *Config) Validate() error {
 	if len(c.Inputs) == 0 {
 		bad("inputs", "name at least one, such as\ninputs:\n  - file: /var/log/haproxy.log")
 	}
-	for i, in := range c.Inputs {
-		if _, err := filepath.Match(in.File, ""); err != nil || !filepath.IsAbs(in.File) {
-			bad(fmt.Sprintf("inputs[%d].file", i), "%q is not an absolute path or pattern such as /var/log/haproxy*.log", in.File)
-		}
-	}
+	c.validateInputs(bad)
+	c.Process.validate(bad)
 	if _, err := wire.ParseEncoding(c.Batch.Compression); err != nil {
 		bad("batch.compression", "%v", err)
 	}
@@ -163,6 +160,10 @@ func (c *Config) Validate() error {
 	}
 	within("batch.bytes", c.Batch.Bytes, 4<<10, 8<<20)
 	within("batch.max_message", c.Batch.MaxMessage, 64<<10, broker.MaxPull)
+	within("spool.bytes", c.Spool.Bytes, 16<<20, 1<<50)
+	if c.Spool.Sync < 0 || c.Spool.Sync > time.Minute {
+		bad("spool.sync", "%v is not 0s (always) to 1m", c.Spool.Sync)
+	}
 	within("tail.max_line", c.Tail.MaxLine, 4<<10, 8<<20)
 	if c.InFlight < 1 || c.InFlight > 64 {
 		bad("in_flight", "%d is not 1 to 64; 4 is usual", c.InFlight)
@@ -176,8 +177,12 @@ func (c *Config) Validate() error {
 func (c *Config) tail() tail.Config {
 	t := tail.DefaultConfig()
 	t.Node = c.Node
-	for _, in := range c.Inputs {
-		t.Inputs = append(t.Inputs, tail.Input{Pattern: filepath.Clean(in.File)})
+	for i := range c.Inputs {
+		in := &c.Inputs[i]
+		if in.File != "" {
+			labels, _ := in.labels(c.Labels) // Validate has checked them
+			t.Inputs = append(t.Inputs, tail.Input{Pattern: in.Name(), Labels: labels})
+		}
 	}
 	t.Batch, t.Linger = int64(c.Batch.Bytes), c.Batch.Linger
 	t.MaxLine, t.MaxOpen = int(c.Tail.MaxLine), c.Tail.MaxOpen
@@ -190,6 +195,6 @@ func (c *Config) ship() ship.Config {
 	e, _ := wire.ParseEncoding(c.Batch.Compression) // Validate has checked it
 	return ship.Config{
 		Node: c.Node, Batch: int64(c.Batch.Bytes), MaxMessage: int64(c.Batch.MaxMessage), Encoding: e,
-		InFlight: c.InFlight, AckTimeout: c.AckTimeout, Broker: c.Broker,
+		InFlight: c.InFlight, Payloads: c.Process.payloads(), AckTimeout: c.AckTimeout, Broker: c.Broker,
 	}
 }

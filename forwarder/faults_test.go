@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
-	"github.com/loghaul/loghaul/internal/config"
 )
 
 // TestLostStateGivesTheSameIdentities: everything is read again, and the broker
@@ -151,25 +150,6 @@ func TestMetricsAgreeWithTheLedger(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(b.String())
-	}
-}
-
-func TestConfigIsChecked(t *testing.T) {
-	for _, test := range []struct{ yaml, want string }{
-		{"inputs: [{file: haproxy.log}]", "inputs[0].file"},
-		{"inputs: [{file: '/var/log/[a'}]", "inputs[0].file"},
-		{"node: n", "inputs"},
-		{"batch: {lingr: 1s}", `"linger"`},
-		{"batch: {compression: gzip}", "batch.compression"},
-		{"in_flight: 0", "in_flight"},
-		{"tail: {poll: 1s}", "tail.poll"},
-		{"state: ''", "state"},
-	} {
-		cfg := DefaultConfig()
-		err := config.Parse("f.yaml", []byte(test.yaml), &cfg)
-		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: got %v, want something about %s", test.yaml, err, test.want)
-		}
 	}
 }
 

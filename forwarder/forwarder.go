@@ -56,6 +56,9 @@ type Forwarder struct {
 
 	problem atomic.Pointer[error] // why positions can't be stored
 	drain   atomic.Bool
+	calls   chan func()   // for the goroutine of Run
+	ended   chan struct{} // closed when Run takes no more calls
+	flushed map[source.Source]bool
 }
 
 // New checks the configuration, takes the state folder and reads the
@@ -77,6 +80,7 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 		cfg: cfg, log: deps.Logger, store: store, ledger: l, tail: t, feeds: []source.Feed{t},
 		ship: ship.New(cfg.ship(), deps.Broker, deps.Logger),
 	}
+	f.calls, f.ended = make(chan func()), make(chan struct{})
 	f.saver = saver{store: store, log: deps.Logger, done: make(chan error, 1), problem: &f.problem}
 	f.meter = newMeter(f, deps.Metrics)
 	f.log.Info("forwarder starts", "node", cfg.Node, "inputs", len(cfg.Inputs), "state", cfg.State,
@@ -84,18 +88,24 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 	return f, nil
 }
 
-// Run works until ctx ends. Then it reads no more, waits for the broker's
-// answers to what is in flight, within DrainTimeout, stores the positions and
-// returns. It returns an error only if they could not be stored.
+// Run works until ctx ends. Then it ships one more batch of whatever has unread
+// bytes, waits for the broker's answers, all within DrainTimeout, stores the
+// positions and returns. It returns an error only if they could not be stored.
 func (f *Forwarder) Run(ctx context.Context) error {
 	linkCtx, stopLink := context.WithCancel(context.WithoutCancel(ctx))
 	f.ship.Start(linkCtx)
 	f.work(ctx)
 
 	f.drain.Store(true)
+	f.flushed = map[source.Source]bool{}
+	now := time.Now()
+	for _, feed := range f.feeds {
+		feed.Flush(now)
+	}
 	drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.cfg.DrainTimeout)
 	f.work(drained)
 	cancel()
+	close(f.ended)
 	stopLink()
 	f.ship.Stop()
 	if n := f.ship.InFlight(); n > 0 {
@@ -106,7 +116,8 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	return errors.Join(err, f.tail.Close(), f.store.Close())
 }
 
-// work is the loop. While draining it ends as soon as nothing is in flight.
+// work is the loop. While draining it ends as soon as nothing is in flight and
+// nothing more can be sent.
 func (f *Forwarder) work(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -115,15 +126,14 @@ func (f *Forwarder) work(ctx context.Context) {
 		now := time.Now()
 		f.ship.Tick(now)
 		busy := false
-		if draining {
-			if f.ship.InFlight() == 0 {
-				return
-			}
-		} else {
+		if !draining {
 			for _, feed := range f.feeds {
 				feed.Step(now)
 			}
-			busy = f.fill(now)
+		}
+		busy = f.fill(now)
+		if draining && f.ship.InFlight() == 0 {
+			return
 		}
 		f.saver.step(f.dirty(), f.state, now)
 		f.meter.step(f, now)
@@ -136,6 +146,8 @@ func (f *Forwarder) work(ctx context.Context) {
 			f.ship.Handle(e, time.Now())
 		case events := <-f.tail.Wake():
 			f.tail.Notice(events, time.Now())
+		case call := <-f.calls:
+			call()
 		case err := <-f.saver.done:
 			f.saver.saved(err, time.Now())
 		case <-timer.C:
@@ -149,6 +161,12 @@ func (f *Forwarder) fill(now time.Time) bool {
 		src := f.next(now)
 		if src == nil {
 			return false
+		}
+		if f.flushed != nil {
+			if f.flushed[src] {
+				return false // a backlog: it stays where it is
+			}
+			f.flushed[src] = true
 		}
 		if _, err := f.ship.Ship(src, now); err != nil {
 			f.log.Error("can't make a batch", "path", src.Name().Path, "why", err)

@@ -242,3 +242,55 @@ func TestLineThatCompressesBadly(t *testing.T) {
 	s.eventually("all of it", func() bool { return s.fwd.Status().AckedBytes == int64(len(line)+14) })
 	s.ledger()
 }
+
+// TestStopShipsWhatLingers: the last second of a node that goes away.
+func TestStopShipsWhatLingers(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	s.write(10)
+	s.start()
+	s.awaitAcked(10)
+	s.end()
+	s.cfg.Batch.Linger = time.Hour
+	s.start()
+	s.eventually("ready", func() bool { return s.fwd.Ready() == nil })
+	s.write(10)
+	s.eventually("it knows of them", func() bool {
+		all, err := s.fwd.Sources(t.Context())
+		return err == nil && len(all) == 1 && all[0].State == "live" && all[0].Size > all[0].Acked
+	})
+	if n := s.fwd.Status().AckedLines; n != 0 {
+		t.Fatalf("%d lines are stored before the linger is over", n)
+	}
+	fwd := s.fwd
+	s.end()
+	if n := fwd.Status().AckedLines; n != 10 {
+		t.Errorf("%d lines are stored at the end, want 10", n)
+	}
+	if _, err := fwd.Sources(t.Context()); err == nil {
+		t.Error("a forwarder that has ended answers")
+	}
+	s.stored(20)
+}
+
+// TestReload changes what can be changed while lines flow.
+func TestReload(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	s.write(100)
+	s.start()
+	s.awaitAcked(100)
+	cfg := s.cfg
+	cfg.Node = "another"
+	if err := s.fwd.Reload(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "node was changed, which needs a restart") {
+		t.Errorf("another node: %v", err)
+	}
+	cfg = s.cfg
+	cfg.InFlight = 0
+	if err := s.fwd.Reload(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "in_flight") {
+		t.Errorf("no batch in flight: %v", err)
+	}
+	s.write(100)
+	s.awaitAcked(200)
+	s.ledger()
+}

@@ -1,9 +1,13 @@
 package forwarder
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/forwarder/source"
 )
 
 // Status is what a forwarder has done since it started, over all inputs.
@@ -15,6 +19,8 @@ type Status struct {
 	AckedLines, AckedBytes int64
 	// InFlightLines and InFlightBytes are read and not stored yet.
 	InFlightLines, InFlightBytes int64
+	// InFlightBatches is the number of batches that the broker has not answered.
+	InFlightBatches int64
 	// SentBytes is what went over the network, after compression.
 	SentBytes int64
 	// Lost holds bytes by reason; reasons without loss are left out.
@@ -31,11 +37,42 @@ type Status struct {
 	Problem string
 }
 
+// do has fn run by the goroutine of Run, and waits for its end.
+func (f *Forwarder) do(ctx context.Context, fn func()) error {
+	done := make(chan struct{})
+	select {
+	case f.calls <- func() { fn(); close(done) }:
+	case <-f.ended:
+		return errors.New("the forwarder has ended")
+	case <-ctx.Done():
+		return fmt.Errorf("ask the forwarder: %w", ctx.Err())
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("ask the forwarder: %w", ctx.Err())
+	}
+}
+
+// Sources tells about every source. It may be called by anybody while Run runs.
+func (f *Forwarder) Sources(ctx context.Context) (all []source.Status, err error) {
+	err = f.do(ctx, func() {
+		for _, feed := range f.feeds {
+			all = append(all, feed.Report()...)
+		}
+	})
+	return all, err
+}
+
+// Accounts gives the ledger. It may be called at any time by anybody.
+func (f *Forwarder) Accounts() []*ledger.Account { return f.ledger.Accounts() }
+
 // Status may be called at any time by anybody.
 func (f *Forwarder) Status() Status {
 	st, ts := f.ship.Stats(), f.tail.Stats()
 	s := Status{
-		SentBytes: st.SentBytes.Load(), Lost: map[string]int64{}, Files: int(ts.Files.Load()),
+		SentBytes: st.SentBytes.Load(), InFlightBatches: st.InFlight.Load(), Lost: map[string]int64{}, Files: int(ts.Files.Load()),
 		Connected: st.Connected.Load() != 0,
 	}
 	var since int64
@@ -43,10 +80,8 @@ func (f *Forwarder) Status() Status {
 		// Acked first: it must not overtake what is read.
 		s.AckedLines += p.AckedLines.Load()
 		s.AckedBytes += p.AckedBytes.Load()
-		for _, reason := range ledger.Reasons() {
-			if n := p.Lost(reason).Bytes.Load(); n > 0 {
-				s.Lost[reason] += n
-			}
+		for reason, l := range p.Losses() {
+			s.Lost[reason] += l.Bytes.Load()
 		}
 		s.ReadLines += p.ReadLines.Load()
 		s.ReadBytes += p.ReadBytes.Load()

@@ -127,8 +127,10 @@ func isHelp(arg string) bool {
 	return arg == "help" || arg == "--help" || arg == "-help" || arg == "-h"
 }
 
+// isGroup says whether a word is no command but the first word of some.
 func isGroup(word string) bool {
-	return slices.ContainsFunc(commands(), func(c command) bool { return strings.HasPrefix(c.name, word+" ") })
+	return slices.ContainsFunc(commands(), func(c command) bool { return strings.HasPrefix(c.name, word+" ") }) &&
+		!slices.ContainsFunc(commands(), func(c command) bool { return c.name == word })
 }
 
 // find takes the command's name off args.
@@ -139,10 +141,12 @@ func find(args []string) (command, []string, error) {
 		if c.name == two && strings.Contains(two, " ") {
 			return c, args[2:], nil
 		}
+		names = append(names, c.name)
+	}
+	for _, c := range commands() {
 		if c.name == one {
 			return c, args[1:], nil
 		}
-		names = append(names, c.name)
 	}
 	for _, name := range planned() {
 		if name == one || name == two {

@@ -24,6 +24,7 @@ func commands() []command {
 	return []command{
 		upCommand(),
 		forwardCommand(),
+		forwardStatusCommand(),
 		aggregateCommand(),
 		brokerSetupCommand(),
 		brokerStatusCommand(),

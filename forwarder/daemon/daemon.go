@@ -1,6 +1,6 @@
-// Package daemon is a forwarder as a process: configuration, log, the HTTP
-// pages, signals' context, exit codes. `loghaul-forwarder` and `loghaul
-// forward` are both this.
+// Package daemon is a forwarder as a process: configuration and its reload, log,
+// the HTTP pages, the socket that `status` asks, exit codes. `loghaul-forwarder`
+// and `loghaul forward` are both this.
 package daemon
 
 import (
@@ -10,9 +10,11 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/loghaul/loghaul/forwarder"
-	"github.com/loghaul/loghaul/forwarder/checkpoint"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/logging"
 	"github.com/loghaul/loghaul/internal/metrics"
@@ -27,24 +29,32 @@ const (
 	Wrong = 2
 )
 
-// Run runs a forwarder with the file at path until ctx ends and it has
-// drained. httpAddr, if not empty, replaces the file's. It gives the exit code
-// and has said on stderr what was wrong.
-func Run(ctx context.Context, path, httpAddr string, stderr io.Writer) int {
-	cfg := forwarder.DefaultConfig()
-	if err := config.Load(path, &cfg); err != nil {
+// Options are what the command line says.
+type Options struct {
+	// Config is the file's path.
+	Config string
+	// HTTP, if not empty, replaces the file's http.
+	HTTP string
+	// Stdin adds standard input to the inputs of the file.
+	Stdin bool
+	// Version is shown by status.
+	Version string
+}
+
+// Run runs a forwarder until ctx ends and it has drained. It gives the exit code
+// and has said on stderr what was wrong. SIGHUP reads the configuration again.
+func Run(ctx context.Context, o Options, stderr io.Writer) int {
+	cfg, err := o.load()
+	if err != nil {
 		fmt.Fprintln(stderr, err) //nolint:errcheck // nobody is left to tell
 		return Wrong
-	}
-	if httpAddr != "" {
-		cfg.HTTP = httpAddr
 	}
 	log, err := logging.New(stderr, cfg.Log)
 	if err != nil {
 		fmt.Fprintln(stderr, err) //nolint:errcheck // nobody is left to tell
 		return Wrong
 	}
-	if err := run(ctx, cfg, log); err != nil {
+	if err := run(ctx, o, cfg, log); err != nil {
 		log.Error("forwarder ends", "why", err)
 		return code(err)
 	}
@@ -52,7 +62,26 @@ func Run(ctx context.Context, path, httpAddr string, stderr io.Writer) int {
 	return Done
 }
 
-func run(ctx context.Context, cfg forwarder.Config, log *slog.Logger) error {
+// load reads the file. With Stdin it may leave out inputs.
+func (o *Options) load() (forwarder.Config, error) {
+	cfg := forwarder.DefaultConfig()
+	if o.Stdin {
+		cfg.Inputs = []forwarder.Input{{Stdin: true}}
+	}
+	if err := config.Load(o.Config, &cfg); err != nil {
+		return cfg, err
+	}
+	if o.Stdin && !cfg.HasStdin() {
+		cfg.Inputs = append(cfg.Inputs, forwarder.Input{Stdin: true})
+	}
+	if o.HTTP != "" {
+		cfg.HTTP = o.HTTP
+	}
+	return cfg, nil
+}
+
+func run(ctx context.Context, o Options, cfg forwarder.Config, log *slog.Logger) error {
+	cfg.Process.Apply(log)
 	reg := metrics.New(forwarder.Metrics()...)
 	f, err := forwarder.New(cfg, forwarder.Deps{Logger: log, Metrics: reg})
 	if err != nil {
@@ -60,27 +89,60 @@ func run(ctx context.Context, cfg forwarder.Config, log *slog.Logger) error {
 	}
 	work, stop := context.WithCancel(ctx)
 	defer stop()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
 	// The pages answer until the drain is over: a pod that drains must be
 	// neither restarted nor sent work.
 	after, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	pages := make(chan error, 1)
+	beside := make(chan error, 3)
 	go func() {
 		err := ops.Serve(after, cfg.HTTP, reg, f.Ready)
 		if err != nil {
 			stop() // the port is taken
 		}
-		pages <- err
+		beside <- err
+	}()
+	go func() {
+		c := control{forwarder: f, version: o.Version, node: cfg.Node, log: log}
+		c.serve(after, SocketPath(cfg.State))
+		beside <- nil
+	}()
+	go func() {
+		reloads(after, hangup, o, f, log)
+		beside <- nil
 	}()
 	err = f.Run(work)
 	end()
-	return errors.Join(err, <-pages)
+	return errors.Join(err, <-beside, <-beside, <-beside)
+}
+
+// reloads reads the configuration again whenever it is told to. A file that is
+// wrong changes nothing.
+func reloads(ctx context.Context, hangup <-chan os.Signal, o Options, f *forwarder.Forwarder, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+		}
+		cfg, err := o.load()
+		if err == nil {
+			err = f.Reload(ctx, cfg)
+		}
+		if err != nil {
+			log.Error("the configuration is not reloaded; the one before stays in force", "file", o.Config, "why", err)
+			continue
+		}
+		log.Info("the configuration is reloaded", "file", o.Config)
+	}
 }
 
 // code tells what waiting can cure from what it cannot.
 func code(err error) int {
-	switch {
-	case errors.Is(err, checkpoint.ErrDamaged), errors.Is(err, checkpoint.ErrVersion), errors.Is(err, fs.ErrPermission):
+	if errors.Is(err, fs.ErrPermission) {
 		return Wrong
 	}
 	return Failed

@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"iter"
 	"sync"
 	"sync/atomic"
 )
@@ -66,12 +67,17 @@ func (l *Ledger) Account(path string) *Account {
 	return a
 }
 
-// Each calls fn for every account, in the order in which they were opened.
-func (l *Ledger) Each(fn func(*Account)) {
+// Accounts gives all accounts, in the order in which they were opened. The
+// slice must not be changed.
+func (l *Ledger) Accounts() []*Account {
 	l.mu.Lock()
-	all := l.order[:len(l.order):len(l.order)]
-	l.mu.Unlock()
-	for _, a := range all {
+	defer l.mu.Unlock()
+	return l.order[:len(l.order):len(l.order)]
+}
+
+// Each calls fn for every account.
+func (l *Ledger) Each(fn func(*Account)) {
+	for _, a := range l.Accounts() {
 		fn(a)
 	}
 }
@@ -106,6 +112,18 @@ func (a *Account) Lost(reason string) *Loss {
 		}
 	}
 	panic("ledger: unknown reason " + reason)
+}
+
+// Losses gives the reasons for which something was lost, and how much.
+func (a *Account) Losses() iter.Seq2[string, *Loss] {
+	return func(yield func(string, *Loss) bool) {
+		for i, r := range Reasons() {
+			l := &a.lost[i]
+			if (l.Bytes.Load() > 0 || l.Lines.Load() > 0) && !yield(r, l) {
+				return
+			}
+		}
+	}
 }
 
 // LostBytes gives the bytes lost, for all reasons.

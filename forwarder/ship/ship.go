@@ -41,6 +41,9 @@ type Config struct {
 	Encoding wire.Encoding
 	// InFlight bounds the batches that are not answered yet.
 	InFlight int
+	// Payloads bounds the bytes of their payloads, except that one batch is
+	// always allowed; 0: no bound.
+	Payloads int64
 	// AckTimeout is how long an answer may take.
 	AckTimeout time.Duration
 	// Broker says where to connect.
@@ -133,7 +136,23 @@ func (s *Shipper) Events() <-chan Event { return s.link.events }
 
 // Ready says whether a batch may be added now.
 func (s *Shipper) Ready(now time.Time) bool {
-	return s.nc != nil && s.probed && len(s.flight) < s.cfg.InFlight && s.fails == 0 && !now.Before(s.hold)
+	return s.nc != nil && s.probed && s.room() && s.fails == 0 && !now.Before(s.hold)
+}
+
+// room says whether another batch may be in flight. How well it will compress
+// is not known, so the largest one so far counts.
+func (s *Shipper) room() bool {
+	if len(s.flight) == 0 || s.cfg.Payloads == 0 {
+		return len(s.flight) < s.cfg.InFlight
+	}
+	var sum, largest int64
+	for _, b := range s.flight {
+		if b.msg != nil {
+			n := int64(cap(b.msg.Data))
+			sum, largest = sum+n, max(largest, n)
+		}
+	}
+	return len(s.flight) < s.cfg.InFlight && sum+largest <= s.cfg.Payloads
 }
 
 // InFlight is the number of batches that are not confirmed.

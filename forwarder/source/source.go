@@ -65,6 +65,27 @@ type Feed interface {
 	// NextStep says when to call Step or Next again at the latest. When the
 	// broker takes nothing (blocked) only housekeeping counts.
 	NextStep(blocked bool) time.Time
+	// Flush makes everything that is there now due at once.
+	Flush(now time.Time)
 	// Dirty says whether positions changed since it was last asked.
 	Dirty() bool
+	// Report gives what there is to say about each source.
+	Report() []Status
+}
+
+// Status is what can be said about a source at one moment.
+type Status struct {
+	// Source is its identity; ID is empty while it is not known yet.
+	Source wire.Source
+	// Input is the pattern or URL that it comes from.
+	Input string
+	// State is one word or two: live, rotated, missing, …
+	State string
+	// Read and Acked are positions in the stream, Size is its end as seen last.
+	Read, Acked, Size int64
+	// Since is when the oldest byte that is not acked was seen, zero if there
+	// is none.
+	Since time.Time
+	// Problem is what is wrong, "" if nothing is.
+	Problem string
 }

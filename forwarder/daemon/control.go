@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/loghaul/loghaul/forwarder"
+)
+
+// SocketPath is where a running forwarder answers status, in its state folder:
+// whoever may read the positions may ask.
+func SocketPath(state string) string { return filepath.Join(state, "control") }
+
+// answerWithin bounds a request: the forwarder answers between two batches.
+const answerWithin = 10 * time.Second
+
+// control serves what `status` shows.
+type control struct {
+	forwarder *forwarder.Forwarder
+	version   string
+	node      string
+	log       *slog.Logger
+	started   time.Time
+}
+
+// serve answers until ctx ends. A socket that can't be made is logged: the
+// forwarder works without it. The state folder is locked, so a socket that lies
+// there is a dead one.
+func (c *control) serve(ctx context.Context, path string) {
+	c.started = time.Now()
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.log.Warn("status will not be answered", "socket", path, "why", err)
+		return
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", path)
+	if err != nil {
+		c.log.Warn("status will not be answered: the path of a socket has at most 107 bytes and needs a writable file system",
+			"socket", path, "why", err)
+		return
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		c.log.Warn("the permissions of the status socket could not be set", "socket", path, "why", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		defer cancel()
+		s, err := c.snapshot(ctx)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s) // the client is gone; nobody is left to tell
+	})
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.Serve(l) // ends with Close
+	}()
+	<-ctx.Done()
+	_ = srv.Close() // a request that is answered just now may be asked again
+	<-done
+}
+
+// snapshot collects everything at about one moment.
+func (c *control) snapshot(ctx context.Context) (*Snapshot, error) {
+	sources, err := c.forwarder.Sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st := c.forwarder.Status()
+	now := time.Now()
+	s := &Snapshot{
+		Node: c.node, Version: c.version, PID: os.Getpid(), Uptime: now.Sub(c.started).Seconds(),
+		Connected: st.Connected, Problem: st.Problem, InFlightBatches: st.InFlightBatches, SentBytes: st.SentBytes,
+		Paths: []Path{}, Sources: []Source{},
+	}
+	for _, a := range c.forwarder.Accounts() {
+		p := Path{
+			Path: a.Path, AckedBytes: a.AckedBytes.Load(), AckedLines: a.AckedLines.Load(), CutLines: a.CutLines.Load(),
+			LagBytes: a.LagBytes.Load(), Lost: map[string]Loss{},
+		}
+		p.InFlightBytes = a.InFlight()
+		for reason, l := range a.Losses() {
+			p.Lost[reason] = Loss{Bytes: l.Bytes.Load(), Lines: l.Lines.Load()}
+		}
+		p.ReadBytes, p.ReadLines = a.ReadBytes.Load(), a.ReadLines.Load() // last: nothing may pass what is read
+		s.Paths = append(s.Paths, p)
+	}
+	for i := range sources {
+		x := &sources[i]
+		out := Source{
+			ID: x.Source.ID, Path: x.Source.Path, Input: x.Input, State: x.State, Read: x.Read, Acked: x.Acked, Size: x.Size,
+			Lag: max(x.Size-x.Acked, 0), Problem: x.Problem,
+		}
+		if !x.Since.IsZero() {
+			out.OldestUnacked = now.Sub(x.Since).Seconds()
+		}
+		s.Sources = append(s.Sources, out)
+	}
+	return s, nil
+}
