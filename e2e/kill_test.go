@@ -46,6 +46,20 @@ func TestKillForwarderWhileTheFileIsRotated(t *testing.T) {
 	c.finish(l, arrivalLimit)
 }
 
+// TestKillForwarderEveryTwoSecondsForAMinute is the forwarder's own promise:
+// the file is read on where the broker's answers ended, thirty times.
+func TestKillForwarderEveryTwoSecondsForAMinute(t *testing.T) {
+	c := newCluster(t, settings{})
+	c.start()
+	l := startLoad(t, c.input, fullRate)
+	for range 30 {
+		pause(t, 2*time.Second)
+		c.forwarder.Kill()
+		c.forwarder.Start()
+	}
+	c.finish(l, arrivalLimit)
+}
+
 func TestKillAggregator(t *testing.T) {
 	victim := 0
 	killTest(t, func(c *cluster) (crash, revive func()) {
