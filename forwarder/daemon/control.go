@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder"
@@ -50,27 +50,37 @@ func (c *control) serve(ctx context.Context, path string) {
 	if err := os.Chmod(path, 0o660); err != nil {
 		c.log.Warn("the permissions of the status socket could not be set", "socket", path, "why", err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
-		defer cancel()
-		s, err := c.snapshot(ctx)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s) // the client is gone; nobody is left to tell
+	var requests sync.WaitGroup
+	requests.Go(func() {
+		<-ctx.Done()
+		_ = l.Close() // ends Accept, and removes the socket
 	})
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = srv.Serve(l) // ends with Close
-	}()
-	<-ctx.Done()
-	_ = srv.Close() // a request that is answered just now may be asked again
-	<-done
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if ctx.Err() == nil {
+				c.log.Error("status is not answered any more", "socket", path, "why", err)
+			}
+			break
+		}
+		requests.Go(func() { c.answer(ctx, conn) })
+	}
+	requests.Wait()
+}
+
+// answer writes one snapshot, or an error, as JSON and closes the connection:
+// asking is connecting. It is not HTTP because a client of that would be a
+// tenth of the program.
+func (c *control) answer(ctx context.Context, conn net.Conn) {
+	defer conn.Close() //nolint:errcheck // the client is told by the end of the JSON
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	_ = conn.SetDeadline(time.Now().Add(answerWithin)) // a socket has deadlines
+	s, err := c.snapshot(ctx)
+	if err != nil {
+		s = &Snapshot{Node: c.node, Version: c.version, PID: os.Getpid(), Problem: err.Error(), Paths: []Path{}, Sources: []Source{}}
+	}
+	_ = json.NewEncoder(conn).Encode(s) // the client is gone; nobody is left to tell
 }
 
 // snapshot collects everything at about one moment.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -102,22 +101,12 @@ func Status(ctx context.Context, path, output string, stdout, stderr io.Writer) 
 	return Done
 }
 
-// ask gets the status page.
+// ask gets what the forwarder says.
 func ask(ctx context.Context, socket string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin+5*time.Second)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
-	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://forwarder/status", http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := client.Do(req)
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", socket)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("no forwarder answers at %s: none runs with this configuration on this machine", socket)
@@ -126,13 +115,13 @@ func ask(ctx context.Context, socket string) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("ask the forwarder: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	body, err := io.ReadAll(resp.Body)
+	defer conn.Close() //nolint:errcheck // only read
+	if at, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(at) // a socket has deadlines
+	}
+	body, err := io.ReadAll(conn)
 	if err != nil {
 		return nil, fmt.Errorf("read the forwarder's answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the forwarder answers: %s", strings.TrimSpace(string(body)))
 	}
 	return body, nil
 }
