@@ -25,7 +25,6 @@ const (
 	mInFlight    = "loghaul_forwarder_in_flight_batches"
 	mDuplicates  = "loghaul_forwarder_duplicate_batches_total"
 	mRetries     = "loghaul_forwarder_retries_total"
-	mAck         = "loghaul_forwarder_ack_seconds"
 	mConnected   = "loghaul_forwarder_connected"
 	mFiles       = "loghaul_forwarder_files"
 	mOpen        = "loghaul_forwarder_open_files"
@@ -44,7 +43,7 @@ func Metrics() []metrics.Desc {
 	gauge := func(name, help string, labels ...string) metrics.Desc {
 		return metrics.Desc{Name: name, Kind: metrics.KindGauge, Help: help, Labels: labels}
 	}
-	return []metrics.Desc{
+	return append([]metrics.Desc{
 		counter(mReadBytes, "Bytes taken charge of: read into a batch, or known to be lost before they could be read.", "path"),
 		counter(mReadLines, "Lines read into batches.", "path"),
 		counter(mAckedBytes, "Bytes that the broker has stored.", "path"),
@@ -60,7 +59,6 @@ func Metrics() []metrics.Desc {
 		gauge(mInFlight, "Batches that the broker has not answered."),
 		counter(mDuplicates, "Batches that the broker had stored before, after an answer was lost."),
 		counter(mRetries, "Batches sent again: stream_full, busy, no_responders, timeout, disconnected, refused.", "reason"),
-		{Name: mAck, Kind: metrics.KindHistogram, Help: "Time from the first publish of a batch to the broker's answer that it is stored."},
 		gauge(mConnected, "1 while connected to the broker."),
 		gauge(mFiles, "Files that are followed."),
 		gauge(mOpen, "Files that are held open."),
@@ -68,7 +66,7 @@ func Metrics() []metrics.Desc {
 		counter(mScans, "Looks through the folders."),
 		counter(mSaves, "Writes of the positions."),
 		counter(mSaveErrors, "Writes of the positions that failed."),
-	}
+	}, linkMetrics()...)
 }
 
 const (
@@ -98,8 +96,7 @@ func newMeter(f *Forwarder, reg *metrics.Registry) *meter {
 	if reg == nil {
 		return m
 	}
-	latency := reg.Histogram(mAck)
-	f.ship.OnAck(func(d time.Duration) { latency.Observe(d.Seconds()) })
+	meterLink(f.ship, reg)
 	st, ts := f.ship.Stats(), f.tail.Stats()
 	reg.Gauge(mInFlight, func() float64 { return float64(st.InFlight.Load()) })
 	reg.Gauge(mConnected, func() float64 { return float64(st.Connected.Load()) })
@@ -155,6 +152,7 @@ func (m *meter) update(f *Forwarder, now time.Time) {
 	for _, r := range ship.Reasons() {
 		set(m.reg.Counter(mRetries, r), st.Retries(r).Load())
 	}
+	updateLink(st, m.reg)
 	set(m.reg.Counter(mTruncations), f.tail.Stats().Truncations.Load())
 	set(m.reg.Counter(mScans), f.tail.Stats().Scans.Load())
 	set(m.reg.Counter(mSaves), f.saver.writes.Load())

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"github.com/loghaul/loghaul/internal/broker"
 )
 
 // Reasons why a batch is sent again. They are the values of a metric's label.
@@ -41,15 +41,20 @@ type Stats struct {
 
 	full, busy, noStream, timeout, disconnected, refused atomic.Int64
 
-	latency func(time.Duration)
+	lameDuck, narrow, retransmits atomic.Int64
+
+	tcp atomic.Pointer[broker.TCPInfo]
+
+	latency func(total, try time.Duration)
 }
 
 // Stats gives the counters.
 func (s *Shipper) Stats() *Stats { return &s.stats }
 
-// OnAck has fn called with the time between publish and answer of each batch.
-// Call it before Start.
-func (s *Shipper) OnAck(fn func(time.Duration)) { s.stats.latency = fn }
+// OnAck has fn called for each batch with the time between its first publish
+// and the answer that it is stored, and with the part of that which the last
+// try took, negative if the answer was to an earlier one. Call it before Start.
+func (s *Shipper) OnAck(fn func(total, try time.Duration)) { s.stats.latency = fn }
 
 // Retries counts the repetitions for a reason.
 func (st *Stats) Retries(reason string) *atomic.Int64 {
@@ -82,12 +87,14 @@ func (s *Shipper) setProblem(text string) { s.problem.Store(&text) }
 func (s *Shipper) Handle(e Event, now time.Time) {
 	switch e.kind {
 	case connected:
-		s.connected(e.conn, now)
+		s.connected(e, now)
 	case disconnected:
 		s.disconnected(now)
 	case denied:
 		s.fail(fmt.Errorf("this user may not publish to %s, or not listen to its answers: "+
 			"grant publish %s and subscribe to its inbox: %w", s.subject, s.subject, e.err))
+	case lameDuck:
+		s.told(e)
 	case ended:
 		s.fail(e.err)
 	case sendFailed:
@@ -98,23 +105,18 @@ func (s *Shipper) Handle(e Event, now time.Time) {
 		}
 	case answered:
 		if e.batch == 0 {
-			s.probeAnswered(e.err, now)
+			if e.attempt == s.probes { // not an older one, about another stream
+				s.probeAnswered(e.err, now)
+			}
 			return
 		}
 		s.answered(e, now)
 	}
 }
 
-func (s *Shipper) connected(nc *nats.Conn, now time.Time) {
-	prefix := s.prefix
-	if s.last != nc {
-		var err error
-		if prefix, err = s.link.listen(nc); err != nil {
-			s.fail(err)
-			return
-		}
-	}
-	s.nc, s.last, s.prefix, s.payload = nc, nc, prefix, nc.MaxPayload()
+func (s *Shipper) connected(e Event, now time.Time) {
+	s.nc, s.prefix, s.payload, s.leave = e.conn, e.prefix, e.payload, staying
+	s.watch.begin(now)
 	s.stats.Connected.Store(1)
 	// A whole fleet comes back at once: spread what follows.
 	s.hold = now.Add(time.Duration(s.rand() * float64(backoffStep)))
@@ -131,8 +133,9 @@ func (s *Shipper) disconnected(now time.Time) {
 	if s.nc == nil {
 		return
 	}
-	s.nc = nil
+	s.nc, s.leave = nil, staying
 	s.stats.Connected.Store(0)
+	s.stats.tcp.Store(nil)
 	s.probed = false
 	for _, b := range s.flight {
 		if b.waiting {
@@ -188,7 +191,11 @@ func (s *Shipper) answered(e Event, now time.Time) {
 		if e.dup {
 			s.stats.Duplicates.Add(1)
 		}
-		s.confirm(b, now)
+		try := time.Duration(-1)
+		if e.attempt == b.tries {
+			try = now.Sub(b.sent)
+		}
+		s.confirm(b, try, now)
 		s.recovered()
 		return
 	}
@@ -198,7 +205,9 @@ func (s *Shipper) answered(e Event, now time.Time) {
 	var r *refusal
 	switch {
 	case errors.Is(e.err, errNoStream):
-		s.missing()
+		if s.leave == staying { // a server that is about to stop has no streams any more
+			s.missing()
+		}
 		s.again(b, ReasonNoStream, now)
 	case errors.As(e.err, &r) && r.Code == 503:
 		s.fail(fmt.Errorf("stream %s takes no more (%w): the aggregators are behind or its max_bytes is too small", s.stream, r))
@@ -256,26 +265,30 @@ func (s *Shipper) again(b *batch, reason string, now time.Time) {
 	b.due = s.hold
 }
 
-// Tick does what is due: timeouts, repetitions, the probe.
+// Tick does what is due: timeouts, moving to another server, the probe,
+// repetitions.
 func (s *Shipper) Tick(now time.Time) {
 	for _, b := range s.flight {
 		if b.waiting && !now.Before(b.due) {
 			if b.busy.Load() {
 				b.due = now.Add(s.cfg.AckTimeout) // not even sent: the connection blocks
+				s.fail(errors.New("the broker has stopped reading from the connection"))
 				continue
 			}
 			if s.fails > 0 && s.trouble == "" {
 				s.fail(fmt.Errorf("stream %s does not answer within %v", s.stream, s.cfg.AckTimeout))
 			}
 			s.again(b, ReasonTimeout, now)
+			s.watch.hurry(now)
 		}
 	}
-	if s.nc == nil {
+	if s.nc == nil || s.move(now) {
 		return
 	}
 	if !s.probed && !now.Before(s.probeAt) {
 		s.probeAt = now.Add(probeEvery)
-		m := probe(s.subject, s.prefix+".0."+strconv.Itoa(1))
+		s.probes++
+		m := probe(s.subject, s.prefix+".0."+strconv.Itoa(s.probes))
 		select {
 		case s.link.jobs <- job{conn: s.nc, msg: m, busy: new(atomic.Bool)}:
 		default:
@@ -309,7 +322,7 @@ func (s *Shipper) NextTick(now time.Time) time.Time {
 			sooner(b.due)
 		}
 	}
-	if s.nc == nil {
+	if s.nc == nil || s.leave != staying {
 		return at
 	}
 	if !s.probed {

@@ -21,6 +21,9 @@ import (
 type Event struct {
 	kind    eventKind
 	conn    *nats.Conn
+	prefix  string // connected: of the answers' subjects
+	payload int64  // connected: the server's max_payload
+	others  bool   // lameDuck: there are other servers
 	batch   uint64 // 0: the probe
 	attempt int
 	err     error
@@ -35,6 +38,7 @@ const (
 	answered   // the broker has answered a batch: stored if err is nil
 	sendFailed // a batch could not be handed to the connection
 	denied     // a permission is missing
+	lameDuck   // the server is about to stop
 	ended      // connecting has failed for good
 )
 
@@ -49,21 +53,27 @@ type job struct {
 
 // link is the connection and the two goroutines beside it: one that connects,
 // one that hands messages to the connection. The latter can block for as long
-// as broker.Connect lets a write block, and nothing else may wait for that.
+// as broker.Connect lets a write block, with the locks of nats.go held.
+// Nothing else may wait for that: the Shipper calls no method of a connection.
 type link struct {
 	cfg     broker.Config
 	options broker.Options
+	socket  *broker.Socket
 	events  chan Event
 	jobs    chan job
 	quit    chan struct{}
 	wg      sync.WaitGroup
 	conn    atomic.Pointer[nats.Conn] // to be closed at the end
+	prefix  atomic.Pointer[string]    // of the answers; nil before they are listened to
 }
 
 func newLink(cfg broker.Config, o broker.Options, inFlight int) *link {
+	if o.Socket == nil {
+		o.Socket = &broker.Socket{}
+	}
 	return &link{
-		cfg: cfg, options: o, quit: make(chan struct{}),
-		events: make(chan Event, 64),
+		cfg: cfg, options: o, socket: o.Socket, quit: make(chan struct{}),
+		events: make(chan Event, 2*inFlight+8),
 		jobs:   make(chan job, 2*inFlight+2),
 	}
 }
@@ -74,10 +84,11 @@ func (l *link) start(ctx context.Context) {
 	l.wg.Go(func() { l.connect(ctx) })
 }
 
-// stop ends the goroutines and the connection. Sends that block end with the
-// connection.
+// stop ends the goroutines and the connection. It does not wait for a broker
+// that has stopped reading: the socket is closed first.
 func (l *link) stop() {
 	close(l.quit)
+	l.socket.Close()
 	if nc := l.conn.Load(); nc != nil {
 		nc.Close()
 	}
@@ -105,16 +116,29 @@ func (l *link) connect(ctx context.Context) {
 			l.post(Event{kind: denied, err: err})
 		}
 	}
-	o.Extra = append(o.Extra, again(func(nc *nats.Conn) { l.post(Event{kind: connected, conn: nc}) }))
+	o.Extra = append(o.Extra, again(l.connected), nats.LameDuckModeHandler(func(nc *nats.Conn) {
+		l.post(Event{kind: lameDuck, conn: nc, others: len(nc.Servers()) > 1})
+	}))
 	nc, err := broker.Connect(ctx, l.cfg, o)
+	if err == nil {
+		l.conn.Store(nc)
+		err = l.listen(nc)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			l.post(Event{kind: ended, err: err})
 		}
 		return
 	}
-	l.conn.Store(nc)
-	l.post(Event{kind: connected, conn: nc})
+	l.connected(nc)
+}
+
+// connected reports a connection that has been made, or made again. The
+// subscription to the answers outlives reconnects.
+func (l *link) connected(nc *nats.Conn) {
+	if prefix := l.prefix.Load(); prefix != nil {
+		l.post(Event{kind: connected, conn: nc, prefix: *prefix, payload: nc.MaxPayload()})
+	}
 }
 
 // again wraps the handler that broker.Connect set: it hears of a state, and we
@@ -165,9 +189,9 @@ func (l *link) post(e Event) {
 }
 
 // listen subscribes to the answers. Each is sent to prefix.BATCH.ATTEMPT.
-func (l *link) listen(nc *nats.Conn) (prefix string, err error) {
-	prefix = nc.NewInbox()
-	_, err = nc.Subscribe(prefix+".*.*", func(m *nats.Msg) {
+func (l *link) listen(nc *nats.Conn) error {
+	prefix := nc.NewInbox()
+	_, err := nc.Subscribe(prefix+".*.*", func(m *nats.Msg) {
 		rest := strings.Split(strings.TrimPrefix(m.Subject, prefix+"."), ".")
 		if len(rest) != 2 {
 			return
@@ -182,9 +206,10 @@ func (l *link) listen(nc *nats.Conn) (prefix string, err error) {
 		l.post(e)
 	})
 	if err != nil {
-		return "", fmt.Errorf("subscribe to the broker's answers: %w", err)
+		return fmt.Errorf("subscribe to the broker's answers: %w", err)
 	}
-	return prefix, nil
+	l.prefix.Store(&prefix)
+	return nil
 }
 
 // refusal is an error that JetStream answered with.

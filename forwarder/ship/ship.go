@@ -8,6 +8,9 @@
 // meanwhile. A source hears of positions in order only: a batch that overtook
 // another one is confirmed after that.
 //
+// A broker that stops answering stops the sending and nothing else: no method
+// of a Shipper waits for the network, Stop neither.
+//
 // A Shipper belongs to one goroutine, except Problem and Stats.
 package ship
 
@@ -72,6 +75,7 @@ type batch struct {
 	busy    atomic.Bool // the sender uses msg
 	done    bool        // stored; not confirmed if an earlier one is missing
 	first   time.Time
+	sent    time.Time // the last try
 	due     time.Time // of the answer, or of the next try
 	refused int       // answers in a row that repeating will not cure
 }
@@ -85,10 +89,11 @@ type Shipper struct {
 	subject string
 	stream  string
 
-	nc      *nats.Conn // nil while disconnected
-	last    *nats.Conn // the one that is listened on
+	nc      *nats.Conn // nil while disconnected; only the link calls its methods
 	payload int64      // the server's max_payload
 	prefix  string     // of the answers' subjects
+	leave   leaving    // the server is about to stop
+	watch   watch
 	pack    *packer
 	scratch []byte
 	free    [][]byte
@@ -100,6 +105,7 @@ type Shipper struct {
 	fails   int       // failures in a row that concern every batch
 	probed  bool      // the stream has answered since the last connect
 	probeAt time.Time
+	probes  int // the number of the last probe
 	used    time.Time
 	trouble string          // what is wrong now
 	said    map[string]bool // what was logged about it
@@ -116,12 +122,40 @@ func New(cfg Config, o broker.Options, log *slog.Logger) *Shipper {
 	}
 	s := &Shipper{
 		cfg: cfg, log: log, link: newLink(cfg.Broker, o, cfg.InFlight), rand: rand.Float64, said: map[string]bool{},
-		subject: wire.Subject(cfg.Node, cfg.Broker.Shards),
-		stream:  wire.StreamName(wire.Shard(cfg.Node, cfg.Broker.Shards)),
 	}
-	s.stats.latency = func(time.Duration) {}
+	s.aim(cfg.Broker.Shards)
+	s.stats.latency = func(_, _ time.Duration) {}
 	s.setProblem("not connected to the broker yet")
 	return s
+}
+
+func (s *Shipper) aim(shards int) {
+	s.subject = wire.Subject(s.cfg.Node, shards)
+	s.stream = wire.StreamName(wire.Shard(s.cfg.Node, shards))
+}
+
+// Retarget sends what is cut from now on to the node's shard out of another
+// number of them. Batches in flight stay with the stream, and keep the id,
+// that they were first sent with: only there is a second copy recognized.
+func (s *Shipper) Retarget(shards int, now time.Time) {
+	before := s.stream
+	if s.aim(shards); s.stream == before {
+		return
+	}
+	s.probed, s.probeAt = false, now
+	s.setProblem("the number of shards has changed; waiting for stream " + s.stream + " to answer")
+	s.log.Info("batches go to another stream", "stream", s.stream, "before", before, "shards", shards, "in_flight", len(s.flight))
+}
+
+// Reconfigure changes how batches are cut and sent from now on. Node and Broker
+// stay as they were, except for the number of shards.
+func (s *Shipper) Reconfigure(cfg Config, now time.Time) {
+	if cfg.Encoding != s.cfg.Encoding {
+		s.pack = nil // prepare makes one
+	}
+	cfg.Node = s.cfg.Node
+	s.Retarget(cfg.Broker.Shards, now)
+	s.cfg = cfg
 }
 
 // Start begins to connect and does not wait. ctx ends the attempts.
@@ -136,7 +170,7 @@ func (s *Shipper) Events() <-chan Event { return s.link.events }
 
 // Ready says whether a batch may be added now.
 func (s *Shipper) Ready(now time.Time) bool {
-	return s.nc != nil && s.probed && s.room() && s.fails == 0 && !now.Before(s.hold)
+	return s.nc != nil && s.probed && s.leave == staying && s.room() && s.fails == 0 && !now.Before(s.hold)
 }
 
 // room says whether another batch may be in flight. How well it will compress
@@ -250,19 +284,22 @@ func (s *Shipper) send(b *batch, now time.Time) {
 	b.busy.Store(true)
 	select {
 	case s.link.jobs <- job{conn: s.nc, msg: &m, id: b.id, try: b.tries, busy: &b.busy}:
-		b.waiting, b.due = true, now.Add(s.cfg.AckTimeout)
+		b.waiting, b.sent, b.due = true, now, now.Add(s.cfg.AckTimeout)
+		s.watch.handed(len(b.msg.Data), now)
 	default:
 		b.busy.Store(false)
 		b.waiting, b.due = false, now.Add(backoffStep)
 	}
 }
 
-// confirm marks a batch as stored and tells sources what is complete.
-func (s *Shipper) confirm(b *batch, now time.Time) {
+// confirm marks a batch as stored and tells sources what is complete. try is
+// the time that the last try took, negative if another one was answered.
+func (s *Shipper) confirm(b *batch, try time.Duration, now time.Time) {
 	b.done, b.waiting = true, false
 	s.stats.InFlightBytes.Add(-b.raw)
 	s.stats.InFlightLines.Add(-int64(b.lines))
-	s.stats.latency(now.Sub(b.first))
+	s.stats.latency(now.Sub(b.first), try)
+	s.watch.acked(now.Sub(b.first))
 	if !b.busy.Load() {
 		s.recycle(b.msg.Data)
 	}

@@ -34,6 +34,9 @@ type Options struct {
 	Once bool
 	// InProcess, if set, is the server to use instead of Config.Servers.
 	InProcess nats.InProcessConnProvider
+	// Socket, if set, becomes the handle on the TCP connection below. It must
+	// not be shared.
+	Socket *Socket
 	// Extra options are applied last.
 	Extra []nats.Option
 }
@@ -55,7 +58,7 @@ const (
 const flushTimeout = 10 * time.Second
 
 // pingInterval times two unanswered pings is how long a vanished host goes
-// unnoticed: neither side sets TCP keep-alive.
+// unnoticed: neither side has TCP keep-alive.
 const pingInterval = 25 * time.Second
 
 // Connect connects to one of the servers. It waits a random time before each
@@ -85,7 +88,7 @@ func Connect(ctx context.Context, cfg Config, o Options) (*nats.Conn, error) {
 	order := rand.Perm(len(d.cfg.Servers))
 	for n := 0; ; n++ {
 		if !o.Once {
-			if err := sleep(ctx, d.delay(n)); err != nil {
+			if err := sleep(ctx, d.delay(n, time.Now())); err != nil {
 				return nil, fmt.Errorf("connect to the broker at %s: %w", d.cfg.servers(), err)
 			}
 		}
@@ -131,6 +134,11 @@ func (d *dialing) options(o Options) (nats.Options, error) {
 	if inbox == "" {
 		inbox = "_INBOX." + wire.SubjectToken(o.Name)
 	}
+	socket := o.Socket
+	if socket == nil {
+		socket = &Socket{}
+	}
+	socket.timeout = d.cfg.Timeout
 	state := func(s State) {
 		if o.OnState != nil {
 			o.OnState(s)
@@ -140,6 +148,7 @@ func (d *dialing) options(o Options) (nats.Options, error) {
 		nats.Name(o.Name),
 		nats.CustomInboxPrefix(inbox),
 		nats.Timeout(d.cfg.Timeout),
+		nats.SetCustomDialer(socket),
 		nats.MaxReconnects(-1),
 		// A rejected log-in may be a broker in the middle of a change.
 		// Without this two rejections close the connection for good.

@@ -28,23 +28,39 @@ type dialing struct {
 	rand func() float64 // [0, 1)
 
 	mu       sync.Mutex
-	attempts int    // since the last success
-	last     string // URL of the server that was connected last
-	why      string // the failure that was logged, "" when all is well
+	attempts int       // since the last success
+	round    time.Time // end of the round of the last attempt
+	last     string    // URL of the server that was connected last
+	why      string    // the failure that was logged, "" when all is well
 	since    time.Time
 	troubles map[string]bool // asynchronous errors already logged
 }
 
-// delay draws the wait before attempt n, counted from 0.
-func (d *dialing) delay(n int) time.Duration {
-	window := d.cfg.Delay.First
-	if n > 0 {
-		window = d.cfg.Delay.Max
-		if n < 32 && d.cfg.Delay.Step<<n < window && d.cfg.Delay.Step<<n >= 0 {
-			window = d.cfg.Delay.Step << n
-		}
+// window gives the width of round n, counted from 0.
+func (d *dialing) window(n int) time.Duration {
+	c := d.cfg.Delay
+	if n == 0 {
+		return c.First
 	}
-	w := time.Duration(d.rand() * float64(window))
+	w := c.Max
+	if n < 32 && c.Step<<n < w && c.Step<<n >= 0 {
+		w = c.Step << n
+	}
+	return max(w, c.First)
+}
+
+// delay draws the wait before attempt n, counted from 0. Each attempt has a
+// round of its own, which begins where the one before ended, and falls at
+// random within it. So the rounds of a fleet that lost its broker at one
+// moment do not overlap: however long the broker is away, in no second are
+// there more attempts than fleet / First.
+func (d *dialing) delay(n int, now time.Time) time.Duration {
+	if n == 0 || d.round.Before(now) { // the attempt itself can take long
+		d.round = now
+	}
+	window := d.window(n)
+	w := d.round.Sub(now) + time.Duration(d.rand()*float64(window))
+	d.round = d.round.Add(window)
 	if n > 0 {
 		w = max(w, minDelay)
 	}
@@ -73,7 +89,7 @@ func (d *dialing) choose(servers []nats.Server, _ nats.ServerInfo) (*nats.Server
 			}
 		}
 	}
-	w := d.delay(d.attempts)
+	w := d.delay(d.attempts, time.Now())
 	d.attempts++
 	return best, w
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"testing"
 	"time"
@@ -9,22 +10,53 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-func TestDelayWindowGrowsToItsBound(t *testing.T) {
+func TestRoundsGrowToTheirBound(t *testing.T) {
 	d := &dialing{cfg: DefaultConfig(), rand: func() float64 { return 1 }}
-	want := []time.Duration{15 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 120 * time.Second, 120 * time.Second}
+	want := []time.Duration{15 * time.Second, 15 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 120 * time.Second, 120 * time.Second}
 	for n, w := range want {
-		if got := d.delay(n); got != w {
-			t.Errorf("attempt %d: window %v, want %v", n, got, w)
+		if got := d.window(n); got != w {
+			t.Errorf("round %d: %v, want %v", n, got, w)
 		}
 	}
 	for _, n := range []int{31, 32, 62, 63, 64, 1000} {
-		if got := d.delay(n); got != 2*time.Minute {
-			t.Errorf("attempt %d: window %v, want 2m", n, got)
+		if got := d.window(n); got != 2*time.Minute {
+			t.Errorf("round %d: %v, want 2m", n, got)
 		}
 	}
+	now := time.Now()
 	d.cfg.Delay = Delay{}
-	if d.delay(0) != 0 || d.delay(1) != minDelay {
-		t.Errorf("without windows: %v then %v, want 0 then %v", d.delay(0), d.delay(1), minDelay)
+	if d.delay(0, now) != 0 || d.delay(1, now) != minDelay {
+		t.Errorf("without windows: %v then %v, want 0 then %v", d.delay(0, now), d.delay(1, now), minDelay)
+	}
+}
+
+// TestRoundsDoNotOverlap: a broker that stays away for minutes sees no more
+// attempts a second than one that is back at once.
+func TestRoundsDoNotOverlap(t *testing.T) {
+	const fleet = 18000
+	rng := rand.New(rand.NewPCG(1, 2))
+	lost := time.Now()
+	perSecond := map[int]int{}
+	for range fleet {
+		d := &dialing{cfg: DefaultConfig(), rand: rng.Float64}
+		now := lost
+		for n := range 8 {
+			now = now.Add(d.delay(n, now)) // and it fails at once
+			perSecond[int(now.Sub(lost)/time.Second)]++
+		}
+	}
+	worst := 0
+	for _, n := range perSecond {
+		worst = max(worst, n)
+	}
+	if mean := fleet / 15; worst > mean+5*35 { // five standard deviations
+		t.Errorf("%d attempts in one second, want about %d", worst, mean)
+	}
+	// A dial that takes longer than its round does not make the next one empty.
+	d := &dialing{cfg: DefaultConfig(), rand: func() float64 { return 0.5 }}
+	d.delay(0, lost)
+	if got := d.delay(1, lost.Add(time.Minute)); got != 7500*time.Millisecond {
+		t.Errorf("after a long dial: %v, want half of a round", got)
 	}
 }
 

@@ -57,9 +57,14 @@ jetstream {
 // returns when it is ready with its streams recovered.
 func (s *NATSServer) Start() {
 	s.t.Helper()
+	s.spawn()
+	s.Ready()
+}
+
+func (s *NATSServer) spawn() {
+	s.t.Helper()
 	cmd := exec.Command(Tool(s.t, "nats-server"), "-c", s.config()) //nolint:noctx // ended by Kill
 	s.proc = StartIn(s.t, s.Dir, "nats-server", cmd)
-	s.proc.ready(natsStartLimit, func() bool { return status(s.monitor+"/healthz") == 200 })
 }
 
 // Kill ends the server as a crash would. Its data stays.
