@@ -38,6 +38,7 @@ type settings struct {
 	nats     string                 // more lines for nats-server's configuration
 	env      []string               // for all our processes
 	noSetup  bool                   // leave streams and consumers to the test
+	inputs   string                 // more lines below the forwarder's inputs
 }
 
 // newCluster starts the servers, sets the broker up and writes the
@@ -135,9 +136,9 @@ func (c *cluster) forwarderConfig(http string, s settings) string {
 state: %s
 inputs:
   - file: %s
-http: %s
+%shttp: %s
 ack_timeout: 3s
-%s%s`, c.node, c.state, c.input, http, more, c.brokerConfig())
+%s%s`, c.node, c.state, c.input, s.inputs, http, more, c.brokerConfig())
 }
 
 func (c *cluster) aggregatorConfig(name, http, url string) string {

@@ -20,6 +20,7 @@ import (
 // source is one element of `audit sources --output json`.
 type source struct {
 	Node     string `json:"node"`
+	Source   string `json:"source"`
 	Path     string `json:"path"`
 	Archived []span `json:"archived"`
 	Missing  []span `json:"missing"`
