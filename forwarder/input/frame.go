@@ -80,7 +80,9 @@ func (f *Framer) Cut(p []byte, end bool) (records []byte, n, used int) {
 		}
 		used += took
 	}
-	return f.out, f.records, used
+	records = f.out
+	f.in, f.out = nil, nil // p is the caller's, who may have a few for many streams
+	return records, f.records, used
 }
 
 // detect decides on the framing. It says false when more bytes are needed.
