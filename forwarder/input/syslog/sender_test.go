@@ -1,0 +1,58 @@
+package syslog
+
+import (
+	"net"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const senderBatch = 64
+
+// sender sends datagrams with sendmmsg(2), as fast as a HAProxy with many
+// threads would.
+type sender struct {
+	fd   int
+	msgs [senderBatch]mmsghdr
+	iov  unix.Iovec
+}
+
+func newSender(url string) (*sender, error) {
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(url, "udp://"))
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &sender{fd: fd}, unix.Connect(fd, &unix.SockaddrInet4{Port: n, Addr: [4]byte(net.ParseIP(host).To4())})
+}
+
+// send sends the same message n times.
+func (s *sender) send(message []byte, n int) error {
+	s.iov.Base = &message[0]
+	s.iov.SetLen(len(message))
+	for i := range s.msgs {
+		s.msgs[i].hdr.Iov = &s.iov
+		s.msgs[i].hdr.SetIovlen(1)
+	}
+	for n > 0 {
+		sent, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(n), 0, 0, 0)
+		if errno != 0 && errno != unix.EINTR {
+			return errno
+		}
+		if errno == 0 {
+			n -= int(sent)
+		}
+	}
+	return nil
+}
+
+func (s *sender) close() { _ = unix.Close(s.fd) }
