@@ -81,6 +81,7 @@ func (s *Shipper) awaiting() bool {
 
 func (s *Shipper) cut(reason string) {
 	s.leave = parted
+	s.stats.Connected.Store(0)
 	s.stats.Cuts(reason).Add(1)
 	s.link.socket.Cut()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -115,8 +116,12 @@ func (d *dialing) lost(err error) {
 }
 
 // failed logs a failure that was not logged yet. Reasons that follow the first
-// are logged when what an operator must do has changed.
+// are logged when what an operator must do has changed. A socket that we have
+// closed is no failure.
 func (d *dialing) failed(err error) {
+	if errors.Is(err, net.ErrClosed) {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	hint := advice(err)

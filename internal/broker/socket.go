@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,7 +52,7 @@ func (s *Socket) Dial(network, address string) (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	s.conn = tcp
-	return cutting{tcp}, nil
+	return &cutting{TCPConn: tcp}, nil
 }
 
 // Cut closes the connection; nats.go then connects again after its delay.
@@ -93,12 +94,28 @@ func (s *Socket) Info() (TCPInfo, bool) {
 // cutting closes a connection whose write has failed. nats.go would go on with
 // it if nothing of the write got out, but under TLS every write after one that
 // timed out fails, and only the pings would find out, a minute later.
-type cutting struct{ *net.TCPConn }
+type cutting struct {
+	*net.TCPConn
+	failed atomic.Pointer[error]
+}
 
-func (c cutting) Write(b []byte) (int, error) {
+func (c *cutting) Write(b []byte) (int, error) {
 	n, err := c.TCPConn.Write(b)
 	if err != nil {
+		c.failed.CompareAndSwap(nil, &err)
 		_ = c.Close() // err says what happened
+	}
+	return n, err
+}
+
+// Read reports the failed write. Without one, net.ErrClosed means that we have
+// cut the connection.
+func (c *cutting) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	if err != nil {
+		if failed := c.failed.Load(); failed != nil {
+			err = *failed
+		}
 	}
 	return n, err
 }
