@@ -27,12 +27,6 @@ func (s *Stats) Trouble() string {
 	return ""
 }
 
-func (t *Tailer) lost(f *File, reason string, n int64) {
-	if n > 0 {
-		f.account.Lose(reason, n, 0)
-	}
-}
-
 // UpdateLag refreshes LagBytes and LagSince of every path, and the gauges.
 func (t *Tailer) UpdateLag() {
 	type lag struct{ bytes, since int64 }
