@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"os"
 	"slices"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
@@ -108,6 +109,9 @@ func (w *world) check() {
 	}
 	if len(losses) > 0 {
 		w.t.Errorf("losses of %d bytes are declared of nothing that was lost", losses)
+	}
+	if links, err := os.ReadDir(w.cfg.Links); err != nil || len(links) > 0 {
+		w.t.Errorf("links are left: %v, %v", links, err)
 	}
 	counted := w.lost.counted + w.lostNow()
 	if counted != w.lost.declared {

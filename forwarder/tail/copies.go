@@ -97,6 +97,10 @@ func (t *Tailer) overwritten(f *File) bool {
 // what is known to be unread is lost.
 func (t *Tailer) cutOff(f *File, reason, why string) {
 	t.close(f)
+	if f.linked { // what lies there now may need it
+		f.linked = false
+		t.orphans[f.loc] = t.linkName(f)
+	}
 	if t.byLoc[f.loc] == f {
 		delete(t.byLoc, f.loc)
 	}
@@ -234,7 +238,7 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 
 func (f *File) entry() checkpoint.Entry {
 	e := checkpoint.Entry{
-		ID: f.src.ID, Path: checkpoint.Text(f.path), Name: checkpoint.Text(f.name),
+		ID: f.src.ID, Path: checkpoint.Text(f.path), Name: checkpoint.Text(f.src.Path),
 		Dev: f.id.dev, Ino: f.id.ino, Head: f.head.String(), HeadLen: f.head.n, Gen: f.gen, Born: f.born,
 		Pos: f.acked, Guard: f.acks.sum, GuardLen: f.acks.n, Size: f.size, Mtime: f.mtime, Seen: f.expire, Done: f.done,
 	}

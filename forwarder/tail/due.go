@@ -187,6 +187,10 @@ func (t *Tailer) rotated(f *File, st info) bool {
 	}
 	t.close(f)
 	t.deactivate(f)
+	if f.linked {
+		t.unlink(f)
+		st.links--
+	}
 	switch {
 	case f.src.ID == "": // empty, and nobody is left to write into it
 		t.forget(f)

@@ -59,6 +59,9 @@ type File struct {
 	rateAt    time.Time
 	rateSize  int64
 	armed     bool
+
+	linked     bool // has a link in the folder for that
+	unlinkable bool
 }
 
 type cut struct {

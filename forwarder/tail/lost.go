@@ -65,6 +65,7 @@ func (f *File) declare() source.Run {
 // end says that no further byte of f can come.
 func (t *Tailer) end(f *File) {
 	t.close(f)
+	t.unlink(f)
 	if t.byLoc[f.loc] == f {
 		delete(t.byLoc, f.loc)
 	}

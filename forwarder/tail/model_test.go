@@ -247,7 +247,7 @@ func number(name string, or uint64) uint64 {
 // LOGHAUL_MODEL_SEED where to begin. What fails is made as short as possible and
 // printed so that it can be added to TestSchedules.
 func TestModel(t *testing.T) {
-	runs, seed := number("LOGHAUL_MODEL_RUNS", 2000), number("LOGHAUL_MODEL_SEED", 1)
+	runs, seed := number("LOGHAUL_MODEL_RUNS", 2500), number("LOGHAUL_MODEL_SEED", 1)
 	if testing.Short() {
 		runs = min(runs, 100)
 	}

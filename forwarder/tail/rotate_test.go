@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -35,13 +36,25 @@ func (w *world) hangUp(i int) {
 
 // shift makes room for name.1.
 func (w *world) shift() {
-	for i := 60; i > 0; i-- {
-		for _, ext := range []string{"", ".gz", ".zst"} {
-			from := fmt.Sprintf("%s.%d%s", w.log, i, ext)
-			if _, err := os.Lstat(from); err == nil {
-				w.must(os.Rename(from, fmt.Sprintf("%s.%d%s", w.log, i+1, ext)))
-			}
+	names, err := filepath.Glob(w.log + ".[0-9]*")
+	w.must(err)
+	number := func(name string) (n int, ext string) {
+		rest, ext, _ := strings.Cut(strings.TrimPrefix(name, w.log+"."), ".")
+		n, err := strconv.Atoi(rest)
+		w.must(err)
+		return n, ext
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		x, _ := number(a)
+		y, _ := number(b)
+		return y - x
+	})
+	for _, from := range names {
+		n, ext := number(from)
+		if ext != "" {
+			ext = "." + ext
 		}
+		w.must(os.Rename(from, fmt.Sprintf("%s.%d%s", w.log, n+1, ext)))
 	}
 }
 

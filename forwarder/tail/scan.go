@@ -76,6 +76,7 @@ func (t *Tailer) scan() {
 		}
 	}
 	t.absent()
+	t.bound()
 	for i := range found {
 		c := &found[i]
 		f := t.byLoc[c.key]
@@ -100,7 +101,10 @@ func (t *Tailer) refresh(f *File, c *candidate) {
 		return
 	}
 	if f.name != c.name {
-		f.name, f.src.Path = c.name, c.name
+		f.name = c.name
+		if !c.link {
+			f.src.Path = c.name
+		}
 		t.dirty = true
 	}
 	f.seen, f.missing, f.pattern = t.scans, false, c.pattern
@@ -125,10 +129,11 @@ func (t *Tailer) refresh(f *File, c *candidate) {
 	f.mtime = c.mtime
 	t.headed(f) // copies are known by the head, so the originals' must be known first
 	unread := f.read < f.size && f.stuck != f.size
-	if c.size != f.size || unread || f.live != wasLive || (!f.live && f.fd != nil) {
+	if c.size != f.size || unread || f.live != wasLive || !f.live && (f.fd != nil || f.linked) {
 		t.activate(f, t.now)
 	}
 	t.grew(f, c.size) // at least that is lost should it be cut short
+	t.keep(f)
 	if t.open > t.cfg.MaxOpen {
 		t.closeSpare(f)
 	}
@@ -150,7 +155,7 @@ func (t *Tailer) admit(c *candidate, ours bool) *File {
 	if old, ok := t.ignored[c.key]; ok && !c.live && old.size == c.size && old.mtime == c.mtime {
 		return nil
 	}
-	if !c.live && !ours && c.mtime < max(t.patterns[c.pattern], t.floors[c.path].low) {
+	if !c.live && !ours && t.orphans[c.key] == "" && c.mtime < max(t.patterns[c.pattern], t.floors[c.path].low) {
 		t.ignored[c.key] = c.info
 		return nil
 	}
@@ -184,6 +189,10 @@ func (t *Tailer) admit(c *candidate, ours bool) *File {
 			return g
 		case copyIgnored:
 			t.ignored[c.key] = c.info
+			if link := t.orphans[c.key]; link != "" {
+				delete(t.orphans, c.key)
+				_ = os.Remove(link)
+			}
 			fallthrough
 		case copyUndecided:
 			_ = fd.Close()
@@ -194,11 +203,15 @@ func (t *Tailer) admit(c *candidate, ours bool) *File {
 	f := &File{t: t, path: c.path, pattern: c.pattern, live: c.live}
 	t.attach(f, fd, st, c.name)
 	f.id = st.key
+	if c.link {
+		f.src.Path = c.path
+	}
 	if complete {
 		t.identify(f, p)
 	} else {
 		f.remember(p)
 	}
+	t.keep(f)
 	t.log.Debug("following", "path", f.name, "source", f.src.ID, "size", st.size)
 	return f
 }
@@ -206,12 +219,16 @@ func (t *Tailer) admit(c *candidate, ours bool) *File {
 // attach makes f's bytes those of an open file.
 func (t *Tailer) attach(f *File, fd *os.File, st info, name string) {
 	f.fd, f.loc, f.born, f.mtime, f.name, f.verified = fd, st.key, st.born, st.mtime, name, true
-	f.src.Node, f.src.Path = t.cfg.Node, name
+	f.src.Node = t.cfg.Node
+	if !f.linked {
+		f.src.Path = name
+	}
 	f.size, f.grown, f.stuck = max(st.size, f.read, f.hole.to), t.now, -1
 	if f.size > f.acked {
 		f.unacked = t.now
 	}
 	f.done, f.missing, f.seen = false, false, t.scans
+	t.adopt(f)
 	if f.account == nil {
 		f.account = t.ledger.Account(f.path)
 	}
@@ -304,6 +321,7 @@ func (t *Tailer) verify(f *File, c *candidate) {
 		delete(t.byLoc, f.loc)
 		t.attach(f, fd, st, c.name)
 		t.headed(f)
+		t.keep(f)
 		return
 	}
 	_ = fd.Close()
@@ -379,6 +397,7 @@ func (t *Tailer) expireEntries() {
 func (t *Tailer) forget(f *File) {
 	t.close(f)
 	t.deactivate(f)
+	t.unlink(f)
 	f.done = true
 	delete(t.files, f)
 	if t.byLoc[f.loc] == f {

@@ -12,6 +12,8 @@ type Stats struct {
 	Truncations atomic.Int64
 	// Files is the number of files known and not gone; Open of those held open.
 	Files, Open atomic.Int64
+	// LinksRefused counts rotated files that could not be linked.
+	LinksRefused atomic.Int64
 	// Scans counts looks through the folders.
 	Scans atomic.Int64
 

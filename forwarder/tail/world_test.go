@@ -113,6 +113,7 @@ func makeWorld(t failer, dir string, seed uint64) *world {
 	}
 	w.cfg.Node, w.cfg.Inputs, w.cfg.NoInotify = "node", []Input{{Pattern: w.log}}, true
 	w.cfg.Batch, w.cfg.MaxLine, w.cfg.MaxOpen = 4096, 4096, 8
+	w.cfg.Links = filepath.Join(dir, "links")
 	w.create()
 	return w
 }
@@ -246,7 +247,11 @@ func (w *world) save() {
 }
 
 // linked says whether the forwarder keeps a link to the generation's file.
-func (w *world) linked(*generation) bool { return false }
+func (w *world) linked(g *generation) bool {
+	links, err := filepath.Glob(fmt.Sprintf("%s/%x-%x-*", w.cfg.Links, g.key.dev, g.key.ino))
+	w.must(err)
+	return len(links) > 0
+}
 
 // ship reads up to n batches.
 func (w *world) ship(n int) {
@@ -293,13 +298,13 @@ func (w *world) settle() {
 		w.must(l.f.Close())
 	}
 	w.late = nil
-	for range 12 {
-		for range 3 {
+	for range 8 {
+		for range 2 {
 			w.scan()
 			w.ship(10_000)
 			w.ack(10_000)
 		}
-		w.now = w.now.Add(10 * time.Second)
+		w.now = w.now.Add(20 * time.Second)
 	}
 	w.save()
 }
