@@ -63,9 +63,11 @@ type Entry struct {
 	// Pos is the acknowledged position: every byte before it is durable at the
 	// broker.
 	Pos int64 `json:"pos"`
-	// Guard is the CRC-32 of the GuardLen bytes that end at Pos.
+	// Guard is the CRC-32 of the GuardLen bytes that end at Pos, or at GuardAt
+	// if what lies between is lost and GuardAt therefore not 0.
 	Guard    uint32 `json:"guard,omitempty"`
 	GuardLen int    `json:"guard_len,omitempty"`
+	GuardAt  int64  `json:"guard_at,omitempty"`
 	// Size and Mtime (nanoseconds) are those seen last.
 	Size  int64 `json:"size"`
 	Mtime int64 `json:"mtime,omitempty"`
@@ -75,6 +77,12 @@ type Entry struct {
 	// away or deleted. The entry is kept for a while so that the next file
 	// with the same numbers and head gets another generation.
 	Done bool `json:"done,omitempty"`
+	// Lost, if not empty, is the reason for which the bytes from LostFrom to
+	// LostTo are not to be had. They are counted, and the broker does not
+	// know it of all of them yet.
+	Lost     string `json:"lost,omitempty"`
+	LostFrom int64  `json:"lost_from,omitempty"`
+	LostTo   int64  `json:"lost_to,omitempty"`
 }
 
 // Text is a string that survives JSON even when it is not valid UTF-8, as a
@@ -211,7 +219,8 @@ func (e *Entry) valid() error {
 		return nil
 	case len(e.ID) != 24:
 		return fmt.Errorf("id %q is not 24 hexadecimal digits", e.ID)
-	case e.Pos < 0 || e.Gen < 0 || e.HeadLen < 1 || e.GuardLen < 0 || int64(e.GuardLen) > e.Pos:
+	case e.Pos < 0 || e.Gen < 0 || e.HeadLen < 0 || e.GuardLen < 0 || int64(e.GuardLen) > e.Pos,
+		e.GuardAt < 0 || e.GuardAt > e.Pos || e.LostFrom < 0 || e.LostTo < e.LostFrom:
 		return errors.New("a number is out of range")
 	}
 	return nil

@@ -1,8 +1,8 @@
 package tail
 
 import (
+	"cmp"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
@@ -36,25 +36,28 @@ func (t *Tailer) copyOf(c *candidate, fd *os.File, h head) copyKind {
 				return copyTaken
 			}
 		}
-		ok, err := g.guard.holds(fd, g.read)
-		ok = ok && err == nil && c.size >= g.read
+		ok, err := g.guard.holds(fd)
+		ok = ok && err == nil && c.size >= g.guard.at
 		strong := min(c.size, g.read) >= evidenceMin
 		switch {
-		case g.done || g.missing:
-			if !ok || !strong {
+		case g.done || g.missing || g.fd == nil && g.seen != t.scans:
+			if !ok || !strong && (g.done || c.size < g.size) {
 				continue
+			}
+			if t.incomplete && !g.done {
+				return copyUndecided // it may lie where we could not look
 			}
 			if c.size > g.read {
 				t.relocate(g, fd, c.info, c.name)
 				return copyTaken
 			}
 			return copyIgnored
-		case g.fd == nil:
-			if ok && strong {
-				return copyIgnored
-			}
+		case g.fd == nil && ok && strong:
+			return copyIgnored
+		case g.fd == nil && !t.lookAt(g):
+			return copyUndecided
 		case sameContent(fd, g.fd, min(c.size, g.size)):
-			if strong {
+			if min(c.size, g.size) >= evidenceMin {
 				t.log.Info("not read: a copy of another log file", "path", c.name, "original", g.name)
 				return copyIgnored
 			}
@@ -66,6 +69,15 @@ func (t *Tailer) copyOf(c *candidate, fd *os.File, h head) copyKind {
 	return noCopy
 }
 
+// lookAt opens g for a comparison.
+func (t *Tailer) lookAt(g *File) bool {
+	if !t.reopen(g) {
+		return false
+	}
+	t.activate(g, t.now) // that closes it again
+	return true
+}
+
 // overwritten says whether an open file does not hold any more what was read
 // from it.
 func (t *Tailer) overwritten(f *File) bool {
@@ -73,7 +85,7 @@ func (t *Tailer) overwritten(f *File) bool {
 		return false
 	}
 	st, err := statFile(f.fd)
-	if err != nil || st.size < f.size {
+	if err != nil || st.size < f.onDisk() {
 		return err == nil
 	}
 	ok, err := f.intact()
@@ -85,26 +97,23 @@ func (t *Tailer) overwritten(f *File) bool {
 // what is known to be unread is lost.
 func (t *Tailer) cutOff(f *File, reason, why string) {
 	t.close(f)
+	if f.linked { // what lies there now may need it
+		f.linked = false
+		t.orphans[f.loc] = t.linkName(f)
+	}
 	if t.byLoc[f.loc] == f {
 		delete(t.byLoc, f.loc)
 	}
 	t.dirty = true
-	if f.src.ID != "" && t.findCopy(f) {
+	if t.findCopy(f) {
 		return
 	}
 	t.deactivate(f)
 	f.done, f.live = true, false
-	unread := max(f.size-f.read, 0)
-	if f.src.ID == "" {
-		// Without a head no copy can be known as one: it is read as a source
-		// of its own.
-		if unread > 0 && t.anyCopy(f) {
-			unread = 0
-		}
+	if f.src.ID == "" && f.size == 0 {
 		t.forget(f)
 	}
-	t.lost(f, reason, unread)
-	f.size = f.read
+	unread := t.lose(f, reason)
 	log := t.log.Info
 	if unread > 0 {
 		log = t.log.Error
@@ -115,10 +124,16 @@ func (t *Tailer) cutOff(f *File, reason, why string) {
 
 // findCopy looks for a sibling that has what f has and what comes after it.
 func (t *Tailer) findCopy(f *File) bool {
+	if f.guard.n+f.head.n == 0 {
+		return false
+	}
 	found, _ := t.list()
 	for i := range found {
 		c := &found[i]
-		if c.path != f.path || c.live || c.key == f.loc || t.byLoc[c.key] != nil || c.size < f.read {
+		if c.path != f.path || c.live || c.key == f.loc || c.size < f.guard.at {
+			continue
+		}
+		if g := t.byLoc[c.key]; g != nil && !t.replaced(g, c) {
 			continue
 		}
 		fd, st, err := openFile(c.name)
@@ -126,25 +141,19 @@ func (t *Tailer) findCopy(f *File) bool {
 			continue
 		}
 		p, _, err := readHead(fd)
-		ok := err == nil && st.key == c.key && len(p) >= f.head.n && makeHead(p[:f.head.n]) == f.head
+		ok := err == nil && st.key == c.key && (f.src.ID == "" || len(p) >= f.head.n && makeHead(p[:f.head.n]) == f.head)
 		if ok {
-			ok, err = f.guard.holds(fd, f.read)
+			ok, err = f.guard.holds(fd)
 		}
 		if !ok || err != nil {
 			_ = fd.Close()
 			continue
 		}
 		t.relocate(f, fd, st, c.name)
+		t.headed(f)
 		return true
 	}
 	return false
-}
-
-func (t *Tailer) anyCopy(f *File) bool {
-	found, _ := t.list()
-	return slices.ContainsFunc(found, func(c candidate) bool {
-		return c.path == f.path && !c.live && c.key != f.loc && c.size >= f.size && c.mtime >= f.mtime
-	})
 }
 
 func (t *Tailer) relocate(f *File, fd *os.File, st info, name string) {
@@ -152,7 +161,13 @@ func (t *Tailer) relocate(f *File, fd *os.File, st info, name string) {
 		delete(t.byLoc, f.loc)
 	}
 	f.live = false
+	known := f.size
 	t.attach(f, fd, st, name)
+	if known > st.size && f.hole.to == 0 { // written after the copy was made, and gone with the original
+		f.size = known
+		f.account.Lose(ledger.Truncated, known-st.size, 0)
+		f.hole = hole{from: st.size, to: known, reason: ledger.Truncated}
+	}
 	t.log.Info("the source goes on in the copy that was made of it", "path", f.path, "copy", name,
 		"source", f.src.ID, "read", f.read, "size", st.size)
 }
@@ -190,22 +205,27 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 		id: fileKey{e.Dev, e.Ino}, loc: fileKey{e.Dev, e.Ino}, gen: e.Gen, head: h, born: e.Born,
 		path: string(e.Path), name: string(e.Name), done: e.Done, expire: e.Seen,
 		read: e.Pos, acked: e.Pos, size: max(e.Size, e.Pos), mtime: e.Mtime,
-		guard: guard{sum: e.Guard, n: e.GuardLen},
+		guard: guard{sum: e.Guard, n: e.GuardLen, at: e.Pos}, hole: hole{from: e.LostFrom, to: e.LostTo, reason: e.Lost},
+	}
+	if e.GuardAt > 0 {
+		f.guard.at = e.GuardAt
 	}
 	f.acks = f.guard
 	if e.AtDev != 0 || e.AtIno != 0 {
 		f.loc = fileKey{e.AtDev, e.AtIno}
 	}
 	f.account = t.ledger.Account(f.path)
-	if f.done && f.size > f.read { // it was truncated while its last batches were on their way
-		t.log.Error("batches of a truncated log file were not acknowledged before the last stop",
-			"path", f.path, "source", f.src.ID, "lost_at_most", f.size-f.read)
-		t.lost(f, ledger.Truncated, f.size-f.read)
-		f.size, t.dirty = f.read, true
-	}
 	t.files[f] = struct{}{}
 	if !f.done {
 		t.byLoc[f.loc] = f
+	}
+	if f.done && f.unread() > 0 { // it was truncated while its last batches were on their way
+		t.log.Error("batches of a truncated log file were not acknowledged before the last stop",
+			"path", f.path, "source", f.src.ID, "lost_at_most", f.unread())
+		t.lose(f, cmp.Or(f.hole.reason, ledger.Truncated))
+	}
+	if f.holed() {
+		t.activate(f, t.now)
 	}
 	if e.ID != "" {
 		t.index(f)
@@ -218,12 +238,18 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 
 func (f *File) entry() checkpoint.Entry {
 	e := checkpoint.Entry{
-		ID: f.src.ID, Path: checkpoint.Text(f.path), Name: checkpoint.Text(f.name),
+		ID: f.src.ID, Path: checkpoint.Text(f.path), Name: checkpoint.Text(f.src.Path),
 		Dev: f.id.dev, Ino: f.id.ino, Head: f.head.String(), HeadLen: f.head.n, Gen: f.gen, Born: f.born,
 		Pos: f.acked, Guard: f.acks.sum, GuardLen: f.acks.n, Size: f.size, Mtime: f.mtime, Seen: f.expire, Done: f.done,
 	}
 	if f.src.ID == "" {
 		e.Head = ""
+	}
+	if f.acks.at != f.acked && f.acks.n > 0 {
+		e.GuardAt = f.acks.at
+	}
+	if f.hole.to > f.acked {
+		e.Lost, e.LostFrom, e.LostTo = f.hole.reason, f.hole.from, f.hole.to
 	}
 	if f.loc != f.id {
 		e.AtDev, e.AtIno = f.loc.dev, f.loc.ino

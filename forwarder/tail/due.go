@@ -13,7 +13,7 @@ const soonest = 20 * time.Millisecond
 
 // activate has f looked at by the clock, at the given time or before.
 func (t *Tailer) activate(f *File, at time.Time) {
-	if f.done {
+	if f.done && !f.holed() {
 		return
 	}
 	if !f.active {
@@ -72,6 +72,13 @@ func (t *Tailer) fullAt(f *File, unread int64) time.Time {
 
 // check looks at an active file and says whether a batch is due.
 func (t *Tailer) check(f *File) bool {
+	if f.holed() {
+		return true
+	}
+	if f.done {
+		t.deactivate(f)
+		return false
+	}
 	if f.fd == nil && !t.reopen(f) {
 		return false
 	}
@@ -81,16 +88,17 @@ func (t *Tailer) check(f *File) bool {
 		f.next = t.now.Add(t.cfg.PollOnly)
 		return false
 	}
-	if st.size < f.size {
+	if st.size < f.onDisk() {
 		t.truncated(f)
 		return false
 	}
-	if st.size != f.size {
-		f.size, f.grown, f.finishing = st.size, t.now, false
-		if f.unacked.IsZero() {
-			f.unacked = f.since
+	if st.size > f.size { // what another log added is none of what f may lose
+		if ok, err := f.intact(); err == nil && !ok {
+			t.truncated(f)
+			return false
 		}
 	}
+	t.grew(f, st.size)
 	if d := t.now.Sub(f.rateAt); d >= 5*soonest {
 		f.rate, f.rateAt, f.rateSize = float64(f.size-f.rateSize)/d.Seconds(), t.now, f.size
 	}
@@ -106,6 +114,17 @@ func (t *Tailer) check(f *File) bool {
 	}
 	f.next = t.fullAt(f, unread)
 	return false
+}
+
+// grew takes note of the size of f.
+func (t *Tailer) grew(f *File, size int64) {
+	if size <= f.size {
+		return
+	}
+	f.size, f.grown, f.finishing = size, t.now, false
+	if f.unacked.IsZero() {
+		f.unacked = f.since
+	}
 }
 
 // quiet handles a file in which no whole record is unread.
@@ -168,6 +187,10 @@ func (t *Tailer) rotated(f *File, st info) bool {
 	}
 	t.close(f)
 	t.deactivate(f)
+	if f.linked {
+		t.unlink(f)
+		st.links--
+	}
 	switch {
 	case f.src.ID == "": // empty, and nobody is left to write into it
 		t.forget(f)

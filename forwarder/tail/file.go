@@ -42,7 +42,8 @@ type File struct {
 	acked int64 // confirmed position
 	guard guard // of the bytes before read
 	acks  guard // of the bytes before acked
-	cuts  []cut // batches between acked and read, in order
+	cuts  []cut // runs between acked and read, in order
+	hole  hole  // what is lost of it, until that is confirmed
 	size  int64 // as seen last
 	mtime int64 // as the last scan found it: what came since may be siblings that no scan saw
 
@@ -58,12 +59,16 @@ type File struct {
 	rateAt    time.Time
 	rateSize  int64
 	armed     bool
+
+	linked     bool // has a link in the folder for that
+	unlinkable bool
 }
 
 type cut struct {
 	to    int64
 	lines int
 	guard guard
+	lost  bool
 }
 
 // Name gives the source's identity.
@@ -79,6 +84,9 @@ func (f *File) Labels() wire.Labels { return f.t.labels[f.pattern] }
 func (f *File) Read(buf []byte, limit int64, sink source.Sink) (source.Run, error) {
 	from := f.read
 	nothing := source.Run{From: from, To: from}
+	if f.holed() {
+		return f.declare(), nil
+	}
 	if f.fd == nil || f.src.ID == "" {
 		return nothing, nil
 	}
@@ -90,8 +98,13 @@ func (f *File) Read(buf []byte, limit int64, sink source.Sink) (source.Run, erro
 		f.t.truncated(f)
 		return nothing, nil
 	}
-	r := reader{f: f, buf: buf[:min(len(buf), f.t.cfg.MaxLine)], sink: sink, off: from, end: min(f.size, from+limit)}
-	if err := r.run(); err != nil && r.off == from {
+	size := f.readable()
+	r := reader{f: f, buf: buf[:min(len(buf), f.t.cfg.MaxLine)], sink: sink, off: from, size: size, end: min(size, from+limit)}
+	rest, err := f.cutAt(from)
+	if err == nil {
+		err = r.run()
+	}
+	if err != nil && r.off == from {
 		return nothing, fmt.Errorf("reading %s: %w", f.name, err)
 	}
 	to := r.off
@@ -106,29 +119,46 @@ func (f *File) Read(buf []byte, limit int64, sink source.Sink) (source.Run, erro
 	}
 	f.burst, f.since = now, now
 	f.t.schedule(f)
-	return source.Run{From: from, To: to}, nil
+	return source.Run{From: from, To: to, Continued: rest}, nil
+}
+
+// cutAt says whether a line was cut at off: the byte before it is no LF.
+func (f *File) cutAt(off int64) (bool, error) {
+	if off == 0 {
+		return false, nil
+	}
+	var p [1]byte
+	if n, err := f.fd.ReadAt(p[:], off-1); n == 0 && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return p[0] != '\n', nil
 }
 
 // intact says whether the bytes before the read position are still there. At
 // position 0 it is the head that tells.
 func (f *File) intact() (bool, error) {
 	if f.read > 0 || f.src.ID == "" {
-		return f.guard.holds(f.fd, f.read)
+		return f.guard.holds(f.fd)
 	}
 	p, _, err := readHead(f.fd)
 	return err != nil || len(p) >= f.head.n && makeHead(p[:f.head.n]) == f.head, err
 }
 
-// Confirm says that every byte before to is durably stored. to is the end of
-// a batch that Read gave; batches are confirmed in order.
+// Confirm says that every byte before to is durably stored, or that the broker
+// knows it as lost. to is the end of a Run that Read gave; they are confirmed in
+// order.
 func (f *File) Confirm(to int64) {
 	for len(f.cuts) > 0 && f.cuts[0].to <= to {
 		c := f.cuts[0]
 		f.cuts = f.cuts[1:]
-		f.account.AckedBytes.Add(c.to - f.acked)
-		f.account.AckedLines.Add(int64(c.lines))
-		f.acked, f.acks = c.to, c.guard
+		if !c.lost {
+			f.account.AckedBytes.Add(c.to - f.acked)
+			f.account.AckedLines.Add(int64(c.lines))
+			f.acks = c.guard
+		}
+		f.acked = c.to
 	}
+	f.filled()
 	f.unacked = f.t.now
 	if len(f.cuts) == 0 {
 		f.cuts = nil // or the array would grow with the history
@@ -151,18 +181,19 @@ type reader struct {
 	buf      []byte
 	sink     source.Sink
 	off, end int64
+	size     int64 // where what can be read now ends
 	lines    int
 	guard    guard
 }
 
 func (r *reader) run() error {
 	start := r.off
-	for r.off < r.f.size && (r.off < r.end || r.off == start) {
+	for r.off < r.size && (r.off < r.end || r.off == start) {
 		room := r.sink.Room()
 		if r.off > start && room < len(r.buf) {
 			return nil // the next batch begins with an empty sink
 		}
-		p := r.buf[:min(int64(len(r.buf)), r.f.size-r.off)]
+		p := r.buf[:min(int64(len(r.buf)), r.size-r.off)]
 		n, err := r.f.fd.ReadAt(p, r.off)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
@@ -194,7 +225,7 @@ func (r *reader) run() error {
 func (r *reader) add(run []byte) {
 	r.lines += r.sink.Add(run)
 	r.off += int64(len(run))
-	r.guard = makeGuard(run)
+	r.guard = makeGuard(run, r.off)
 }
 
 // long handles a first record that has no LF within the buffer: one that is
@@ -222,7 +253,7 @@ func (r *reader) long() error {
 		}
 		r.sink.Add(p[:n])
 		r.off += int64(n)
-		r.guard = makeGuard(p[:n])
+		r.guard = makeGuard(p[:n], r.off)
 	}
 	r.lines = 1
 	if !whole {

@@ -76,22 +76,23 @@ func sourceID(node string, k fileKey, gen int, headBytes []byte) string {
 type guard struct {
 	sum uint32
 	n   int
+	at  int64
 }
 
-func makeGuard(p []byte) guard {
+func makeGuard(p []byte, at int64) guard {
 	if len(p) > guardMax {
 		p = p[len(p)-guardMax:]
 	}
-	return guard{sum: crc32.ChecksumIEEE(p), n: len(p)}
+	return guard{sum: crc32.ChecksumIEEE(p), n: len(p), at: at}
 }
 
-// holds says whether f has, before pos, the bytes that g was made of.
-func (g guard) holds(f io.ReaderAt, pos int64) (bool, error) {
+// holds says whether f has the bytes that g was made of where they were.
+func (g guard) holds(f io.ReaderAt) (bool, error) {
 	if g.n == 0 {
 		return true, nil
 	}
 	var p [guardMax]byte
-	n, err := f.ReadAt(p[:g.n], pos-int64(g.n))
+	n, err := f.ReadAt(p[:g.n], g.at-int64(g.n))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}

@@ -15,6 +15,7 @@ type candidate struct {
 	name    string // where it lies
 	path    string // the path that the pattern matches: name, or name without its rotation suffix
 	pattern string
+	link    bool // name is a link of ours: it has no other one
 	live    bool // name itself matches: no rotated sibling
 }
 
@@ -73,7 +74,7 @@ func (t *Tailer) list() (found []candidate, dirs []string) {
 			found = append(found, c)
 		}
 	}
-	return found, dirs
+	return t.linkedFiles(found), dirs
 }
 
 // match says which path a file name belongs to: itself when it matches the

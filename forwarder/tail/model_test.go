@@ -2,104 +2,273 @@ package tail
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 )
 
-// step does one random thing.
-func (w *world) step() string {
+// step is one thing that happens in a world. What a and b say depends on op.
+// A step that can't happen is passed over, so every list of steps is valid.
+type step struct {
+	op   op
+	a, b int
+}
+
+type op uint8
+
+const (
+	opWrite op = iota
+	opPartial
+	opLong
+	opLate
+	opHangUp
+	opRotate
+	opCopytruncate
+	opTruncate
+	opDelete
+	opDeleteRotated
+	opCrash
+	opStop
+	opStart
+	opScan
+	opShip
+	opAck
+	opSave
+	opWait
+	opClock
+	ops
+)
+
+// weights say how often each op is drawn.
+var weights = [ops]int{
+	opWrite: 20, opPartial: 3, opLong: 2, opLate: 4, opHangUp: 2, opRotate: 7, opCopytruncate: 3, opTruncate: 2, opDelete: 2,
+	opDeleteRotated: 2, opCrash: 5, opStop: 3, opStart: 10, opScan: 10, opShip: 14, opAck: 12, opSave: 5, opWait: 2, opClock: 1,
+}
+
+var opNames = [ops]string{
+	"opWrite", "opPartial", "opLong", "opLate", "opHangUp", "opRotate", "opCopytruncate", "opTruncate", "opDelete",
+	"opDeleteRotated", "opCrash", "opStop", "opStart", "opScan", "opShip", "opAck", "opSave", "opWait", "opClock",
+}
+
+func (s step) String() string { return fmt.Sprintf("{%s, %d, %d}", opNames[s.op], s.a, s.b) }
+
+// schedule draws n steps.
+func schedule(seed uint64, n int) []step {
+	r := rand.New(rand.NewPCG(seed, 7))
+	total := 0
+	for _, k := range weights {
+		total += k
+	}
+	steps := make([]step, n)
+	for i := range steps {
+		k := r.IntN(total)
+		for k >= weights[steps[i].op] {
+			k -= weights[steps[i].op]
+			steps[i].op++
+		}
+		steps[i].a, steps[i].b = r.IntN(64), r.IntN(256)
+	}
+	return steps
+}
+
+// do does one step.
+func (w *world) do(s step) {
 	running := w.tail != nil
-	switch k := w.r.IntN(22); {
-	case k < 5:
+	switch s.op {
+	case opWrite:
 		w.endPartial()
-		w.write(w.w, 1+w.r.IntN(40))
-		return "write"
-	case k == 5 && w.partial == "":
-		w.partial = w.line()
-		_, err := w.w.WriteString(w.partial)
-		w.must(err)
-		w.touch(w.w)
-		return "write without LF"
-	case k == 6 && w.late != nil:
-		w.write(w.late, 1+w.r.IntN(3))
-		return "late write"
-	case k == 7:
-		w.rotate()
-		return "rotate"
-	case k == 8:
+		w.lines(w.w, 1+s.a%40, s.b%200)
+	case opPartial:
+		if w.partial == "" {
+			w.partial = w.line(s.b)
+			w.write(w.w, w.partial)
+		}
+	case opLong:
 		w.endPartial()
-		if st, err := os.Stat(w.log); err != nil || st.Size() < evidenceMin {
-			return ""
+		w.lines(w.w, 1, 3000+s.b*40)
+	case opLate:
+		if len(w.late) > 0 {
+			w.lines(w.late[s.a%len(w.late)], 1+s.b%3, s.b)
+		}
+	case opHangUp:
+		if len(w.late) > 0 {
+			w.hangUp(s.a % len(w.late))
+		}
+	case opRotate:
+		w.rotate(s.a%4 == 0)
+		if s.a%4 == 1 {
+			w.rotate(false)
+		}
+	case opCopytruncate:
+		w.endPartial()
+		if len(w.w.gen.bytes) < evidenceMin {
+			return
 		}
 		w.copytruncate(func() {
-			if running && w.r.IntN(2) == 0 {
+			if running && s.a&1 == 1 {
 				w.scan()
 				w.ship(2)
 			}
+			if s.a&2 == 2 {
+				w.lines(w.w, 1+s.b%3, s.b)
+			}
+			if running && s.a&4 == 4 {
+				w.scan()
+			}
 		})
-		return "copytruncate"
-	case k == 9 && running:
-		w.crash()
-		return "crash"
-	case k == 10 && running:
-		w.save()
-		w.crash()
-		return "stop"
-	case k < 13:
-		w.start()
-		return "start"
-	case k < 15 && running:
-		w.scan()
-		return "scan"
-	case k < 18 && running:
-		w.ship(1 + w.r.IntN(5))
-		return "ship"
-	case k < 20 && running:
-		w.ack(1 + w.r.IntN(5))
-		return "ack"
-	case k == 20 && running:
-		w.save()
-		return "save"
-	case k == 21 && running && w.late == nil:
-		// The file goes away while it is held open, read or not.
-		w.endPartial()
-		w.scan()
-		w.must(os.Remove(w.log))
-		w.must(w.w.Close())
-		w.create()
-		w.scan()
-		for range 3 {
-			w.ship(10_000)
-			w.ack(10_000)
+	case opTruncate:
+		w.truncate()
+	case opDelete:
+		w.partial = ""
+		w.remove(w.log)
+		w.late = append(w.late, w.w)
+		if s.a%2 == 0 {
+			w.hangUp(len(w.late) - 1)
 		}
-		w.save()
-		return "delete"
+		w.create()
+	case opDeleteRotated:
+		if names := w.rotated(); len(names) > 0 {
+			w.remove(names[s.a%len(names)])
+		}
+	case opWait:
+		w.now = w.now.Add(time.Duration(s.a*s.a) * time.Second / 8)
+	case opClock:
+		w.skew += time.Duration(s.a-32) * time.Minute
+		w.setBack = w.setBack || s.a < 32
+	case opStart:
+		w.start()
+	default:
+		if running {
+			w.steer(s)
+		}
 	}
+}
+
+// steer does a step of a running forwarder.
+func (w *world) steer(s step) {
+	switch s.op {
+	case opCrash:
+		w.crash(s.b)
+	case opStop:
+		w.save()
+		w.crash(s.b)
+	case opScan:
+		w.scan()
+	case opShip:
+		w.ship(1 + s.a%5)
+	case opAck:
+		w.ack(1 + s.a%5)
+	case opSave:
+		w.save()
+	}
+}
+
+// failure is why a schedule failed.
+type failure struct{ text []string }
+
+func (f *failure) Helper() {}
+
+func (f *failure) Errorf(format string, args ...any) {
+	f.text = append(f.text, fmt.Sprintf(format, args...))
+}
+
+func (f *failure) Fatalf(format string, args ...any) {
+	f.Errorf(format, args...)
+	panic(f)
+}
+
+// play runs a schedule in a world of its own and says what went wrong.
+func play(steps []step) (failed string) {
+	dir, err := os.MkdirTemp("", "loghaul-model-")
+	if err != nil {
+		return err.Error()
+	}
+	f := &failure{}
+	w := makeWorld(f, dir, uint64(len(steps)))
+	defer func() {
+		if p := recover(); p != nil && p != any(f) {
+			f.text = append(f.text, fmt.Sprint("panic: ", p))
+			if os.Getenv("LOGHAUL_TEST_LOG") != "" {
+				panic(p)
+			}
+		}
+		func() {
+			defer func() { _ = recover() }()
+			w.close()
+		}()
+		_ = os.RemoveAll(dir)
+		failed = strings.Join(f.text, "\n")
+	}()
+	w.start()
+	w.save()
+	for _, s := range steps {
+		debugf("%v", s)
+		w.do(s)
+	}
+	debugf("settle")
+	w.settle()
+	w.check()
 	return ""
 }
 
-func TestModel(t *testing.T) {
-	runs := 300
-	if testing.Short() {
-		runs = 30
+// shrink drops steps as long as what is left still fails.
+func shrink(steps []step, fails func([]step) bool) []step {
+	for size := len(steps) / 2; size > 0; {
+		dropped := false
+		for i := 0; i+size <= len(steps); {
+			less := append(append([]step{}, steps[:i]...), steps[i+size:]...)
+			if fails(less) {
+				steps, dropped = less, true
+				continue
+			}
+			i += size
+		}
+		if size > 1 {
+			size /= 2
+		} else if !dropped {
+			break
+		}
 	}
-	for seed := range uint64(runs) {
-		t.Run(fmt.Sprintf("seed%d", seed), func(t *testing.T) {
-			w := newWorld(t, seed)
-			w.start()
-			w.save()
-			var done []string
-			for range 60 {
-				if what := w.step(); what != "" {
-					w.logger.Debug("did", "what", what)
-					done = append(done, what)
-				}
-			}
-			w.settle()
-			w.check()
-			if t.Failed() {
-				t.Logf("seed %d: %q", seed, done)
-			}
-		})
+	return steps
+}
+
+// number gives a setting of the model test from the environment.
+func number(name string, or uint64) uint64 {
+	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
+		return n
+	}
+	return or
+}
+
+// TestModel runs random schedules. LOGHAUL_MODEL_RUNS says how many,
+// LOGHAUL_MODEL_SEED where to begin. What fails is made as short as possible and
+// printed so that it can be added to TestSchedules.
+func TestModel(t *testing.T) {
+	runs, seed := number("LOGHAUL_MODEL_RUNS", 2500), number("LOGHAUL_MODEL_SEED", 1)
+	if testing.Short() {
+		runs = min(runs, 100)
+	}
+	for s := seed; s < seed+runs; s++ {
+		steps := schedule(s, 60)
+		failed := play(steps)
+		if failed == "" {
+			continue
+		}
+		short := shrink(steps, func(less []step) bool { return play(less) != "" })
+		t.Fatalf("seed %d: %s\n\nshrunk to\n%v\n%s", s, failed, short, play(short))
+	}
+}
+
+// TestSchedules replays what TestModel found once.
+func TestSchedules(t *testing.T) {
+	for i, steps := range [][]step{
+		{},
+	} {
+		if failed := play(steps); failed != "" {
+			t.Errorf("schedule %d: %s", i, failed)
+		}
 	}
 }

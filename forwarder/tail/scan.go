@@ -22,6 +22,7 @@ type floor struct {
 	mtime int64 // the newest generation before cur was written last then
 	cur   *File
 	from  time.Time // when cur was seen live first
+	low   int64     // what holds for this scan: a copy that was made of cur since the last one is older than cur is now
 }
 
 func (f floor) at(now time.Time) int64 {
@@ -53,6 +54,10 @@ func (t *Tailer) scan() {
 			found, _ = t.list()
 		}
 	}
+	for path, fl := range t.floors {
+		fl.low = fl.at(t.now)
+		t.floors[path] = fl
+	}
 	// Known files first: one that turns out to be cut off looks for its copy
 	// among the files that nobody knows yet.
 	ours := map[fileKey]bool{}
@@ -71,6 +76,7 @@ func (t *Tailer) scan() {
 		}
 	}
 	t.absent()
+	t.bound()
 	for i := range found {
 		c := &found[i]
 		f := t.byLoc[c.key]
@@ -91,12 +97,14 @@ func (t *Tailer) scan() {
 // refresh updates a known file that was found. If other bytes lie there than
 // those that are known, f ends and the file is unknown after that.
 func (t *Tailer) refresh(f *File, c *candidate) {
-	if f.fd == nil && f.born != 0 && c.born != 0 && f.born != c.born {
-		t.cutOff(f, ledger.Gone, "the file is gone and its inode was given to another one")
+	if t.replaced(f, c) {
 		return
 	}
 	if f.name != c.name {
-		f.name, f.src.Path = c.name, c.name
+		f.name = c.name
+		if !c.link {
+			f.src.Path = c.name
+		}
 		t.dirty = true
 	}
 	f.seen, f.missing, f.pattern = t.scans, false, c.pattern
@@ -109,23 +117,35 @@ func (t *Tailer) refresh(f *File, c *candidate) {
 		t.verify(f, c)
 		return
 	}
-	if c.mtime != f.mtime && t.overwritten(f) {
-		t.truncated(f)
-		return
+	if c.mtime != f.mtime || c.size != f.size {
+		if f.fd == nil && !t.reopen(f) { // or it could be deleted before its turn comes
+			return
+		}
+		if t.overwritten(f) {
+			t.truncated(f)
+			return
+		}
 	}
 	f.mtime = c.mtime
 	t.headed(f) // copies are known by the head, so the originals' must be known first
 	unread := f.read < f.size && f.stuck != f.size
-	if c.size != f.size || unread || f.live != wasLive || (!f.live && f.fd != nil) {
+	if c.size != f.size || unread || f.live != wasLive || !f.live && (f.fd != nil || f.linked) {
 		t.activate(f, t.now)
 	}
-	if f.fd == nil && c.size > f.size {
-		if t.open < t.cfg.MaxOpen {
-			t.reopen(f) // or it could be deleted before its turn comes
-		} else {
-			f.size = c.size // what is lost if that happens
-		}
+	t.grew(f, c.size) // at least that is lost should it be cut short
+	t.keep(f)
+	if t.open > t.cfg.MaxOpen {
+		t.closeSpare(f)
 	}
+}
+
+// replaced ends f if its inode was given to another file.
+func (t *Tailer) replaced(f *File, c *candidate) bool {
+	if f.fd != nil || f.born == 0 || c.born == 0 || f.born == c.born {
+		return false
+	}
+	t.cutOff(f, ledger.Gone, "the file is gone and its inode was given to another one")
+	return true
 }
 
 // admit takes up a file that is not known by its inode. It returns nil if the
@@ -135,7 +155,7 @@ func (t *Tailer) admit(c *candidate, ours bool) *File {
 	if old, ok := t.ignored[c.key]; ok && !c.live && old.size == c.size && old.mtime == c.mtime {
 		return nil
 	}
-	if !c.live && !ours && c.mtime < max(t.patterns[c.pattern], t.floors[c.path].at(t.now)) {
+	if !c.live && !ours && t.orphans[c.key] == "" && c.mtime < max(t.patterns[c.pattern], t.floors[c.path].low) {
 		t.ignored[c.key] = c.info
 		return nil
 	}
@@ -169,6 +189,10 @@ func (t *Tailer) admit(c *candidate, ours bool) *File {
 			return g
 		case copyIgnored:
 			t.ignored[c.key] = c.info
+			if link := t.orphans[c.key]; link != "" {
+				delete(t.orphans, c.key)
+				_ = os.Remove(link)
+			}
 			fallthrough
 		case copyUndecided:
 			_ = fd.Close()
@@ -179,9 +203,15 @@ func (t *Tailer) admit(c *candidate, ours bool) *File {
 	f := &File{t: t, path: c.path, pattern: c.pattern, live: c.live}
 	t.attach(f, fd, st, c.name)
 	f.id = st.key
+	if c.link {
+		f.src.Path = c.path
+	}
 	if complete {
 		t.identify(f, p)
+	} else {
+		f.remember(p)
 	}
+	t.keep(f)
 	t.log.Debug("following", "path", f.name, "source", f.src.ID, "size", st.size)
 	return f
 }
@@ -189,12 +219,16 @@ func (t *Tailer) admit(c *candidate, ours bool) *File {
 // attach makes f's bytes those of an open file.
 func (t *Tailer) attach(f *File, fd *os.File, st info, name string) {
 	f.fd, f.loc, f.born, f.mtime, f.name, f.verified = fd, st.key, st.born, st.mtime, name, true
-	f.src.Node, f.src.Path = t.cfg.Node, name
-	f.size, f.grown, f.stuck = max(st.size, f.read), t.now, -1
+	f.src.Node = t.cfg.Node
+	if !f.linked {
+		f.src.Path = name
+	}
+	f.size, f.grown, f.stuck = max(st.size, f.read, f.hole.to), t.now, -1
 	if f.size > f.acked {
 		f.unacked = t.now
 	}
 	f.done, f.missing, f.seen = false, false, t.scans
+	t.adopt(f)
 	if f.account == nil {
 		f.account = t.ledger.Account(f.path)
 	}
@@ -209,7 +243,7 @@ func (t *Tailer) attach(f *File, fd *os.File, st info, name string) {
 // identify gives f its identity. p is its complete head.
 func (t *Tailer) identify(f *File, p []byte) {
 	f.head = makeHead(p)
-	f.gen = 0
+	f.gen, f.guard, f.acks = 0, guard{}, guard{}
 	for _, g := range t.byID[f.id] {
 		if g.head == f.head {
 			f.gen = max(f.gen, g.gen+1)
@@ -223,11 +257,23 @@ func (t *Tailer) identify(f *File, p []byte) {
 // headed gives f its identity if it has none and its head is complete now.
 func (t *Tailer) headed(f *File) bool {
 	if f.src.ID == "" && f.fd != nil {
-		if p, complete, err := readHead(f.fd); err == nil && complete {
+		switch p, complete, err := readHead(f.fd); {
+		case err != nil:
+		case complete:
 			t.identify(f, p)
+		default:
+			f.remember(p)
 		}
 	}
 	return f.src.ID != ""
+}
+
+// remember keeps a fingerprint of a head that is not complete.
+func (f *File) remember(p []byte) {
+	if len(p) > f.guard.n {
+		f.guard = makeGuard(p, int64(len(p)))
+		f.acks = f.guard
+	}
 }
 
 func (t *Tailer) index(f *File) {
@@ -257,10 +303,10 @@ func (t *Tailer) verify(f *File, c *candidate) {
 	}
 	t.troubleEnds(c.name)
 	why := ""
-	ok, err := f.guard.holds(fd, f.read)
+	ok, err := f.guard.holds(fd)
 	switch {
-	case f.src.ID == "" && st.size < f.size:
-		why = "it was cut short"
+	case f.src.ID == "" && (st.size < f.size || err != nil || !ok):
+		why = "it was cut short or written anew"
 	case f.born != 0 && st.born != 0 && f.born != st.born:
 		why = "the file is gone and its inode was given to another one"
 	case f.src.ID == "":
@@ -275,6 +321,7 @@ func (t *Tailer) verify(f *File, c *candidate) {
 		delete(t.byLoc, f.loc)
 		t.attach(f, fd, st, c.name)
 		t.headed(f)
+		t.keep(f)
 		return
 	}
 	_ = fd.Close()
@@ -298,13 +345,14 @@ func (t *Tailer) absent() {
 		case t.incomplete:
 		case !f.missing:
 			f.missing, f.live, f.verified, f.grown = true, false, false, t.now
-		case t.now.Sub(f.grown) >= t.cfg.RotatedWait && len(f.cuts) == 0 && f.size > f.read:
+		case t.now.Sub(f.grown) >= t.cfg.RotatedWait && len(f.cuts) == 0 && f.unread() > 0:
+			if t.findCopy(f) {
+				continue
+			}
 			t.log.Error("log file went away with unread bytes", "path", f.path, "source", f.src.ID,
-				"read", f.read, "lost_at_least", f.size-f.read,
+				"read", f.read, "lost_at_least", f.unread(),
 				"hint", "compress with delaycompress, and rotate inside the same folder")
-			t.lost(f, ledger.Gone, f.size-f.read)
-			f.size = f.read
-			t.dirty = true
+			t.lose(f, ledger.Gone)
 		}
 	}
 }
@@ -349,6 +397,7 @@ func (t *Tailer) expireEntries() {
 func (t *Tailer) forget(f *File) {
 	t.close(f)
 	t.deactivate(f)
+	t.unlink(f)
 	f.done = true
 	delete(t.files, f)
 	if t.byLoc[f.loc] == f {

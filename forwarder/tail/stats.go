@@ -12,6 +12,8 @@ type Stats struct {
 	Truncations atomic.Int64
 	// Files is the number of files known and not gone; Open of those held open.
 	Files, Open atomic.Int64
+	// LinksRefused counts rotated files that could not be linked.
+	LinksRefused atomic.Int64
 	// Scans counts looks through the folders.
 	Scans atomic.Int64
 
@@ -25,12 +27,6 @@ func (s *Stats) Trouble() string {
 		return *p
 	}
 	return ""
-}
-
-func (t *Tailer) lost(f *File, reason string, n int64) {
-	if n > 0 {
-		f.account.Lose(reason, n, 0)
-	}
 }
 
 // UpdateLag refreshes LagBytes and LagSince of every path, and the gauges.

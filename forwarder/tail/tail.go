@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -58,6 +59,12 @@ type Config struct {
 	RotatedWait time.Duration
 	// MaxOpen bounds the files held open.
 	MaxOpen int
+	// Links is a folder for hard links to rotated files that have unconfirmed
+	// bytes; "" is none. It is made if it is not there.
+	Links string
+	// KeepBytes bounds the files that were deleted with unconfirmed bytes and
+	// are kept by a link or an open descriptor. Beyond it the oldest is given up.
+	KeepBytes int64
 	// Keep bounds the entries of files that are no more, KeepFor their age.
 	Keep    int
 	KeepFor time.Duration
@@ -76,7 +83,7 @@ func DefaultConfig() Config {
 	return Config{
 		Batch: 2 << 20, Linger: time.Second, MaxLine: 1 << 20,
 		Poll: 10 * time.Second, PollOnly: time.Second, RotatedWait: time.Minute,
-		MaxOpen: 1024, Keep: 10_000, KeepFor: 7 * 24 * time.Hour,
+		MaxOpen: 1024, Keep: 10_000, KeepFor: 7 * 24 * time.Hour, KeepBytes: 1 << 30,
 	}
 }
 
@@ -126,6 +133,7 @@ type Tailer struct {
 	nextScan   time.Time
 	incomplete bool // the running scan could not look everywhere
 	dirty      bool
+	orphans    map[fileKey]string // links of files that no position is known of
 	watch      *watcher
 	leaseCheck func(f *File) (gone, known bool)
 }
@@ -139,7 +147,7 @@ func New(cfg Config, st checkpoint.State, l *ledger.Ledger, log *slog.Logger) (*
 	t := &Tailer{
 		cfg: cfg, log: log, ledger: l, labels: map[string]wire.Labels{},
 		files: map[*File]struct{}{}, byLoc: map[fileKey]*File{}, byID: map[fileKey][]*File{}, byHead: map[head][]*File{},
-		patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
+		orphans: map[fileKey]string{}, patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
 		leaseCheck: func(f *File) (bool, bool) { return writersGone(f.fd) },
 	}
 	maps.Copy(t.patterns, st.Patterns)
@@ -151,6 +159,12 @@ func New(cfg Config, st checkpoint.State, l *ledger.Ledger, log *slog.Logger) (*
 			return nil, fmt.Errorf("entry %d of the positions: %w", i+1, err)
 		}
 	}
+	if cfg.Links != "" {
+		if err := os.MkdirAll(cfg.Links, 0o700); err != nil {
+			return nil, fmt.Errorf("making the folder for links to log files: %w", err)
+		}
+	}
+	t.findLinks()
 	if !cfg.NoInotify {
 		w, err := newWatcher()
 		if err != nil {

@@ -23,10 +23,7 @@ func plain(t *testing.T) *world {
 
 func (w *world) put(text string) {
 	w.t.Helper()
-	if _, err := w.w.WriteString(text); err != nil {
-		w.t.Fatal(err)
-	}
-	w.touch(w.w)
+	w.write(w.w, text)
 }
 
 // drain ships and acknowledges what is due.
@@ -41,24 +38,21 @@ func (w *world) drain() {
 // archived gives the bytes of the only source that there should be.
 func (w *world) archived() string {
 	w.t.Helper()
-	if len(w.broker.bytes) != 1 {
-		w.t.Fatalf("%d sources, want 1", len(w.broker.bytes))
+	if len(w.broker.streams) != 1 {
+		w.t.Fatalf("%d sources, want 1", len(w.broker.streams))
 	}
-	var b strings.Builder
-	for _, m := range w.broker.bytes {
-		for off := range int64(len(m)) {
-			b.WriteByte(m[off])
-		}
+	for _, s := range w.broker.streams {
+		return string(s.bytes)
 	}
-	return b.String()
+	return ""
 }
 
 func TestNothingShipsBeforeTheFirstLF(t *testing.T) {
 	w := plain(t)
 	w.put("no end yet")
 	w.drain()
-	if len(w.broker.bytes) != 0 {
-		t.Fatalf("%v was shipped", w.broker.bytes)
+	if len(w.broker.streams) != 0 {
+		t.Fatalf("%v was shipped", w.broker.streams)
 	}
 	w.put(" but now\nand a second")
 	w.drain()
@@ -88,7 +82,7 @@ func TestUnfinishedEndShipsOnceNoWriterIsLeft(t *testing.T) {
 			if got := w.archived(); got != "one\n" {
 				t.Fatalf("archived %q while a writer is left", got)
 			}
-			if err := w.w.Close(); err != nil {
+			if err := w.w.f.Close(); err != nil {
 				t.Fatal(err)
 			}
 			w.now = w.now.Add(2 * w.cfg.RotatedWait)
@@ -131,7 +125,7 @@ func TestCutsDoNotDependOnTheMoment(t *testing.T) {
 		}
 		w.ship(100)
 		for _, f := range w.flights {
-			ends = append(ends, f.to)
+			ends = append(ends, f.run.To)
 		}
 		return ends
 	}
@@ -152,8 +146,8 @@ func TestTruncationLosesAndSaysSo(t *testing.T) {
 	}
 	w.put("of the next generation\n")
 	w.drain()
-	if len(w.broker.bytes) != 2 {
-		t.Errorf("%d sources, want 2", len(w.broker.bytes))
+	if len(w.broker.streams) != 2 {
+		t.Errorf("%d sources, want 2", len(w.broker.streams))
 	}
 	w.ledger.Each(func(p *ledger.Account) {
 		if p.Lost(ledger.Truncated).Bytes.Load() != 11 || p.InFlight() != 0 {
@@ -174,7 +168,7 @@ func TestSameHeadAfterTruncation(t *testing.T) {
 		w.drain()
 		w.save()
 		if down {
-			w.crash()
+			w.crash(0)
 		}
 		if err := os.Truncate(w.log, 0); err != nil {
 			t.Fatal(err)
@@ -182,8 +176,8 @@ func TestSameHeadAfterTruncation(t *testing.T) {
 		w.put("always the same head\nnew line\n")
 		w.start()
 		w.drain()
-		if len(w.broker.bytes) != 2 {
-			t.Errorf("down %v: %d sources, want 2", down, len(w.broker.bytes))
+		if len(w.broker.streams) != 2 {
+			t.Errorf("down %v: %d sources, want 2", down, len(w.broker.streams))
 		}
 	}
 }
@@ -196,10 +190,10 @@ func TestRewrittenToTheSameSize(t *testing.T) {
 	if err := os.WriteFile(w.log, []byte("LINE ONE\nLINE TWO\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.touch(w.w)
+	w.touch(w.w.f)
 	w.drain()
-	if len(w.broker.bytes) != 2 {
-		t.Errorf("%d sources, want 2", len(w.broker.bytes))
+	if len(w.broker.streams) != 2 {
+		t.Errorf("%d sources, want 2", len(w.broker.streams))
 	}
 }
 
@@ -212,9 +206,9 @@ func TestInodeReuse(t *testing.T) {
 	for _, e := range w.saved.Entries {
 		entry = e
 	}
-	w.crash()
+	w.crash(0)
 	w.must(os.Remove(w.log))
-	w.must(w.w.Close())
+	w.must(w.w.f.Close())
 	w.create()
 	w.put("new file\nnew\n")
 	st, err := statPath(w.log)
@@ -252,11 +246,11 @@ func TestTwiceRotatedWhileDown(t *testing.T) {
 			w.drain()
 			w.save()
 		}
-		w.crash()
+		w.crash(0)
 		w.put("generation 1, more\n")
-		w.rotate()
+		w.rotate(false)
 		w.put("generation 2\n")
-		w.rotate()
+		w.rotate(false)
 		w.put("generation 3\n")
 		w.start()
 		w.drain()
@@ -274,9 +268,8 @@ func TestUnzippedCopyIsNotReadAgain(t *testing.T) {
 	text := "a rotated log\n" + strings.Repeat("line\n", 500)
 	w.put(text)
 	w.drain()
-	w.rotate()
-	w.must(w.late.Close())
-	w.late = nil
+	w.rotate(false)
+	w.hangUp(0)
 	w.drain()
 	w.must(os.Remove(w.log + ".1")) // compressed
 	w.drain()
@@ -323,8 +316,8 @@ func TestManyFiles(t *testing.T) {
 	}
 	w.start()
 	w.drain()
-	if len(w.broker.bytes) != 300 {
-		t.Errorf("%d sources, want 300", len(w.broker.bytes))
+	if len(w.broker.streams) != 300 {
+		t.Errorf("%d sources, want 300", len(w.broker.streams))
 	}
 	if w.tail.open > 20 {
 		t.Errorf("%d files open, the bound is 20", w.tail.open)
