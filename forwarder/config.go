@@ -3,6 +3,7 @@ package forwarder
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/ship"
@@ -176,7 +177,7 @@ func (c *Config) Validate() error {
 
 func (c *Config) tail() tail.Config {
 	t := tail.DefaultConfig()
-	t.Node = c.Node
+	t.Node, t.Links = c.Node, filepath.Join(c.State, "links")
 	for i := range c.Inputs {
 		in := &c.Inputs[i]
 		if in.File != "" {

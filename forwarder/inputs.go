@@ -3,7 +3,7 @@ package forwarder
 import (
 	"fmt"
 	"net"
-	"net/url"
+	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/loghaul/loghaul/forwarder/input/syslog"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/wire"
 )
@@ -37,6 +38,8 @@ type Input struct {
 	ReceiveBuffer config.Size `yaml:"receive_buffer"`
 	// MaxConnections bounds those of tcp and unix-stream.
 	MaxConnections int `yaml:"max_connections"`
+	// Framing of tcp and unix-stream: auto, lf or octets.
+	Framing string `yaml:"framing"`
 	// TLS is for tcp.
 	TLS ListenerTLS `yaml:"tls"`
 
@@ -46,7 +49,8 @@ type Input struct {
 	// Journald reads the systemd journal.
 	Journald *Journald `yaml:"journald"`
 
-	// MaxLine is where a longer line is cut; 0 takes that of tail.
+	// MaxLine is where a longer line is cut; 0 takes that of tail for files, and
+	// 64 KiB, as HAProxy's longest is, for all others.
 	MaxLine config.Size `yaml:"max_line"`
 	// Labels are added to those of the forwarder, or replace them.
 	Labels map[string]string `yaml:"labels"`
@@ -183,6 +187,7 @@ func (in *Input) validateKind(kind string, at func(key, format string, a ...any)
 	}
 	only("wrapper", in.Wrapper != "", "file")
 	only("receive_buffer", in.ReceiveBuffer != 0, "syslog")
+	only("framing", in.Framing != "", "syslog")
 	only("max_connections", in.MaxConnections != 0, "syslog")
 	only("mode", in.Mode != "" || in.Owner != "" || in.Group != "", "syslog")
 	only("tls", in.TLS != ListenerTLS{}, "syslog")
@@ -206,26 +211,25 @@ func (in *Input) validateKind(kind string, at func(key, format string, a ...any)
 }
 
 func (in *Input) validateSyslog(at func(key, format string, a ...any)) {
-	scheme, _, err := in.listener()
+	cfg, err := in.syslog()
 	if err != nil {
-		at(".syslog", "%v", err)
+		at(".mode", "%v", err)
+		return
+	}
+	if err := cfg.Validate(); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			at(".syslog", "%s", line)
+		}
 		return
 	}
 	of := func(key string, set bool, schemes ...string) {
-		if set && !slices.Contains(schemes, scheme) {
+		if scheme, _, _ := strings.Cut(in.Syslog, ":"); set && !slices.Contains(schemes, scheme) {
 			at("."+key, "is for %s only", strings.Join(schemes, " and "))
 		}
 	}
-	of("receive_buffer", in.ReceiveBuffer != 0, "udp", "unix")
 	of("max_connections", in.MaxConnections != 0, "tcp", "unix-stream")
-	of("mode", in.Mode != "" || in.Owner != "" || in.Group != "", "unix", "unix-stream")
-	of("tls", in.TLS != ListenerTLS{}, "tcp")
-	if (in.TLS.Cert == "") != (in.TLS.Key == "") || in.TLS.ClientCA != "" && in.TLS.Cert == "" {
-		at(".tls", "cert and key belong together, and client_ca needs them")
-	}
-	if _, err := in.mode(); err != nil {
-		at(".mode", "%v", err)
-	}
+	of("framing", in.Framing != "", "tcp", "unix-stream")
+	of("mode", in.Mode != "", "unix", "unix-stream")
 	if in.Owner != "" {
 		if _, err := user.Lookup(in.Owner); err != nil {
 			at(".owner", "%v", err)
@@ -236,46 +240,33 @@ func (in *Input) validateSyslog(at func(key, format string, a ...any)) {
 			at(".group", "%v", err)
 		}
 	}
-	if in.ReceiveBuffer != 0 && (in.ReceiveBuffer < 64<<10 || in.ReceiveBuffer > 1<<30) {
-		at(".receive_buffer", "%v is not 64KiB to 1GiB", in.ReceiveBuffer)
-	}
-	if in.MaxConnections < 0 || in.MaxConnections > 100_000 {
-		at(".max_connections", "%d is not 1 to 100000", in.MaxConnections)
-	}
 }
 
-// listener splits the URL of syslog into its scheme and a path or host:port.
-func (in *Input) listener() (scheme, address string, err error) {
-	u, err := url.Parse(in.Syslog)
-	if err != nil {
-		return "", "", fmt.Errorf("%q is not a URL such as udp://127.0.0.1:514 or unix:///run/loghaul/log.sock", in.Syslog)
+// syslog gives the listener's configuration.
+func (in *Input) syslog() (syslog.Config, error) {
+	c := syslog.DefaultConfig()
+	c.URL, c.Owner, c.Group = in.Syslog, in.Owner, in.Group
+	c.TLS = syslog.TLS{Cert: in.TLS.Cert, Key: in.TLS.Key, ClientCA: in.TLS.ClientCA}
+	if in.MaxLine > 0 {
+		c.MaxLine = int(in.MaxLine)
 	}
-	switch u.Scheme {
-	case "udp", "tcp":
-		if u.Path != "" || u.User != nil || !isHostPort(u.Host) {
-			return "", "", fmt.Errorf("%q: want %s://host:port; without a host it is every address", in.Syslog, u.Scheme)
+	if in.MaxConnections != 0 {
+		c.MaxConnections = in.MaxConnections
+	}
+	if in.ReceiveBuffer != 0 {
+		c.ReceiveBuffer = int(in.ReceiveBuffer)
+	}
+	if in.Framing != "" {
+		c.Framing = in.Framing
+	}
+	if in.Mode != "" {
+		m, err := strconv.ParseUint(in.Mode, 8, 32)
+		if err != nil {
+			return c, fmt.Errorf("%q is not a mode such as \"0660\"", in.Mode)
 		}
-		return u.Scheme, u.Host, nil
-	case "unix", "unix-stream":
-		const longest = 107 // sun_path of unix(7), without its NUL
-		if u.Host != "" || !filepath.IsAbs(u.Path) || len(u.Path) > longest {
-			return "", "", fmt.Errorf("%q: want %s:///path, absolute and of at most %d bytes", in.Syslog, u.Scheme, longest)
-		}
-		return u.Scheme, filepath.Clean(u.Path), nil
+		c.Mode = os.FileMode(m)
 	}
-	return "", "", fmt.Errorf("%q: want udp://, tcp://, unix:// or unix-stream://", in.Syslog)
-}
-
-// mode gives the permissions of a socket, by default for its owner and group.
-func (in *Input) mode() (uint32, error) {
-	if in.Mode == "" {
-		return 0o660, nil
-	}
-	m, err := strconv.ParseUint(in.Mode, 8, 32)
-	if err != nil || m > 0o777 {
-		return 0, fmt.Errorf("%q is not a mode such as \"0660\"", in.Mode)
-	}
-	return uint32(m), nil
+	return c, nil
 }
 
 func isHostPort(s string) bool {

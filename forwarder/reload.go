@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/loghaul/loghaul/internal/broker"
 )
 
 // Reload puts another configuration into force, without closing a file or
@@ -32,9 +36,21 @@ func (f *Forwarder) apply(cfg Config) error {
 		fixed("http", cfg.HTTP == f.cfg.HTTP),
 		fixed("log", cfg.Log == f.cfg.Log),
 		fixed("process", cfg.Process == f.cfg.Process),
+		fixed("broker (but for shards)", sameBroker(cfg.Broker, f.cfg.Broker)),
 	); err != nil {
 		return err
 	}
+	if err := f.tail.Reconfigure(cfg.tail()); err != nil {
+		return err
+	}
+	f.ship.Reconfigure(cfg.ship(), time.Now())
 	f.cfg = cfg
 	return nil
+}
+
+// sameBroker says whether two ways to the broker differ in nothing but the
+// number of shards.
+func sameBroker(a, b broker.Config) bool {
+	a.Shards = b.Shards
+	return reflect.DeepEqual(a, b)
 }

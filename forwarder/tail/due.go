@@ -13,7 +13,7 @@ const soonest = 20 * time.Millisecond
 
 // activate has f looked at by the clock, at the given time or before.
 func (t *Tailer) activate(f *File, at time.Time) {
-	if f.done && !f.holed() {
+	if f.done && !f.holed() || f.missing && !t.wanted(f.path) {
 		return
 	}
 	if !f.active {

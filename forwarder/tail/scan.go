@@ -337,6 +337,8 @@ func (t *Tailer) absent() {
 			continue
 		}
 		switch {
+		case !t.wanted(f.path):
+			f.missing = true // for all we know; but nothing is lost
 		case f.fd != nil:
 			if st, err := statFile(f.fd); !t.incomplete || err == nil && st.links == 0 {
 				f.live = false
@@ -381,7 +383,7 @@ func (t *Tailer) expireEntries() {
 			f.expire = now
 			continue
 		}
-		if len(f.cuts) == 0 && f.size <= f.read {
+		if len(f.cuts) == 0 && (f.size <= f.read || !t.wanted(f.path)) {
 			old = append(old, f)
 		}
 	}

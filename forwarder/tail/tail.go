@@ -145,15 +145,13 @@ func New(cfg Config, st checkpoint.State, l *ledger.Ledger, log *slog.Logger) (*
 		return nil, err
 	}
 	t := &Tailer{
-		cfg: cfg, log: log, ledger: l, labels: map[string]wire.Labels{},
+		cfg: cfg, log: log, ledger: l,
 		files: map[*File]struct{}{}, byLoc: map[fileKey]*File{}, byID: map[fileKey][]*File{}, byHead: map[head][]*File{},
 		orphans: map[fileKey]string{}, patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
 		leaseCheck: func(f *File) (bool, bool) { return writersGone(f.fd) },
 	}
 	maps.Copy(t.patterns, st.Patterns)
-	for _, in := range cfg.Inputs {
-		t.labels[in.Pattern] = in.Labels
-	}
+	t.label()
 	for i := range st.Entries {
 		if err := t.restore(&st.Entries[i]); err != nil {
 			return nil, fmt.Errorf("entry %d of the positions: %w", i+1, err)
@@ -165,14 +163,7 @@ func New(cfg Config, st checkpoint.State, l *ledger.Ledger, log *slog.Logger) (*
 		}
 	}
 	t.findLinks()
-	if !cfg.NoInotify {
-		w, err := newWatcher()
-		if err != nil {
-			log.Warn("inotify can't be used, polling instead", "every", cfg.PollOnly, "why", err)
-		} else {
-			t.watch = w
-		}
-	}
+	t.watchAgain()
 	return t, nil
 }
 
