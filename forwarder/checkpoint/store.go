@@ -60,7 +60,7 @@ func (s *Store) Save(st *State) error {
 	if err != nil {
 		return fmt.Errorf("encoding positions: %w", err)
 	}
-	if err := durable.WriteFile(s.path, b, 0o640); err != nil {
+	if err := durable.WriteFile(durable.OS{}, s.path, b, 0o640); err != nil {
 		return fmt.Errorf("storing positions: %w", err)
 	}
 	return nil
