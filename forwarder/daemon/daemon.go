@@ -10,9 +10,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"syscall"
 
 	"github.com/loghaul/loghaul/forwarder"
-	"github.com/loghaul/loghaul/forwarder/checkpoint"
+	"github.com/loghaul/loghaul/forwarder/spool"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/logging"
 	"github.com/loghaul/loghaul/internal/metrics"
@@ -77,11 +78,13 @@ func run(ctx context.Context, cfg forwarder.Config, log *slog.Logger) error {
 	return errors.Join(err, <-pages)
 }
 
-// code tells what waiting can cure from what it cannot.
+// code tells what waiting can cure (a full disk, another forwarder that holds
+// the state folder) from what it cannot.
 func code(err error) int {
-	switch {
-	case errors.Is(err, checkpoint.ErrDamaged), errors.Is(err, checkpoint.ErrVersion), errors.Is(err, fs.ErrPermission):
-		return Wrong
+	for _, hopeless := range []error{fs.ErrPermission, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR, spool.ErrVersion} {
+		if errors.Is(err, hopeless) {
+			return Wrong
+		}
 	}
 	return Failed
 }

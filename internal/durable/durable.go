@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // WriteFile replaces the file at path with data, atomically: after a crash
@@ -55,7 +56,7 @@ func CreateFile(path string, data []byte, perm os.FileMode) error {
 func MkdirAll(path string, perm os.FileMode) error {
 	if st, err := os.Stat(path); err == nil {
 		if !st.IsDir() {
-			return fmt.Errorf("%s is not a folder", path)
+			return &os.PathError{Op: "mkdir", Path: path, Err: syscall.ENOTDIR}
 		}
 		return nil
 	}
