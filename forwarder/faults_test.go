@@ -1,7 +1,6 @@
 package forwarder
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -68,6 +67,8 @@ func TestStateCantBeWritten(t *testing.T) {
 	s.stored(25)
 }
 
+// TestDamagedState: the file is kept aside and the log is read again, under the
+// same identities.
 func TestDamagedState(t *testing.T) {
 	s := newSite(t, nil)
 	s.setup(64 << 20)
@@ -84,9 +85,18 @@ func TestDamagedState(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = New(s.cfg, Deps{Logger: newLogger(s.out)})
-	if !errors.Is(err, checkpoint.ErrDamaged) || !strings.Contains(err.Error(), "mv "+path) {
-		t.Errorf("got %v, want ErrDamaged and what to do", err)
+	s.start()
+	s.awaitAcked(10)
+	s.stored(10)
+	if out := s.out.String(); !strings.Contains(out, "level=ERROR") || !strings.Contains(out, "kept aside") {
+		t.Errorf("it says %s", out)
+	}
+	aside, err := filepath.Glob(path + ".damaged-*")
+	if err != nil || len(aside) != 1 {
+		t.Fatalf("kept aside: %v, %v", aside, err)
+	}
+	if kept, err := os.ReadFile(aside[0]); err != nil || string(kept) != string(b) {
+		t.Errorf("what is kept aside is another file: %v", err)
 	}
 }
 

@@ -67,7 +67,7 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	store, st, err := checkpoint.Open(cfg.State)
+	store, st, err := checkpoint.Open(cfg.State, deps.Logger)
 	if err != nil {
 		return nil, err
 	}

@@ -34,8 +34,27 @@ type State struct {
 	// first time, in nanoseconds since 1970. A rotated file that was last
 	// written before that is none of ours.
 	Patterns map[string]int64
-	// Entries holds one entry per source.
+	// Entries holds one entry per generation of a file.
 	Entries []Entry
+	// Streams holds one entry per source that is not a file, each id once.
+	Streams []Stream
+	// Rebuilt is not in the file: the file was there and could not be used, so
+	// this State is empty though it is not the first.
+	Rebuilt bool
+}
+
+// Stream is what is remembered about a source that is not a file: a spool, or a
+// counter of lines that somebody else lost.
+type Stream struct {
+	// ID is the source's identity.
+	ID string `json:"id"`
+	// Path is what the source is called: a listener's URL.
+	Path Text `json:"path"`
+	// Pos is the acknowledged position.
+	Pos int64 `json:"pos"`
+	// Mark is whatever the input wants to remember together with that, such as
+	// a journal's cursor.
+	Mark Text `json:"mark,omitempty"`
 }
 
 // Entry is what is remembered about one source: one generation of a file.
@@ -133,6 +152,9 @@ type fileHeader struct {
 	Format   string           `json:"format"`
 	Version  int              `json:"version"`
 	Patterns map[string]int64 `json:"patterns"` // escaped as Text: JSON does not ask keys
+	// Streams are here and not on lines of their own because builds that do not
+	// know them skip what they do not know in a header, and nothing else.
+	Streams []Stream `json:"streams,omitempty"`
 }
 
 const formatName = "loghaul-forwarder-state"
@@ -143,7 +165,7 @@ func Encode(st *State) ([]byte, error) {
 	b.Grow(256 * (len(st.Entries) + 1))
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	h := fileHeader{Format: formatName, Version: Version, Patterns: map[string]int64{}}
+	h := fileHeader{Format: formatName, Version: Version, Patterns: map[string]int64{}, Streams: st.Streams}
 	for p, since := range st.Patterns {
 		key, err := Text(p).MarshalText()
 		if err != nil {
@@ -167,14 +189,16 @@ func Encode(st *State) ([]byte, error) {
 // Decode reads what Encode gave. Its errors wrap ErrDamaged or ErrVersion.
 func Decode(p []byte) (State, error) {
 	st := State{Patterns: map[string]int64{}}
-	// The version comes first: a newer build may end its file in another way.
+	// The version comes first: a newer build may have anything else behind it.
 	first, _, _ := bytes.Cut(p, []byte{'\n'})
 	var h fileHeader
-	if err := json.Unmarshal(first, &h); err != nil || h.Format != formatName {
+	switch v, ok := versionOf(first); {
+	case !ok:
 		return st, fmt.Errorf("%w: it does not begin as one", ErrDamaged)
-	}
-	if h.Version != Version {
-		return st, fmt.Errorf("%w: it has version %d, this build reads version %d", ErrVersion, h.Version, Version)
+	case v != Version:
+		return st, fmt.Errorf("%w: it has version %d, this build reads version %d", ErrVersion, v, Version)
+	case json.Unmarshal(first, &h) != nil:
+		return st, fmt.Errorf("%w: its header can't be read", ErrDamaged)
 	}
 	if len(p) == 0 || p[len(p)-1] != '\n' {
 		return st, fmt.Errorf("%w: it is cut short", ErrDamaged)
@@ -196,6 +220,18 @@ func Decode(p []byte) (State, error) {
 		}
 		st.Patterns[string(p)] = since
 	}
+	ids := map[string]bool{}
+	for i := range h.Streams {
+		err := h.Streams[i].valid()
+		if err == nil && ids[h.Streams[i].ID] {
+			err = errors.New("its id is there twice")
+		}
+		if err != nil {
+			return st, fmt.Errorf("%w: stream %d: %w", ErrDamaged, i+1, err)
+		}
+		ids[h.Streams[i].ID] = true
+	}
+	st.Streams = h.Streams
 	dec := json.NewDecoder(bytes.NewReader(body[len(first)+1:]))
 	for dec.More() {
 		var e Entry
@@ -211,6 +247,26 @@ func Decode(p []byte) (State, error) {
 		return st, fmt.Errorf("%w: it holds %d entries and declares %d", ErrDamaged, len(st.Entries), n)
 	}
 	return st, nil
+}
+
+// versionOf gives the version that the header line declares.
+func versionOf(header []byte) (version int, ok bool) {
+	var h struct {
+		Format  string `json:"format"`
+		Version int    `json:"version"`
+	}
+	err := json.Unmarshal(header, &h)
+	return h.Version, err == nil && h.Format == formatName
+}
+
+func (s *Stream) valid() error {
+	if len(s.ID) != 24 {
+		return fmt.Errorf("id %q is not 24 hexadecimal digits", s.ID)
+	}
+	if s.Pos < 0 {
+		return errors.New("a number is out of range")
+	}
+	return nil
 }
 
 func (e *Entry) valid() error {

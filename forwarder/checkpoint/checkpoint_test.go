@@ -3,9 +3,8 @@ package checkpoint
 import (
 	"bytes"
 	"errors"
-	"os"
-	"path/filepath"
-	"strings"
+	"fmt"
+	"hash/crc32"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +20,10 @@ func example() State {
 				Gen: 3, Born: 5, Pos: 1 << 40, Guard: 0xffffffff, GuardLen: 256, Size: 1<<40 + 7, Mtime: 9, Seen: 10, Done: true,
 			},
 			{Path: "/var/log/with \xff\xfe%41\n", Dev: 1, Ino: 7},
+		},
+		Streams: []Stream{
+			{ID: "89abcdef0123456789abcdef", Path: "udp://127.0.0.1:514", Pos: 1 << 50},
+			{ID: "0123456789abcdef89abcdef", Path: "journald:", Mark: "s=1;i=2%\xff"},
 		},
 	}
 }
@@ -62,6 +65,9 @@ func TestDamage(t *testing.T) {
 		{"an entry removed", without(good, 1), ErrDamaged},
 		{"an entry twice", bytes.Replace(good, line(good, 1), append(bytes.Clone(line(good, 1)), line(good, 1)...), 1), ErrDamaged},
 		{"another file", []byte("node: web-1\n"), ErrDamaged},
+		{"a newer version whose header is another", []byte(`{"format":"loghaul-forwarder-state","version":7,"patterns":[]}` + "\n\x00"), ErrVersion},
+		{"a stream twice", sealed(bytes.Replace(good, []byte("0123456789abcdef89abcdef"), []byte("89abcdef0123456789abcdef"), 1)), ErrDamaged},
+		{"a stream's position below 0", sealed(bytes.Replace(good, []byte(`"pos":0,"mark"`), []byte(`"pos":-1,"mark"`), 1)), ErrDamaged},
 		{"a newer version", bytes.Replace(good, []byte(`"version":1`), []byte(`"version":2`), 1), ErrVersion},
 	} {
 		if _, err := Decode(test.data); !errors.Is(err, test.want) {
@@ -75,6 +81,12 @@ func TestDamage(t *testing.T) {
 			t.Errorf("a flipped bit in byte %d (%q) goes unnoticed:\n%v", i, good[i], got)
 		}
 	}
+}
+
+// sealed gives a file its end line anew.
+func sealed(b []byte) []byte {
+	cut := bytes.LastIndex(b, []byte("end "))
+	return fmt.Appendf(bytes.Clone(b[:cut]), "end 2 %08x\n", crc32.ChecksumIEEE(b[:cut]))
 }
 
 func line(b []byte, n int) []byte { return bytes.SplitAfter(b, []byte{'\n'})[n] }
@@ -102,52 +114,4 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("does not come back: %v", err)
 		}
 	})
-}
-
-func TestStore(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "a", "b")
-	s, st, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(st.Entries) != 0 {
-		t.Errorf("a new folder holds %d entries", len(st.Entries))
-	}
-	if _, _, err := Open(dir); !errors.Is(err, ErrInUse) {
-		t.Errorf("opened twice: %v", err)
-	}
-	want := example()
-	if err := s.Save(&want); err != nil {
-		t.Fatal(err)
-	}
-	left := filepath.Join(dir, ".tmp-"+FileName+"-123")
-	if err := os.WriteFile(left, []byte("torn"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s, st, err = Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(want, st); d != "" {
-		t.Errorf("-want +got\n%s", d)
-	}
-	if _, err := os.Stat(left); err == nil {
-		t.Error("what a crash left lies there for ever")
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(s.Path(), []byte("torn"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = Open(dir)
-	if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "mv "+s.Path()) {
-		t.Errorf("a damaged file: %v", err)
-	}
-	if _, _, err = Open(dir); errors.Is(err, ErrInUse) {
-		t.Error("the lock stays after a failed Open")
-	}
 }

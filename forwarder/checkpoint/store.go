@@ -1,12 +1,16 @@
 package checkpoint
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,7 +20,11 @@ import (
 // FileName is the state file's name in the state folder.
 const FileName = "positions"
 
-const lockName = "lock"
+const (
+	lockName = "lock"
+	// manyAside is how many files kept aside are worth a remark.
+	manyAside = 5
+)
 
 // ErrInUse is wrapped by the error for a state folder that another forwarder
 // holds.
@@ -27,40 +35,52 @@ var ErrInUse = errors.New("state folder in use")
 // time.
 type Store struct {
 	path string
-	lock *os.File
+	lock io.Closer
+	fs   durable.FS
+	log  *slog.Logger
 }
 
 // Open takes the folder, which is made if it is missing, and reads the state
-// in it; the first time that is an empty State. Errors wrap ErrInUse,
-// ErrDamaged or ErrVersion, or come from the file system; each says what to do.
-func Open(dir string) (*Store, State, error) {
+// in it; the first time that is an empty State. A state file that is damaged or
+// of a newer version is kept aside under another name, and the State is empty
+// and Rebuilt. Errors wrap ErrInUse or come from the file system; each says
+// what to do.
+func Open(dir string, log *slog.Logger) (*Store, State, error) {
 	if err := durable.MkdirAll(dir, 0o750); err != nil {
-		return nil, State{}, fmt.Errorf("making the state folder: %w", err)
+		return nil, State{}, explain("making the state folder", dir, err)
 	}
 	lock, err := takeLock(filepath.Join(dir, lockName))
 	if err != nil {
 		return nil, State{}, err
 	}
-	s := &Store{path: filepath.Join(dir, FileName), lock: lock}
-	s.removeLeftovers(dir)
-	st, err := s.load()
+	s, st, err := open(durable.OS{}, dir, log, time.Now())
 	if err != nil {
 		return nil, State{}, errors.Join(err, lock.Close())
 	}
+	s.lock = lock
 	return s, st, nil
+}
+
+// open does what comes after the lock.
+func open(fsys durable.FS, dir string, log *slog.Logger, now time.Time) (*Store, State, error) {
+	s := &Store{path: filepath.Join(dir, FileName), fs: fsys, log: log}
+	s.tidy(dir)
+	st, err := s.load(now)
+	return s, st, err
 }
 
 // Path is where the state file lies.
 func (s *Store) Path() string { return s.path }
 
 // Save replaces the state file. When it returns nil, st survives a crash of
-// the machine.
+// the machine. Otherwise, and when a crash comes first, there is the old state
+// or st.
 func (s *Store) Save(st *State) error {
 	b, err := Encode(st)
 	if err != nil {
 		return fmt.Errorf("encoding positions: %w", err)
 	}
-	if err := durable.WriteFile(s.path, b, 0o640); err != nil {
+	if err := durable.WriteFile(s.fs, s.path, b, 0o640); err != nil {
 		return fmt.Errorf("storing positions: %w", err)
 	}
 	return nil
@@ -69,47 +89,98 @@ func (s *Store) Save(st *State) error {
 // Close gives the folder free.
 func (s *Store) Close() error { return s.lock.Close() }
 
-func (s *Store) load() (State, error) {
-	b, err := os.ReadFile(s.path)
+func (s *Store) load(now time.Time) (State, error) {
+	b, err := s.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return State{Patterns: map[string]int64{}}, nil
 	}
 	if err != nil {
-		return State{}, fmt.Errorf("reading positions: %w", err)
+		return State{}, explain("reading positions", s.path, err)
 	}
 	st, err := Decode(b)
-	switch {
-	case errors.Is(err, ErrVersion):
-		return State{}, fmt.Errorf("%s: %w: use the build that wrote it, or move it aside (mv %s %s.old): "+
-			"files are then read again from their beginnings under the same identities", s.path, err, s.path, s.path)
-	case err != nil:
-		return State{}, fmt.Errorf("%s: %w: move it aside (mv %s %s.damaged) and start again: files are then read "+
-			"again from their beginnings under the same identities, so lines sent before are not archived as new ones",
-			s.path, err, s.path, s.path)
+	if err == nil {
+		return st, nil
 	}
-	return st, nil
+	return s.rebuild(b, err, now)
 }
 
-// removeLeftovers removes temporary files of a Save that a crash cut off. One
-// that stays costs only its space, so a failure is no error.
-func (s *Store) removeLeftovers(dir string) {
-	names, err := os.ReadDir(dir)
+func (s *Store) read() ([]byte, error) {
+	f, err := s.fs.OpenFile(s.path, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	b := make([]byte, size)
+	if err == nil {
+		var n int
+		n, err = f.ReadAt(b, 0)
+		if b = b[:n]; errors.Is(err, io.EOF) {
+			err = nil
+		}
+	}
+	return b, errors.Join(err, f.Close())
+}
+
+// rebuild keeps a file that can't be used aside, and starts without it.
+func (s *Store) rebuild(b []byte, why error, now time.Time) (State, error) {
+	kind := "damaged"
+	if errors.Is(why, ErrVersion) {
+		first, _, _ := bytes.Cut(b, []byte{'\n'})
+		v, _ := versionOf(first)
+		kind = fmt.Sprintf("version-%d", v)
+	}
+	aside := fmt.Sprintf("%s.%s-%s", s.path, kind, now.UTC().Format("20060102T150405.000Z"))
+	if err := s.fs.Rename(s.path, aside); err != nil {
+		return State{}, explain(fmt.Sprintf("%s can't be used (%v); keeping it aside as %s", s.path, why, aside), s.path, err)
+	}
+	// If this is lost in a crash, the file is found and kept aside once more.
+	if err := s.fs.SyncDir(filepath.Dir(s.path)); err != nil {
+		s.log.Warn("syncing the state folder", "why", err)
+	}
+	s.log.Error("the positions can't be used and are kept aside; starting without them: files are read again from their beginnings "+
+		"under the same identities, so lines that were sent before travel twice and are not archived as new ones, and spools are sent "+
+		"from their first segment on", "file", s.path, "aside", aside, "why", why)
+	return State{Patterns: map[string]int64{}, Rebuilt: true}, nil
+}
+
+// tidy removes temporary files of a Save that a crash cut off, and names what
+// was kept aside. What stays costs only its space, so a failure is no error.
+func (s *Store) tidy(dir string) {
+	names, err := s.fs.ReadDir(dir)
 	if err != nil {
 		return
 	}
+	var aside []string
 	for _, n := range names {
-		if strings.HasPrefix(n.Name(), ".tmp-"+FileName+"-") {
-			_ = os.Remove(filepath.Join(dir, n.Name()))
+		switch {
+		case strings.HasPrefix(n, ".tmp-"+FileName+"-"):
+			_ = s.fs.Remove(filepath.Join(dir, n))
+		case strings.HasPrefix(n, FileName+".damaged-"), strings.HasPrefix(n, FileName+".version-"):
+			aside = append(aside, n)
 		}
 	}
+	if len(aside) < manyAside {
+		return
+	}
+	oldest := aside[0]
+	for _, n := range aside {
+		if stamp(n) < stamp(oldest) {
+			oldest = n
+		}
+	}
+	s.log.Warn("positions that could not be used were kept aside and are never removed: find out why it happens again and again, "+
+		"and remove what you don't need, the oldest first", "folder", dir, "files", len(aside), "oldest", oldest)
 }
+
+// stamp gives the time in the name of a file kept aside.
+func stamp(name string) string { return name[strings.LastIndexByte(name, '-')+1:] }
 
 // takeLock holds an flock(2) for the life of the process: it goes away with
 // the process however that ends.
 func takeLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o640)
 	if err != nil {
-		return nil, fmt.Errorf("opening the state folder's lock: %w", err)
+		return nil, explain("opening the state folder's lock", path, err)
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	switch {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/loghaul/loghaul/forwarder"
+	"github.com/loghaul/loghaul/forwarder/spool"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/logging"
 	"github.com/loghaul/loghaul/internal/metrics"
@@ -140,10 +141,13 @@ func reloads(ctx context.Context, hangup <-chan os.Signal, o Options, f *forward
 	}
 }
 
-// code tells what waiting can cure from what it cannot.
+// code tells what waiting can cure (a full disk, another forwarder that holds
+// the state folder) from what it cannot.
 func code(err error) int {
-	if errors.Is(err, fs.ErrPermission) {
-		return Wrong
+	for _, hopeless := range []error{fs.ErrPermission, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR, spool.ErrVersion} {
+		if errors.Is(err, hopeless) {
+			return Wrong
+		}
 	}
 	return Failed
 }

@@ -5,21 +5,32 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // WriteFile replaces the file at path with data, atomically: after a crash
-// there is either the old content or the new one. The folder must exist.
-func WriteFile(path string, data []byte, perm os.FileMode) error {
-	tmp, err := writeTemp(path, data, perm)
+// there is either the old content or the new one. The folder must exist. What a
+// crash can leave are files called .tmp-<name>-<digits>.
+func WriteFile(fsys FS, path string, data []byte, perm os.FileMode) error {
+	tmp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".tmp-%s-%d", filepath.Base(path), rand.Uint32()))
+	f, err := fsys.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		return errors.Join(err, os.Remove(tmp))
+	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Sync()
 	}
-	return SyncDir(filepath.Dir(path))
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = fsys.Rename(tmp, path)
+	}
+	if err != nil {
+		return errors.Join(err, fsys.Remove(tmp))
+	}
+	return fsys.SyncDir(filepath.Dir(path))
 }
 
 // CreateFile makes a new file at path with data. It fails with fs.ErrExist if
@@ -45,7 +56,7 @@ func CreateFile(path string, data []byte, perm os.FileMode) error {
 func MkdirAll(path string, perm os.FileMode) error {
 	if st, err := os.Stat(path); err == nil {
 		if !st.IsDir() {
-			return fmt.Errorf("%s is not a folder", path)
+			return &os.PathError{Op: "mkdir", Path: path, Err: syscall.ENOTDIR}
 		}
 		return nil
 	}

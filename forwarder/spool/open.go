@@ -1,0 +1,373 @@
+package spool
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/durable"
+	"github.com/loghaul/loghaul/internal/wire"
+)
+
+// found is a segment as it lies in the folder.
+type found struct {
+	segment
+	hdr     header
+	file    int64 // its size
+	headed  bool  // the header is right
+	damaged bool  // neither the header nor any record is
+}
+
+func open(on host, cfg Config, pos int64, id string, a *ledger.Account, log *slog.Logger) (*Spool, error) {
+	s, err := newSpool(on, cfg, a, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.fs.MkdirAll(cfg.Dir, 0o750); err != nil {
+		return nil, fmt.Errorf("making the folder of a spool: %w", err)
+	}
+	all, err := s.look()
+	if err != nil {
+		return nil, err
+	}
+	known := id != "" && pos >= 0
+	last := s.choose(all, id)
+	if err := s.adopt(all); err != nil {
+		return nil, err
+	}
+	if known && id != s.src.ID && last != nil {
+		s.log.Warn("the positions are of another spool; everything in this one is sent", "known", id, "found", s.src.ID)
+		known = false
+	}
+	var torn tornEnd
+	if len(s.segs) > 0 {
+		if torn, err = s.recover(last, max(pos, 0), known); err != nil {
+			return nil, err
+		}
+	}
+	if known && (len(s.segs) == 0 || pos > s.end) {
+		s.begin(id, pos)
+		torn = tornEnd{bytes: 1, why: "bytes that the broker has are not in the spool any more: an old copy of the folder, or a disk that forgot them"}
+		known = false
+	}
+	if torn.bytes > 0 {
+		s.log.Error("lines are lost from the spool", "bytes", torn.bytes, "why", torn.why)
+		l := loss{reason: ledger.SpoolDamaged, bytes: torn.bytes}
+		s.account.Lose(l.reason, l.bytes, 0)
+		s.limbo = s.record(nil, s.end, &l)
+		s.end += l.advance()
+	}
+	return s, s.start(pos, known)
+}
+
+// start makes the segment to write to, and finds the place to read from.
+func (s *Spool) start(pos int64, known bool) error {
+	empty := len(s.segs) == 0
+	s.acked = s.synced.Load()
+	if !empty {
+		s.acked = s.segs[0].base
+	}
+	if known {
+		s.acked = max(pos, s.acked)
+	}
+	s.read.Store(s.acked)
+	if err := s.renew(); err != nil {
+		if empty {
+			return fmt.Errorf("making a spool in %s: %s: %w", s.cfg.Dir, explain(err), err)
+		}
+		s.failed = true
+		_ = s.refuse(fmt.Errorf("%w: making a segment: %w", ErrFull, err)) // what is there can be shipped
+	}
+	if s.acked < s.end {
+		s.oldest, s.unacked = s.now(), s.now()
+	}
+	s.seek(s.acked)
+	s.log.Info("spool is open", "dir", s.cfg.Dir, "source", s.src.ID, "unread", s.end-s.acked, "bytes", s.used)
+	return nil
+}
+
+// look reads the headers of all segments.
+func (s *Spool) look() ([]*found, error) {
+	names, err := s.fs.ReadDir(s.cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading the folder of a spool: %w", err)
+	}
+	var all []*found
+	for _, name := range names {
+		f := &found{segment: segment{path: filepath.Join(s.cfg.Dir, name), seq: seqOf(name)}}
+		if f.seq == 0 {
+			continue
+		}
+		file, err := s.fs.OpenFile(f.path, os.O_RDONLY, 0)
+		if err != nil {
+			return nil, fmt.Errorf("opening a segment of a spool: %w", err)
+		}
+		b := make([]byte, headerSize)
+		n, _ := file.ReadAt(b, 0)
+		f.file, err = file.Size()
+		if err = errors.Join(err, file.Close()); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", f.path, err)
+		}
+		f.hdr, err = decodeHeader(b[:n])
+		if errors.Is(err, ErrVersion) {
+			return nil, fmt.Errorf("%s: %w: start the build that wrote it until everything is sent, or move the folder aside "+
+				"(mv %s %s.old); what is in it is not sent then", f.path, err, s.cfg.Dir, s.cfg.Dir)
+		}
+		f.headed = err == nil
+		f.size, f.base = f.file, f.hdr.base
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b *found) int { return int(a.seq) - int(b.seq) }) //nolint:gosec // file names
+	return all, nil
+}
+
+// choose gives the stream its id: that of the last segment. It returns that
+// segment's header, nil if there is none.
+func (s *Spool) choose(all []*found, id string) (last *header) {
+	for _, f := range all {
+		if f.headed {
+			last = &f.hdr
+		}
+	}
+	switch {
+	case last != nil:
+		s.name(last.id)
+	case len(all) > 0 && len(id) == hex.EncodedLen(idSize): // the records tell whether it is right
+		s.name(id)
+		for _, f := range all {
+			if s.firstRecord(f); !f.damaged {
+				return &header{id: id, every: s.cfg.SyncEvery}
+			}
+		}
+		fallthrough
+	default:
+		s.name(newID())
+	}
+	return last
+}
+
+const idSize = 12
+
+func newID() string {
+	b := make([]byte, idSize)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+func (s *Spool) name(id string) {
+	s.src = wire.Source{ID: id, Node: s.cfg.Node, Path: s.cfg.Path}
+	s.seed = seed(id)
+}
+
+// firstRecord finds out where a segment without a header begins.
+func (s *Spool) firstRecord(f *found) {
+	f.damaged = true
+	file, err := s.fs.OpenFile(f.path, os.O_RDONLY, 0)
+	if err != nil {
+		return
+	}
+	sc := scanner{f: file, seed: s.seed, size: f.file}
+	if h, ok := sc.find(0, 1<<62); ok {
+		f.base, f.damaged = h.off, false
+	}
+	_ = file.Close()
+}
+
+// adopt takes the segments of the stream, in order. What is not of it is kept
+// aside, what is void is removed.
+func (s *Spool) adopt(all []*found) error {
+	limit := int64(1<<63 - 1)
+	for i := len(all) - 1; i >= 0; i-- {
+		f := all[i]
+		if !f.headed {
+			s.firstRecord(f)
+		}
+		switch {
+		case f.damaged && f.file <= headerSize: // a crash while it was made
+			s.litter = append(s.litter, f.path)
+		case f.damaged || f.headed && f.hdr.id != s.src.ID:
+			aside := f.path + ".aside"
+			s.log.Error("a segment is not of this spool, or nothing in it can be read; it is kept aside", "file", f.path, "as", aside, "bytes", f.file)
+			if err := s.fs.Rename(f.path, aside); err != nil {
+				return fmt.Errorf("keeping a segment aside: %w", err)
+			}
+		case f.base >= limit, // given up after an fsync failed
+			!f.headed && len(s.segs) == 0 && s.unfinished(f, all[:i]):
+			s.litter = append(s.litter, f.path)
+		default:
+			if !f.headed {
+				s.log.Error("the header of a segment is damaged; its records are read", "file", f.path)
+			}
+			limit = f.base
+			s.segs = append(s.segs, &f.segment)
+			s.used += f.size
+		}
+	}
+	slices.Reverse(s.segs)
+	return nil
+}
+
+// tornEnd is what a crash took from the end, as far as that is known.
+type tornEnd struct {
+	bytes int64
+	why   string
+}
+
+// recover finds the end of the stream and makes all before it durable.
+func (s *Spool) recover(last *header, pos int64, known bool) (tornEnd, error) {
+	seg := s.segs[len(s.segs)-1]
+	end, at, clean, err := s.lastRecord(seg)
+	if err != nil {
+		return tornEnd{}, err
+	}
+	var torn tornEnd
+	if n := seg.size - at; n > 0 {
+		clean = false
+		torn = tornEnd{bytes: n, why: "the end was torn off by a crash"}
+	}
+	s.end = end
+	s.edge = place{seg, at}
+	s.synced.Store(s.end)
+	if clean {
+		return torn, nil
+	}
+	if torn.bytes == 0 && last.every > 0 && (s.boot != last.boot || s.boot == [16]byte{}) {
+		torn = tornEnd{bytes: 1, why: fmt.Sprintf("the machine went down; what came in its last %v may be missing, nobody knows how much", last.every)}
+	}
+	if !known {
+		pos = 0
+	}
+	return torn, s.harden(pos)
+}
+
+// lastRecord finds the end of the stream in a segment and in its file. clean
+// means that its writer had ended and synced everything.
+func (s *Spool) lastRecord(seg *segment) (end, at int64, clean bool, err error) {
+	f, err := s.fs.OpenFile(seg.path, os.O_RDONLY, 0)
+	if err != nil {
+		return 0, 0, false, fmt.Errorf("opening a segment of a spool: %w", err)
+	}
+	sc := scanner{f: f, seed: s.seed, pos: headerSize, size: seg.size}
+	end = seg.base
+	for sc.pos < sc.size {
+		h, to, ok := sc.next()
+		if !ok {
+			at := sc.pos
+			if _, ok = sc.find(end, 1<<62); !ok {
+				sc.pos = at
+				break
+			}
+			continue // the reader declares what is missing
+		}
+		end, clean = max(end, to), h.kind == kindEnd
+	}
+	if err := f.Close(); err != nil {
+		return 0, 0, false, fmt.Errorf("reading %s: %w", seg.path, err)
+	}
+	return end, min(sc.pos, seg.size), clean, nil
+}
+
+// unfinished says whether a segment without a header is one that a crash kept
+// from being made: then the one before still has what was to be copied.
+func (s *Spool) unfinished(f *found, before []*found) bool {
+	for i := len(before) - 1; i >= 0; i-- {
+		if p := before[i]; p.headed && p.hdr.id == s.src.ID {
+			end, _, _, err := s.lastRecord(&p.segment)
+			return err == nil && end > f.base
+		}
+	}
+	return false
+}
+
+// harden makes all segments durable. Those that the process before may not have
+// synced are written again, byte for byte: had an fsync of its failed, the
+// kernel would hold them as clean though the disk does not have them.
+func (s *Spool) harden(pos int64) error {
+	for i, seg := range s.segs {
+		if i+1 < len(s.segs) && s.segs[i+1].base <= pos {
+			continue
+		}
+		f, err := s.fs.OpenFile(seg.path, os.O_RDWR, 0)
+		if err == nil && i >= len(s.segs)-2 {
+			err = rewrite(f, seg.size)
+		}
+		if err == nil {
+			err = errors.Join(f.Sync(), f.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("syncing %s after a crash: %s: %w", seg.path, explain(err), err)
+		}
+	}
+	if err := s.fs.SyncDir(s.cfg.Dir); err != nil {
+		return fmt.Errorf("syncing %s after a crash: %w", s.cfg.Dir, err)
+	}
+	return nil
+}
+
+func rewrite(f durable.File, size int64) error {
+	buf := make([]byte, 256<<10)
+	for off := int64(0); off < size; {
+		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
+		if n == 0 {
+			return err
+		}
+		if _, err := f.WriteAt(buf[:n], off); err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+	return nil
+}
+
+// begin starts a new stream: every byte of the old one that is left was
+// confirmed, and its offsets must not be used for other bytes.
+func (s *Spool) begin(old string, pos int64) {
+	if len(s.segs) > 0 {
+		s.name(newID())
+	}
+	s.log.Error("a new source is begun, because the old one lacks bytes that the broker has",
+		"old", old, "confirmed", pos, "end", s.end, "new", s.src.ID)
+	for _, seg := range s.segs {
+		s.litter = append(s.litter, seg.path)
+	}
+	s.segs, s.used, s.end, s.edge = nil, 0, 0, place{}
+	s.synced.Store(0)
+}
+
+// Close ends the spool; Run must have ended. What was written and could not be
+// synced is found by the next Open.
+func (s *Spool) Close() error {
+	err := s.sync()
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.refusal = fmt.Errorf("spool %s: %w", s.cfg.Dir, os.ErrClosed)
+	s.roomier()
+	if s.file != nil {
+		if err == nil && !s.failed {
+			// All is synced; the next Open need not doubt it.
+			b := make([]byte, headSize)
+			h := head{kind: kindEnd, off: s.end}
+			h.encode(b, s.seed)
+			if _, err = s.file.WriteAt(b, s.at); err == nil {
+				err = s.file.Sync()
+			}
+		}
+		err = errors.Join(err, s.file.Close())
+	}
+	for _, f := range s.old {
+		err = errors.Join(err, f.Close())
+	}
+	return errors.Join(err, s.closeCursor())
+}

@@ -1,0 +1,335 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"time"
+
+	"github.com/loghaul/loghaul/forwarder/ledger"
+)
+
+// Run does what takes time, until ctx ends: fsync by policy, loss marks, and
+// bringing the spool back after its disk failed. At the end it writes and syncs
+// what is left; only then does it return an error, if it could not.
+func (s *Spool) Run(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		next := s.tend(s.now())
+		if next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(max(next.Sub(s.now()), 0))
+		}
+		select {
+		case <-ctx.Done():
+			return s.last()
+		case <-s.work:
+		case <-timer.C:
+		}
+	}
+}
+
+func (s *Spool) last() error {
+	s.mu.Lock()
+	s.retry = time.Time{}
+	s.mu.Unlock()
+	s.markNow()
+	s.tend(s.now())
+	if err := s.sync(); err != nil {
+		return fmt.Errorf("spool %s: at the end: %w", s.cfg.Dir, err)
+	}
+	return nil
+}
+
+// tend does what is due and says when to call it again; zero: when there is
+// work.
+func (s *Spool) tend(now time.Time) (next time.Time) {
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	s.mend(now)
+	sooner(s.mark(now))
+	if due := s.due(); !due.IsZero() && !now.Before(due) {
+		_ = s.sync() // mend tries again
+	}
+	sooner(s.due())
+	if s.clean() != nil {
+		sooner(s.now().Add(retryEvery))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refusal != nil {
+		sooner(s.retry)
+	}
+	return next
+}
+
+// due is when an fsync is, zero when there is nothing to sync.
+func (s *Spool) due() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end == s.synced.Load() && !s.newName || s.failed {
+		return time.Time{}
+	}
+	return s.dirty.Add(s.cfg.SyncEvery)
+}
+
+// await waits until the bytes before end are synced.
+func (s *Spool) await(end int64, epoch int) error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	s.mu.Lock()
+	synced, now, refusal := s.synced.Load(), s.epoch, s.refusal
+	if now > epoch { // an fsync failed meanwhile
+		synced = s.floors[epoch]
+	}
+	s.mu.Unlock()
+	switch {
+	case synced >= end:
+		return nil
+	case now > epoch:
+		if refusal == nil {
+			refusal = fmt.Errorf("%w: fsync failed", ErrFull)
+		}
+		return refusal
+	}
+	return s.syncLocked()
+}
+
+// sync makes everything durable that is written.
+func (s *Spool) sync() error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	return s.syncLocked()
+}
+
+func (s *Spool) syncLocked() error {
+	s.mu.Lock()
+	if s.failed || s.closed || s.end == s.synced.Load() && !s.newName {
+		err := s.refusal
+		if !s.failed {
+			err = nil
+		}
+		s.mu.Unlock()
+		return err
+	}
+	files := append(s.old[:len(s.old):len(s.old)], s.file)
+	end, edge, newName := s.end, place{s.segs[len(s.segs)-1], s.at}, s.newName
+	s.newName = false
+	s.mu.Unlock()
+
+	var err error
+	for _, f := range files {
+		if err = f.Sync(); err != nil {
+			break
+		}
+	}
+	if err == nil && newName {
+		err = s.fs.SyncDir(s.cfg.Dir)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.failed = true
+		s.epoch++
+		s.floors = append(s.floors, s.synced.Load())
+		s.limbo = s.collect()
+		return s.refuse(fmt.Errorf("%w: fsync: %w", ErrFull, err))
+	}
+	for _, f := range files[:len(files)-1] {
+		_ = f.Close() // it is synced
+	}
+	s.old = s.old[len(files)-1:]
+	s.dirty = s.now()
+	s.durableTo(end, edge)
+	return nil
+}
+
+// durableTo moves synced, and tells the reader if that matters to it. mu must be
+// held.
+func (s *Spool) durableTo(end int64, edge place) {
+	was, read := s.synced.Load(), s.read.Load()
+	s.synced.Store(end)
+	s.edge = edge
+	for len(s.marks) > 0 && s.marks[0].off < end {
+		s.marks = s.marks[1:]
+	}
+	if before, after := was-read, end-read; before <= 0 && after > 0 || before < s.cfg.Batch && after >= s.cfg.Batch {
+		signal(s.wake)
+	}
+}
+
+// mend tries again what failed, when that is due.
+func (s *Spool) mend(now time.Time) {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refusal == nil || s.closed || now.Before(s.retry) {
+		return
+	}
+	var err error
+	switch {
+	case s.failed:
+		err = s.renew()
+	case s.tail:
+		if err = s.file.Truncate(s.at); err == nil {
+			s.tail = false
+		}
+	}
+	if err != nil {
+		s.retry = s.now().Add(retryEvery)
+		return
+	}
+	s.refusal = nil
+	s.log.Info("lines are stored again, or it is tried", "dir", s.cfg.Dir)
+	s.roomier()
+}
+
+// renew begins a new segment at synced and writes there what was not synced:
+// after a failed fsync the kernel may hold it as clean though the disk does not
+// have it. Both locks must be held.
+func (s *Spool) renew() error {
+	synced := s.synced.Load()
+	seq := uint64(1)
+	if len(s.segs) > 0 {
+		seq = s.segs[len(s.segs)-1].seq + 1
+	}
+	for _, path := range s.litter {
+		seq = max(seq, seqOf(path)+1)
+	}
+	seg := &segment{seq: seq, base: synced}
+	f, err := s.create(seg, s.limbo)
+	if err != nil {
+		return err
+	}
+	if err = f.Sync(); err == nil {
+		err = s.fs.SyncDir(s.cfg.Dir)
+	}
+	if err != nil {
+		s.litter = append(s.litter, seg.path)
+		return errors.Join(err, f.Close())
+	}
+	// What lies behind synced in older segments is void from now on.
+	for _, old := range append(s.old, s.file) {
+		if old != nil {
+			_ = old.Close()
+		}
+	}
+	for len(s.segs) > 0 && s.segs[len(s.segs)-1] != s.edge.seg {
+		void := s.segs[len(s.segs)-1]
+		s.litter = append(s.litter, void.path)
+		s.used -= void.size
+		s.segs = s.segs[:len(s.segs)-1]
+	}
+	s.cut(s.edge)
+	s.segs = append(s.segs, seg)
+	s.used += seg.size
+	s.old, s.file, s.at, s.newName, s.tail = nil, f, seg.size, false, false
+	s.limbo, s.failed = nil, false
+	_ = s.sweep()
+	s.durableTo(s.end, place{seg, s.at})
+	return nil
+}
+
+// collect gives the records after synced, as they are. Those whose Append was
+// refused are left out, those that can't be read back become loss marks. Both
+// locks must be held.
+func (s *Spool) collect() []byte {
+	out := []byte{}
+	off, end := s.synced.Load(), s.end
+	if s.cfg.SyncEvery == 0 {
+		s.end = off
+		for _, m := range s.marks {
+			s.declare(m.loss)
+		}
+		s.marks = nil
+		s.cut(s.edge) // at once: they must not come back
+		return out
+	}
+	lost := func(to int64) {
+		l := loss{reason: ledger.SpoolDamaged, bytes: to - off}
+		s.account.Lose(l.reason, l.bytes, 0)
+		s.log.Error("lines are lost: fsync failed, and they can't be read back", "bytes", l.bytes)
+		out = s.record(out, off, &l)
+		off = to
+	}
+	files := append(s.old[:len(s.old):len(s.old)], s.file)
+	first := len(s.segs) - len(files)
+	for i, f := range files {
+		seg, pos := s.segs[first+i], int64(headerSize)
+		if s.segs[first+i] == s.edge.seg {
+			pos = s.edge.at
+		}
+		sc := scanner{f: f, seed: s.seed, pos: pos, size: seg.size}
+		for off < end {
+			h, ok := sc.find(off, end)
+			if !ok {
+				break
+			}
+			p := make([]byte, headSize+h.size)
+			if n, _ := f.ReadAt(p, sc.pos); int64(n) < int64(len(p)) || crc32.ChecksumIEEE(p[headSize:]) != h.payload {
+				sc.pos++
+				continue
+			}
+			if h.off > off {
+				lost(h.off)
+			}
+			out = append(out, p...)
+			off += h.advance(p[headSize:])
+			sc.pos += int64(len(p))
+		}
+	}
+	if off < end {
+		lost(end)
+	}
+	return out
+}
+
+// record appends a loss mark at off.
+func (s *Spool) record(b []byte, off int64, l *loss) []byte {
+	p := l.encode()
+	h := head{kind: kindLoss, size: int64(len(p)), off: off, lines: l.lines, payload: crc32.ChecksumIEEE(p)}
+	n := len(b)
+	b = append(b, make([]byte, headSize)...)
+	h.encode(b[n:], s.seed)
+	return append(b, p...)
+}
+
+// cut takes off what lies behind a place, as well as it can.
+func (s *Spool) cut(p place) {
+	if p.seg == nil || p.at < headerSize {
+		return
+	}
+	f, err := s.fs.OpenFile(p.seg.path, os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	if size, err := f.Size(); err == nil && size > p.at {
+		err = f.Truncate(p.at)
+		if err == nil && p.seg.size > p.at {
+			s.used -= p.seg.size - p.at
+			p.seg.size = p.at
+		}
+	}
+	_ = f.Close()
+}
+
+// sweep removes segments that were given up. mu must be held.
+func (s *Spool) sweep() error {
+	for len(s.litter) > 0 {
+		if err := s.fs.Remove(s.litter[0]); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		s.litter = s.litter[1:]
+		s.swept = true
+	}
+	return nil
+}
