@@ -33,11 +33,12 @@ type watch struct {
 	acks       int       // answers in it
 	ackSum     time.Duration
 
-	last broker.TCPInfo // of the same connection
-	calm time.Duration  // until an answer, while all was well
-	bad  int
-	cut  time.Time // when the last bad connection was cut
-	said bool
+	last   broker.TCPInfo // of the same connection
+	widest int64          // window of it
+	calm   time.Duration  // until an answer, while all was well
+	bad    int
+	cut    time.Time // when the last bad connection was cut
+	said   bool
 }
 
 // begin starts over with a new connection.
@@ -45,7 +46,7 @@ func (w *watch) begin(now time.Time) {
 	if w.every == 0 {
 		w.every, w.cutEvery = watchEvery, cutEvery
 	}
-	w.last, w.bad = broker.TCPInfo{}, 0
+	w.last, w.widest, w.bad = broker.TCPInfo{}, 0, 0
 	w.interval(now)
 }
 
@@ -81,8 +82,9 @@ func (w *watch) due(now time.Time, flowing bool) bool {
 // look judges the interval that ends now, and says whether the connection has
 // to be made anew.
 func (w *watch) look(info broker.TCPInfo, now time.Time) bool {
+	w.widest = max(w.widest, info.SendWindow)
 	l := look{
-		TCPInfo: info, calm: w.calm,
+		TCPInfo: info, widest: w.widest, calm: w.calm,
 		busy: info.Busy - w.last.Busy, limited: info.Limited - w.last.Limited,
 	}
 	if d := now.Sub(w.from).Seconds(); d > 0 {
@@ -93,6 +95,9 @@ func (w *watch) look(info broker.TCPInfo, now time.Time) bool {
 	}
 	w.last = info
 	w.interval(now)
+	if l.SendWindow == 0 {
+		return false // tells nothing: the broker does not read at the moment
+	}
 	if !l.bad() {
 		w.bad = 0
 		switch {
@@ -115,6 +120,7 @@ func (w *watch) look(info broker.TCPInfo, now time.Time) bool {
 // look is what one look at the connection shows.
 type look struct {
 	broker.TCPInfo
+	widest        int64         // window seen on this connection
 	busy, limited time.Duration // in the interval
 	rate          float64       // bytes a second handed over in it
 	ack, calm     time.Duration // until an answer: now, and while all was well
@@ -124,20 +130,18 @@ type look struct {
 // cures, and somebody who suffers from it.
 func (l look) bad() bool { return l.narrow() && l.pressed() }
 
-// narrow says that the window holds back what is sent. A window that is closed
-// is none of this: the broker does not read, and a new connection would not
-// make it. Neither is one that is large and full.
+// narrow says that the window cannot become wide enough for what is sent. One
+// that was wide before and is not now belongs to a broker that reads slowly: a
+// new connection would not make it read.
 func (l look) narrow() bool {
 	switch {
-	case l.SendWindow == 0:
-		return false
-	case !l.Scaled && l.SendWindow <= unscaled:
+	case !l.Scaled && l.widest <= unscaled:
 		return true
-	case float64(l.SendWindow) < 2*l.RTT.Seconds()*l.rate:
+	case float64(l.widest) < 2*l.RTT.Seconds()*l.rate:
 		return true
 	}
 	// On loopback a healthy connection is limited most of the time too.
-	return l.SendWindow <= unscaled && l.busy > 0 && float64(l.limited) > 0.8*float64(l.busy)
+	return l.widest <= unscaled && l.busy > 0 && float64(l.limited) > 0.8*float64(l.busy)
 }
 
 func (l look) pressed() bool {
