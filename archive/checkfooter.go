@@ -50,6 +50,9 @@ func schemaString(defs []columnDef) string {
 // checkFooter recomputes what the footer says about each column from the
 // decoded values.
 func (v *verifier) checkFooter() error {
+	if v.rows == 0 {
+		return v.checkMetaTimes()
+	}
 	group := v.file.Metadata().RowGroups[0]
 	chunks := v.file.RowGroups()[0].ColumnChunks()
 	for i := range v.columns {

@@ -130,6 +130,12 @@ const (
 	colStructuredData
 	colStream
 	colWrapperTime
+	colParts
+	colLabels
+	colNamespace
+	colPod
+	colContainer
+	colContainerID
 	coreCount
 )
 
@@ -148,7 +154,7 @@ func coreColumns() []columnDef {
 		colOffset:          define("offset", parquet.Int64, parquet.None, false, parquet.DeltaBinaryPacked, false, "where the line starts in its source, in bytes"),
 		colPath:            define("path", parquet.ByteArray, parquet.String, false, 0, false, "where the source lay when the line was read"),
 		colReadTime:        define("read_time", parquet.Int64, parquet.TimestampMillis, false, parquet.RLEDictionary, false, "when the forwarder read the line"),
-		colFlags:           define("flags", parquet.Int32, parquet.None, false, parquet.RLEDictionary, false, "1: the record has no LF at its end; 2: a container runtime cut the line, and this is a part of it; 4: time may be another one, as the clock was set back or forward then; 8: HAProxy cut the line, and the fields are those before the cut"),
+		colFlags:           define("flags", parquet.Int32, parquet.None, false, parquet.RLEDictionary, false, "1: the record has no LF at its end; 2: a container runtime cut the line, and this is a part of it; 4: time may be another one, as the clock was set back or forward then; 8: HAProxy cut the line, and the fields are those before the cut; 16: this is the rest of a line that the forwarder cut"),
 		colFormat:          define("format", parquet.ByteArray, parquet.String, true, 0, false, "name of the format; null when no format matched"),
 		colRaw:             define("raw", parquet.ByteArray, parquet.None, true, 0, false, "the line itself, where the columns do not give it back; null otherwise"),
 		colTime:            define("time", parquet.Int64, parquet.TimestampMillis, true, parquet.DeltaBinaryPacked, false, "when the request began, or else when the connection was accepted"),
@@ -251,9 +257,18 @@ func coreColumns() []columnDef {
 		colStructuredData:  define("structured_data", parquet.ByteArray, parquet.String, true, 0, false, "STRUCTURED-DATA (RFC 5424): HAProxy's log-format-sd"),
 		colStream:          define("stream", parquet.ByteArray, parquet.String, true, 0, false, "stdout or stderr of a container"),
 		colWrapperTime:     define("wrapper_time", parquet.Int64, parquet.TimestampMillis, true, parquet.DeltaBinaryPacked, false, "when the message was sent, as the wrapper says; a date without year gets one from read_time"),
+		colParts:           define("parts", parquet.ByteArray, parquet.String, true, 0, false, "of a line that a container runtime wrote as several records: how many bytes lay between one and the next; raw has the records; null for any other line"),
+		colLabels:          define("labels", parquet.ByteArray, parquet.String, true, 0, false, "labels of the forwarder and its input, as a JSON object; null without any"),
+		colNamespace:       define("namespace", parquet.ByteArray, parquet.String, true, 0, false, "Kubernetes namespace, if path tells it"),
+		colPod:             define("pod", parquet.ByteArray, parquet.String, true, 0, false, "Kubernetes pod, if path tells it"),
+		colContainer:       define("container", parquet.ByteArray, parquet.String, true, 0, false, "name of the container in its pod, if path tells it"),
+		colContainerID:     define("container_id", parquet.ByteArray, parquet.String, true, 0, false, "64 hexadecimal digits, if path tells them"),
 	}
 	for i := colWrapper; i < coreCount; i++ {
 		defs[i].since = 2
+		if i > colWrapperTime {
+			defs[i].since = 3
+		}
 	}
 	return defs
 }

@@ -63,12 +63,16 @@ func (d *decoded) open(file []byte, defs []columnDef, version, rows int) (err er
 	if err != nil {
 		return corrupt("footer", "", -1, "%w", err)
 	}
-	if len(f.RowGroups()) != 1 || int(f.NumRows()) != rows {
-		return corrupt("footer", "", -1, "%d row groups of %d rows, want one of %d", len(f.RowGroups()), f.NumRows(), rows)
+	groups := min(rows, 1) // none without rows
+	if len(f.RowGroups()) != groups || int(f.NumRows()) != rows {
+		return corrupt("footer", "", -1, "%d row groups of %d rows, want %d of %d", len(f.RowGroups()), f.NumRows(), groups, rows)
 	}
-	chunks := f.RowGroups()[0].ColumnChunks()
-	if want := countSince(defs, version); len(chunks) != want {
-		return corrupt("schema", "", -1, "%d columns, want %d", len(chunks), want)
+	var chunks []pq.ColumnChunk
+	if rows > 0 {
+		chunks = f.RowGroups()[0].ColumnChunks()
+		if want := countSince(defs, version); len(chunks) != want {
+			return corrupt("schema", "", -1, "%d columns, want %d", len(chunks), want)
+		}
 	}
 	d.file, d.rows = f, rows
 	if cap(d.columns) < len(defs) {
@@ -78,6 +82,9 @@ func (d *decoded) open(file []byte, defs []columnDef, version, rows int) (err er
 	for i := range defs {
 		c := &d.columns[i]
 		*c = decodedColumn{def: &defs[i], pages: c.pages[:0]}
+		if rows == 0 {
+			continue
+		}
 		if defs[i].since > version {
 			c.pages = append(c.pages, decodedPage{rows: rows}) // all null
 			continue

@@ -26,14 +26,30 @@ func DuckDBMacros(formats []*parser.Format) (string, error) {
 	b.WriteString("\n-- What stood before the message of a row: a header of syslog or of a container runtime, or nothing.\n" +
 		"CREATE OR REPLACE MACRO loghaul_prefix(t) AS coalesce(replace(replace(t.prefix, " + quoteSQL(fractionMark) +
 		", coalesce(t.prefix_fraction, '')),\n    " + quoteSQL(sdMark) + ", coalesce(t.structured_data, '')), '');\n" +
-		"\n-- The line of a row, byte for byte, without its LF.\n" +
-		"CREATE OR REPLACE MACRO loghaul_line(t) AS coalesce(t.raw, encode(loghaul_prefix(t) || CASE t.format\n")
+		"\n-- What lay in the file, byte for byte, without its LF. Of a line that a container runtime wrote as several\n" +
+		"-- records (the column parts is set) all of them, with LFs between them.\n" +
+		"CREATE OR REPLACE MACRO loghaul_wrapped(t) AS coalesce(t.raw, encode(loghaul_prefix(t) || CASE t.format\n")
 	for _, f := range formats {
 		fmt.Fprintf(&b, "    WHEN %s THEN %s(t)\n", quoteSQL(f.Name()), duckName(f))
 	}
-	b.WriteString("END));\n")
+	b.WriteString("END));\n" + duckContainers)
 	return b.String(), nil
 }
+
+// duckContainers takes off what a container runtime put around a line. A BLOB
+// as VARCHAR has \xHH for bytes that are not printable, and for the backslash.
+const duckContainers = `
+-- The line of a row as HAProxy wrote it, byte for byte, without its LF: what a container runtime put around it is taken
+-- off. (The text of Docker's JSON has U+FFFD for bytes that are not UTF-8, as Docker wrote it. What is no JSON to DuckDB
+-- stays as it lay in the file.)
+CREATE OR REPLACE MACRO loghaul_line(t) AS CASE
+    WHEN t.wrapper = 'cri' OR t.wrapper LIKE 'cri+%' THEN
+        regexp_replace(loghaul_wrapped(t)::VARCHAR, '(^|\\x0A)[^ ]+ std(?:out|err) [PF][^ ]* ?', '', 'g')::BLOB
+    WHEN t.wrapper = 'docker' OR t.wrapper LIKE 'docker+%' THEN
+        coalesce(encode(regexp_replace(array_to_string(TRY(
+            [json_extract_string(r, '$.log') FOR r IN string_split(decode(t.raw), chr(10))]), ''), '\n$', '')), t.raw)
+    ELSE loghaul_wrapped(t) END;
+`
 
 const duckHeader = `-- Rebuilds the raw log lines out of the columns of archive objects.
 -- Made by "go generate ./archive" (DuckDBMacros) from the log-format strings; do not edit.
@@ -41,8 +57,9 @@ const duckHeader = `-- Rebuilds the raw log lines out of the columns of archive 
 --   SELECT decode(loghaul_line(t)) FROM read_parquet('ARCHIVE/*/*/*.parquet', union_by_name=true) t
 --   ORDER BY node, source, "offset";
 --
--- The column raw holds the lines that the columns do not give back. It may
--- hold any bytes, so loghaul_line gives a BLOB; decode makes it a VARCHAR.
+-- loghaul_line gives what "audit cat" prints, the line as HAProxy wrote it; loghaul_wrapped what lay in the file, with the
+-- header of a container runtime. The column raw holds the lines that the columns do not give back. It may hold any bytes,
+-- so both give a BLOB; decode makes it a VARCHAR.
 `
 
 func duckName(f *parser.Format) string { return "loghaul_line_" + columnName(f.Name()) }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated files")
@@ -75,8 +77,19 @@ func duck(t *testing.T, args ...string) []byte {
 func TestDuckDBLines(t *testing.T) {
 	e := newEncoder(t, wellKnown(t)...)
 	dir, args := t.TempDir(), []string{"lines", macroFile}
-	want, lines := map[string][]byte{}, map[string]string{}
+	raws, messages, paths := map[string][]byte{}, map[string][]byte{}, map[string]string{}
 	wrapped := wrappings(t)
+	for name, record := range map[string]func(stream, text string, whole bool) string{
+		"cri joined": func(stream, text string, whole bool) string {
+			return cri(1, stream, map[bool]string{true: "F", false: "P"}[whole], text)
+		},
+		"docker joined": func(stream, text string, whole bool) string { return dockerRecord(1, stream, text, whole) },
+	} {
+		line := long(40)
+		wrapped[name] = []byte(record("stdout", line[:50], false) + record("stdout", line[50:60], false) + record("stdout", line[60:], true) +
+			record("stdout", line, true) + record("stderr", "", true) + record("stderr", `a\x0Ab c`, true) + record("stderr", "no end", false))
+	}
+	wrapped["cri bytes"] = []byte(cri(1, "stdout", "P", "\xff\\ \x00") + cri(2, "stdout", "F", "\xc3\x80 \r") + cri(2, "stdout", "F", "\xff"))
 	logs := slices.AppendSeq([]string{
 		"http/httplog.log.gz", "http/httpslog.log.gz", "http/clf.log.gz", "http-asap/httplog.log", "http-asap/clf.log",
 		"tcp/tcplog.log", "tcp/clf.log.gz", "tcp-asap/tcplog.log", "tcp-asap/clf.log", "default/default.log",
@@ -102,17 +115,27 @@ func TestDuckDBLines(t *testing.T) {
 			t.Fatal(err)
 		}
 		args = append(args, path)
-		want[log] = raw
-		lines[log] = path + ".lines"
+		raws[log], paths[log] = raw, path
+		eachRow(t, o.Body, func(row *Row) {
+			messages[log] = append(messages[log], row.Message...)
+			if row.Ends() {
+				messages[log] = append(messages[log], '\n')
+			}
+		})
 	}
 	duck(t, args...)
-	for log, raw := range want {
-		got, err := os.ReadFile(lines[log])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, raw) {
-			t.Errorf("%s: DuckDB rebuilt other lines: %s", log, lineDiff(got, raw))
+	for log, path := range paths {
+		for suffix, want := range map[string][]byte{".wrapped": raws[log], ".lines": messages[log]} {
+			got, err := os.ReadFile(path + suffix)
+			if os.IsNotExist(err) && suffix == ".lines" && path != args[2] && bytes.Equal(messages[log], raws[log]) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s: DuckDB rebuilt other %s: %s", log, suffix[1:], lineDiff(got, want))
+			}
 		}
 	}
 }
@@ -167,5 +190,41 @@ func TestDuckDBCounts(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("HAProxy's summary (-), DuckDB over the archive (+):\n%s", diff)
+	}
+}
+
+// TestDuckDBLabelsAndLosses has DuckDB read labels, and an object that holds
+// nothing but a loss beside another one.
+func TestDuckDBLabelsAndLosses(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, batches ...Batch) {
+		o, err := newEncoder(t, wellKnown(t)...).Encode(batches, sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), o.Body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := batch(1, 0, []byte(long(1)+"\n"))
+	b.Header.Labels = wire.Labels{{Key: "cluster", Value: "a \"é\" \\"}, {Key: "zone", Value: ""}}
+	b.Header.Source.Path = "/var/log/pods/edge_lb-0_0-1/haproxy/0.log"
+	write("lines.parquet", b, batch(2, 0, []byte("x\n")))
+	write("losses.parquet", lost(3, 0, 10, 0, "truncated"))
+	const none = `[]`
+	for pattern, want := range map[string]string{
+		"*.parquet":      `[["a \"é\" \\","","edge","lb-0","haproxy",null],[null,null,null,null,null,null]]`,
+		"losses.parquet": none,
+	} {
+		var got, wanted any
+		if err := json.Unmarshal(duck(t, "labels", macroFile, filepath.Join(dir, pattern)), &got); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(want), &wanted); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(wanted, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", pattern, d)
+		}
 	}
 }

@@ -20,13 +20,15 @@ import (
 const schemaRoot = "haproxy_log"
 
 // Bits of the column flags: a record without an LF; a part of a line, which a
-// container runtime cut; one whose time may be another one, because its clock
-// was set back or forward then.
+// container runtime cut and whose other parts were not there; a line whose time
+// may be another one, because its clock was set back or forward then; one that
+// HAProxy cut; the rest of a line that the forwarder cut.
 const (
 	flagNoLF       = 1
 	flagPartial    = 2
-	flagTruncated  = 8
 	flagTimeUnsure = 4
+	flagTruncated  = 8
+	flagRest       = 16
 )
 
 // Encoder makes objects. It keeps its buffers between them. One goroutine may
@@ -45,9 +47,11 @@ type Encoder struct {
 	verifier *verifier
 	block    block
 	refused  map[int]bool // rows whose columns did not render back
-	unparsed int          // of the object being made, as are rawKept and events
+	join     joiner
+	unparsed int // of the object being made, as are those that follow
 	rawKept  int
 	events   int
+	rests    int
 
 	// Tests break objects here: the columns before they are written, and the
 	// file before it is verified.
@@ -125,7 +129,7 @@ func (e *Encoder) Encode(batches []Batch, sealed time.Time) (*Object, error) {
 				e.refused[row] = true
 			}
 		case 1: // Other rows fail now. Lines without fields are better than no object.
-			for row := range w.lines {
+			for row := range w.lines { // joining may be another one then
 				e.refused[row] = true
 			}
 		default:
@@ -139,11 +143,12 @@ func (e *Encoder) Encode(batches []Batch, sealed time.Time) (*Object, error) {
 func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	meta := &Meta{
 		Version: Version, Writer: e.options.Writer, Sealed: sealed.UTC().Truncate(time.Millisecond),
-		Formats: e.formats, Lines: w.lines, RawBytes: w.bytes, Ranges: w.ranges,
+		Formats: e.formats, RawBytes: w.bytes, Ranges: w.ranges, Losses: w.losses,
 	}
 	e.table.reset(w.lines)
-	e.unparsed, e.rawKept, e.events = 0, 0, 0
-	row := 0
+	e.unparsed, e.rawKept, e.events, e.rests = 0, 0, 0, 0
+	w.beginRows()
+	w.rows = 0
 	for i, b := range w.batches {
 		if i == 0 || !sameSource(&b.Header.Source, &w.batches[i-1].Header.Source) {
 			e.startSource(b)
@@ -152,9 +157,11 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 			e.options.Zone.Restart()
 		}
 		e.options.Zone.Received(b.Header.ReadAt.UnixMilli())
-		row = e.addBatch(row, b)
+		row := w.rows
+		w.countRows(i, row, e.addBatch(row, b))
 	}
-	meta.Unparsed, meta.RawKept = e.unparsed, e.rawKept
+	meta.Lines = w.rows
+	meta.Unparsed, meta.RawKept, meta.Rests = e.unparsed, e.rawKept, e.rests
 	meta.MinTime, meta.MaxTime = e.table.timeRange()
 	meta.Timed = len(e.table.columns[colTime].chunk.Int64s)
 	text, err := meta.encode()
@@ -164,7 +171,7 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	if e.breakTable != nil {
 		e.breakTable(e.table)
 	}
-	e.writer.Begin(e.schema, w.lines)
+	e.writer.Begin(e.schema, w.rows)
 	for i := range e.table.columns {
 		if err := e.writer.Add(&e.table.columns[i].chunk); err != nil {
 			return nil, nil, err
@@ -186,30 +193,98 @@ func (e *Encoder) addBatch(row int, b *Batch) int {
 	t := e.table.columns
 	start := row
 	e.lines.Received(b.Header.ReadAt.UnixMilli())
-	rest, offset := b.Raw, b.Header.From
-	for len(rest) > 0 {
+	e.join.begin(b.Raw)
+	for at, rest := int64(0), b.Raw; len(rest) > 0; {
 		line, after, noLF := nextRecord(rest)
-		t[colOffset].chunk.Int64s = append(t[colOffset].chunk.Int64s, offset)
+		here := at
+		at += int64(len(rest) - len(after))
+		rest = after
+		if e.join.skips(here) {
+			continue
+		}
+		joined := e.lines.OpensLine(line) && !(b.Header.Rest && here == 0) && e.join.find(&e.lines.Splitter, here)
 		flags := int32(0)
+		if joined {
+			noLF = e.join.noLF()
+		}
 		if noLF {
 			flags = flagNoLF
 		}
+		t[colOffset].chunk.Int64s = append(t[colOffset].chunk.Int64s, b.Header.From+here)
 		t[colFlags].chunk.Int32s = append(t[colFlags].chunk.Int32s, flags)
-		e.addLine(row, line)
-		offset += int64(len(rest) - len(after))
-		rest = after
+		switch {
+		case joined:
+			e.addJoined(row)
+		case b.Header.Rest && here == 0:
+			e.addRest(row, line)
+		default:
+			e.addLine(row, line)
+		}
 		row++
 	}
 	e.flush()
-	readAt := b.Header.ReadAt.UnixMilli()
-	node, source, path := text(b.Header.Source.Node), []byte(b.Header.Source.ID), text(b.Header.Source.Path)
-	t[colNode].addRun(start, row, node)
-	t[colSource].addRun(start, row, source)
-	t[colPath].addRun(start, row, path)
-	for range row - start {
+	e.addOrigin(start, row, &b.Header)
+	return row
+}
+
+// addOrigin adds what all rows of a batch have in common.
+func (e *Encoder) addOrigin(from, to int, h *wire.Header) {
+	t := e.table.columns
+	for _, o := range originOf(h) {
+		if o.text != nil {
+			t[o.col].addRun(from, to, o.text)
+		}
+	}
+	readAt := h.ReadAt.UnixMilli()
+	for range to - from {
 		t[colReadTime].chunk.Int64s = append(t[colReadTime].chunk.Int64s, readAt)
 	}
-	return row
+}
+
+// addRest adds the rest of a line that the forwarder cut: nobody can know by
+// itself what it is.
+func (e *Encoder) addRest(row int, line []byte) {
+	flags := e.table.columns[colFlags].chunk.Int32s
+	flags[len(flags)-1] |= flagRest
+	e.rests++
+	e.table.columns[colRaw].addText(row, line)
+}
+
+// addJoined adds the line that e.join found. Its bytes are not in one piece, so
+// they are kept.
+func (e *Encoder) addJoined(row int) {
+	e.flush()
+	k, t := &e.block, e.table.columns
+	t[colParts].addText(row, e.join.gaps)
+	i := -1
+	e.header.Kind = wrapper.None
+	if !e.refused[row] {
+		var message []byte
+		if message, i = e.lines.ParseJoined(e.join.lines, k.records[0], &e.header); i < 0 {
+			i = e.parseCut(message, k.records[0])
+		}
+		e.addHeader(row)
+	}
+	if e.header.Kind != wrapper.None && (i < 0 || !e.plans[i].dated) {
+		e.addHeaderTime(row)
+	}
+	if i < 0 {
+		e.unparsed++
+		t[colRaw].addText(row, e.join.kept)
+		return
+	}
+	k.plan, k.row, k.n, k.kept = &e.plans[i], row, 1, 1
+	k.lines[0] = e.join.kept
+	e.flush()
+}
+
+// parseCut reads a message that no format matches as one that HAProxy cut.
+func (e *Encoder) parseCut(message []byte, r *parser.Record) (format int) {
+	if format = e.lines.ParseCut(message, r); format >= 0 {
+		flags := e.table.columns[colFlags].chunk.Int32s
+		flags[len(flags)-1] |= flagTruncated
+	}
+	return format
 }
 
 // text makes a name fit for a text column: what is not UTF-8 is replaced. A
@@ -234,10 +309,7 @@ func (e *Encoder) addLine(row int, line []byte) {
 	e.header.Kind = wrapper.None
 	if !e.refused[row] {
 		if message, i = e.lines.Parse(line, k.records[k.n], &e.header); i < 0 {
-			if i = e.lines.ParseCut(message, k.records[k.n]); i >= 0 {
-				flags := e.table.columns[colFlags].chunk.Int32s
-				flags[len(flags)-1] |= flagTruncated
-			}
+			i = e.parseCut(message, k.records[k.n])
 		}
 	}
 	if i < 0 {
@@ -304,7 +376,8 @@ func (e *Encoder) object(body []byte, w *window, meta *Meta, sealed time.Time) *
 	key := KeyInfo{Writer: e.options.Writer, Sealed: sealed, Hash: hex.EncodeToString(sum[:hashDigits/2])}
 	return &Object{
 		Key: key.Key(), Body: bytes.Clone(body), SHA256: sum,
-		Lines: w.lines, Unparsed: meta.Unparsed, RawKept: meta.RawKept, Events: e.events, Refused: len(e.refused),
+		Lines: w.rows, Unparsed: meta.Unparsed, RawKept: meta.RawKept, Events: e.events, Refused: len(e.refused),
+		Rests: meta.Rests, Losses: w.losses,
 		Duplicates: w.duplicates, RawBytes: w.bytes, Ranges: w.ranges,
 		MinTime: meta.MinTime, MaxTime: meta.MaxTime,
 	}
@@ -313,8 +386,11 @@ func (e *Encoder) object(body []byte, w *window, meta *Meta, sealed time.Time) *
 // window is the batches of one object in the order of its rows.
 type window struct {
 	batches    []*Batch
-	ranges     []Range
-	lines      int
+	ranges     []Range // their rows are counted as they are made
+	rangeOf    []int   // of each batch
+	losses     []Loss
+	lines      int // records; joined ones make fewer rows
+	rows       int // counted with ranges
 	bytes      int64
 	duplicates int
 }

@@ -88,7 +88,7 @@ func TestRows(t *testing.T) {
 			}
 			c.Record = nil
 		}
-		c.Raw = bytes.Clone(c.Raw)
+		c.Raw, c.Message = bytes.Clone(c.Raw), bytes.Clone(c.Message)
 		rows = append(rows, c)
 		return nil
 	}); err != nil {
@@ -97,8 +97,8 @@ func TestRows(t *testing.T) {
 	at := time.Date(2026, 11, 22, 15, 10, 39, 48e6, time.UTC).UnixMilli()
 	read := b.Header.ReadAt.UnixMilli()
 	want := []Row{
-		{Source: b.Header.Source, Offset: 1000, Raw: []byte(line), Time: at, UTCOffset: 3600, TimeOK: true, ReadAt: read, Format: "httplog"},
-		{Index: 1, Source: b.Header.Source, Offset: 1000 + int64(len(line)) + 1, Raw: []byte("x"), NoLF: true, ReadAt: read},
+		{Source: b.Header.Source, Offset: 1000, Raw: []byte(line), Message: []byte(line), Time: at, UTCOffset: 3600, TimeOK: true, ReadAt: read, Format: "httplog"},
+		{Index: 1, Source: b.Header.Source, Offset: 1000 + int64(len(line)) + 1, Raw: []byte("x"), Message: []byte("x"), NoLF: true, ReadAt: read},
 	}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)

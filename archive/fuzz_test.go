@@ -19,6 +19,16 @@ func FuzzOpen(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(o.Body)
+	for _, batches := range [][]Batch{
+		{lost(1, 0, 10, 0, "truncated")},
+		{batch(1, 0, []byte(cri(1, "stdout", "P", "a")+cri(1, "stderr", "F", "b")+cri(1, "stdout", "F", "c")))},
+	} {
+		o, err := e.Encode(batches, sealed)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(o.Body)
+	}
 	f.Add([]byte("PAR1"))
 	for _, c := range corruptions() {
 		if c.file != nil && c.name != "bloom filter without an entry" {
@@ -56,6 +66,8 @@ func FuzzRoundTrip(f *testing.F) {
 	for _, raw := range wrappings(f) {
 		f.Add(raw[:1500], 400)
 	}
+	f.Add([]byte(cri(1, "stdout", "P", "a")+cri(1, "stderr", "P", "b")+cri(1, "stdout", "F", "c")+cri(1, "stderr", "F", "d")), 4999)
+	f.Add([]byte(dockerRecord(1, "stdout", "a", false)+dockerRecord(1, "stderr", "b", true)+dockerRecord(1, "stdout", "c", true)), 4999)
 	e, err := NewEncoder(Options{Formats: formats, Writer: "fuzz", Wrapper: wrapper.Auto})
 	if err != nil {
 		f.Fatal(err)
@@ -64,14 +76,16 @@ func FuzzRoundTrip(f *testing.F) {
 		if len(raw) == 0 || len(raw) > 1<<16 {
 			return
 		}
-		o, err := e.Encode(cut(1, raw, max(1, size%5000)), sealed)
+		batches := cut(1, raw, max(1, size%5000))
+		batches[0].Header.Rest = size%7 == 0
+		o, err := e.Encode(batches, sealed)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if o.Refused > 0 {
 			t.Errorf("%d rows did not render back", o.Refused)
 		}
-		if got := readBack(t, o.Body); !bytes.Equal(got, raw) {
+		if got := sourceBytes(t, o.Body, 0); !bytes.Equal(got, raw) {
 			t.Errorf("got %q", got)
 		}
 	})

@@ -10,12 +10,14 @@ import (
 // headers reads the columns of wrapped lines.
 type headers struct {
 	wrapped   bool // some row is wrapped
+	joined    bool // some row is joined of several records
 	header    wrapper.Header
 	hasPrefix bool
 	prefix    []byte // the exact bytes
 	name      []byte // of kind, as the column wrapper has it
 	kind      [2]wrapper.Kind
 	split     *wrapper.Splitter
+	lines     [][]byte // scratch of cuts
 }
 
 // readHeader fills r.header and r.prefix from the columns of a row, and
@@ -115,10 +117,11 @@ func (r *renderer) skipTime(row, n int) {
 
 // unwrap compares the header that the columns of a row have with what its line
 // was wrapped in, and gives the message. It is false when they differ.
-func (v *verifier) unwrap(line []byte, partial bool) (message []byte, ok bool) {
+// records are those of a joined line, whose message is in none of them.
+func (v *verifier) unwrap(line []byte, records []Part, partial bool) (message []byte, ok bool) {
 	got := &v.header
 	var h wrapper.Header
-	for i := range v.split.Cuts(line) {
+	for i := range v.cuts(line, records) {
 		message = v.split.Cut(i, &h)
 		if h.Kind != got.Kind || h.Inner != got.Inner || h.Facility != got.Facility || h.Severity != got.Severity ||
 			h.Partial != partial || h.TimeOK != got.TimeOK || h.TimeOK && h.Time.UnixMilli() != got.Time.UnixMilli() ||
@@ -136,6 +139,31 @@ func (v *verifier) unwrap(line []byte, partial bool) (message []byte, ok bool) {
 	return nil, false
 }
 
+// cuts is Splitter.Cuts, or CutsJoined for a line that lay in several records.
+func (r *headers) cuts(line []byte, records []Part) int {
+	if records == nil {
+		return r.split.Cuts(line)
+	}
+	r.lines = r.lines[:0]
+	for i := range records {
+		r.lines = append(r.lines, records[i].Raw)
+	}
+	return r.split.CutsJoined(r.lines)
+}
+
+// isJoined reports whether raw is the records with LFs between them.
+func isJoined(raw []byte, records []Part) bool {
+	for i := range records {
+		var got []byte
+		var more bool
+		got, raw, more = bytes.Cut(raw, []byte{'\n'})
+		if more != (i < len(records)-1) || !bytes.Equal(got, records[i].Raw) {
+			return false
+		}
+	}
+	return true
+}
+
 // sameText compares a text of a header with its column. Only one without
 // prefix may lack it: it was not UTF-8.
 func (v *verifier) sameText(want, got []byte) bool {
@@ -150,7 +178,7 @@ func (w *walk) reparse(p *plan, raw []byte) bool {
 		return w.reparseMessage(p, raw, 0)
 	}
 	var cut wrapper.Header
-	for i := range w.split.Cuts(raw) {
+	for i := range w.cuts(raw, w.row.Parts) {
 		message := w.split.Cut(i, &cut)
 		if cut.Kind == h.Kind && cut.Inner == h.Inner && w.reparseMessage(p, message, w.split.HeaderLen(i)) {
 			return true

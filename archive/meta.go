@@ -10,8 +10,9 @@ import (
 )
 
 // Version is the format version this build writes, and the newest it reads.
-// Version 2 brought the columns of wrapped lines.
-const Version = 2
+// Version 2 brought the columns of wrapped lines; version 3 labels, containers,
+// lines joined of several records, losses, and objects that hold nothing else.
+const Version = 3
 
 // metaKey is the entry of the footer's key-value metadata that holds Meta as JSON.
 const metaKey = "loghaul"
@@ -27,10 +28,12 @@ type Meta struct {
 	// format holds their names; formats of one name differ in their captures.
 	Formats []FormatInfo `json:"formats"`
 	// Lines counts the rows; Unparsed those that matched no format; RawKept
-	// those that matched but keep their bytes.
+	// those that matched but keep their bytes. Rests are the rests of lines that
+	// were cut before; they are not tried and not among Unparsed.
 	Lines    int `json:"lines"`
 	Unparsed int `json:"unparsed"`
 	RawKept  int `json:"raw_kept"`
+	Rests    int `json:"rests,omitempty"`
 	// RawBytes counts the bytes of all lines, LFs included.
 	RawBytes int64 `json:"raw_bytes"`
 	// MinTime and MaxTime bound the column time in Unix milliseconds; both
@@ -42,6 +45,9 @@ type Meta struct {
 	Timed int `json:"timed"`
 	// Ranges lists which bytes of which sources are here, in row order.
 	Ranges []Range `json:"ranges"`
+	// Losses lists what forwarders declared as lost, by node and source. It may
+	// be all that the object has.
+	Losses []Loss `json:"losses,omitempty"`
 }
 
 // FormatInfo is one format of an object.
@@ -115,8 +121,13 @@ func decodeMeta(s string) (Meta, error) {
 	if m.Version > Version {
 		return Meta{}, fmt.Errorf("%w: %d, this build reads up to %d; use a newer loghaul", ErrVersion, m.Version, Version)
 	}
-	if m.Version < 1 || m.Lines < 1 || m.Lines > MaxLines || m.RawBytes < 0 || m.RawBytes > MaxRawBytes {
-		return Meta{}, corrupt("metadata", "", -1, "version %d, %d lines of %d bytes", m.Version, m.Lines, m.RawBytes)
+	if m.Version < 1 || m.Lines < 0 || m.Lines > MaxLines || m.RawBytes < 0 || m.RawBytes > MaxRawBytes || m.Lines == 0 && len(m.Losses) == 0 {
+		return Meta{}, corrupt("metadata", "", -1, "version %d, %d lines of %d bytes, %d losses", m.Version, m.Lines, m.RawBytes, len(m.Losses))
+	}
+	for i := range m.Losses {
+		if err := m.Losses[i].check(); err != nil {
+			return Meta{}, corrupt("metadata", "", -1, "%w", err)
+		}
 	}
 	return m, nil
 }

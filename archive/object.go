@@ -19,9 +19,11 @@ const MaxLines = 4 << 20
 // Batch is one batch as a forwarder sent it: a run of whole records of one
 // source. The raw bytes are decompressed and verified against the header.
 type Batch struct {
-	// Header is used for Source, From, To, Records and ReadAt.
+	// Header is used for Source, From, To, Records, ReadAt, Labels, Rest and
+	// Lost.
 	Header wire.Header
-	// Raw is the bytes [From, To) of the source. Encode only reads it.
+	// Raw is the bytes [From, To) of the source; none if they are lost. Encode
+	// only reads it.
 	Raw []byte
 }
 
@@ -50,9 +52,12 @@ type Object struct {
 	Body []byte
 	// SHA256 is the checksum of Body.
 	SHA256 [sha256.Size]byte
-	// Lines counts the records. Unparsed ones matched no format. RawKept ones
-	// are those that matched but keep their bytes in the column raw.
+	// Lines counts the rows. Unparsed ones matched no format. RawKept ones are
+	// those that matched but keep their bytes in the column raw.
 	Lines, Unparsed, RawKept int
+	// Rests counts the rests of lines that were cut before. They are not among
+	// Unparsed.
+	Rests int
 	// Events counts the lines in which HAProxy tells of a server, a proxy or
 	// itself. They keep their bytes, too, and are not among RawKept.
 	Events int
@@ -66,6 +71,8 @@ type Object struct {
 	RawBytes int64
 	// Ranges lists which bytes of which sources the object holds.
 	Ranges []Range
+	// Losses lists what forwarders declared as lost.
+	Losses []Loss
 	// MinTime and MaxTime bound the events' times, in Unix milliseconds. They
 	// are 0 when no line has a time.
 	MinTime, MaxTime int64
@@ -77,7 +84,7 @@ type Range struct {
 	// From and To are the byte range [From, To) in the source.
 	From int64 `json:"from"`
 	To   int64 `json:"to"`
-	// Lines is the number of records, Row the row of the first one.
+	// Lines is the number of rows, Row the first one.
 	Lines int `json:"lines"`
 	Row   int `json:"row"`
 }

@@ -33,10 +33,25 @@ type Row struct {
 	Source wire.Source
 	// Offset is where the line starts in its source.
 	Offset int64
-	// Raw is the record without its LF, byte for byte as HAProxy wrote it.
-	// NoLF says that the source ended without one.
-	Raw  []byte
-	NoLF bool
+	// Raw is the record without its LF, byte for byte as it lay in its source.
+	// NoLF says that it had none. Of a line that a container runtime wrote as
+	// several records Raw has all of them, with LFs between them, and Parts has
+	// each; Parts is nil for any other line.
+	Raw   []byte
+	NoLF  bool
+	Parts []Part
+	// Message is what HAProxy wrote, without its LF: Raw without what a
+	// container runtime put around it.
+	Message []byte
+	// Rest says that this is the rest of a line, which the forwarder cut for
+	// being too long. It was not parsed.
+	Rest bool
+	// Labels are those of the forwarder and of its input as a JSON object, nil
+	// without any.
+	Labels []byte
+	// Namespace, Pod, Container and ContainerID are what Source.Path tells
+	// about the container that wrote the line, nil if it does not.
+	Namespace, Pod, Container, ContainerID []byte
 	// Header is what the line was wrapped in: of kind None for a bare line. The
 	// offset of its clock is only known if Time is the header's.
 	Header wrapper.Header
@@ -136,6 +151,9 @@ func (rd *Reader) checkRanges() error {
 	return nil
 }
 
+// Ends reports whether an LF of HAProxy's is known to follow Message.
+func (r *Row) Ends() bool { return !r.NoLF && !r.Header.Partial }
+
 // Meta gives what the footer says about the object.
 func (rd *Reader) Meta() *Meta { return &rd.meta }
 
@@ -153,12 +171,13 @@ func (rd *Reader) Rows(fn func(*Row) error) error {
 	if err := rd.footer.CheckPages(file); err != nil {
 		return corrupt("pages", "", -1, "%w", err)
 	}
-	w := walk{renderer: newRenderer(rd.plans), meta: &rd.meta, plans: rd.plans, fn: fn}
+	w := walk{renderer: newRenderer(rd.plans), meta: &rd.meta, plans: rd.plans, fn: fn, contained: wrapper.NewSplitter(wrapper.Auto, nil)}
 	defer w.release()
 	if err := w.open(file, rd.defs, rd.meta.Version, rd.meta.Lines); err != nil {
 		return err
 	}
 	w.wrapped = !w.columns[colWrapper].empty()
+	w.joined = !w.columns[colParts].empty()
 	return w.all()
 }
 

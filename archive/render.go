@@ -283,6 +283,7 @@ type identity struct {
 	offset, readAt     int64
 	noLF, partial      bool
 	unsure             bool // of the time
+	rest               bool
 }
 
 func (r *renderer) identity(row int) identity {
@@ -294,6 +295,7 @@ func (r *renderer) identity(row int) identity {
 		node: r.columns[colNode].text(), source: r.columns[colSource].text(), path: r.columns[colPath].text(),
 		offset: r.columns[colOffset].int64(), readAt: r.columns[colReadTime].int64(),
 		noLF: flags&flagNoLF != 0, partial: flags&flagPartial != 0, unsure: flags&flagTimeUnsure != 0,
+		rest: flags&flagRest != 0,
 	}
 }
 

@@ -2,8 +2,8 @@ package archive
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
+	"strconv"
 
 	"github.com/loghaul/loghaul/archive/parquet"
 	"github.com/loghaul/loghaul/parser"
@@ -23,6 +23,8 @@ type verifier struct {
 	row, n int
 	lines  [renderRows][]byte
 	kept   [renderRows]bool
+	tiles  tiles
+	parts  []Part
 	values [renderRows]parser.Value // of one field
 	match  parser.Matcher
 }
@@ -39,7 +41,7 @@ func newVerifier(plans []plan, defs []columnDef, zone *parser.Zone, kind wrapper
 func (v *verifier) verify(file []byte, w *window, meta *Meta, t *table) (refused []int, err error) {
 	defer recovered(&err, "decode")
 	defer v.release()
-	if err := v.load(file, w.lines); err != nil {
+	if err := v.load(file, w.rows); err != nil {
 		return nil, err
 	}
 	if err := v.checkMeta(meta); err != nil {
@@ -106,41 +108,122 @@ func (v *verifier) compare(w *window) ([]int, error) {
 	row := 0
 	v.refused, v.n = nil, 0
 	v.wrapped = !v.columns[colWrapper].empty()
-	for _, b := range w.batches {
-		h := &b.Header
-		node, source, path := text(h.Source.Node), []byte(h.Source.ID), text(h.Source.Path)
-		readAt, offset := h.ReadAt.UnixMilli(), h.From
-		if err := cmp.Or(v.same(colNode, row, h.Records, node), v.same(colSource, row, h.Records, source), v.same(colPath, row, h.Records, path)); err != nil {
+	v.joined = !v.columns[colParts].empty()
+	counted := make([]Range, len(w.ranges))
+	for i, b := range w.batches {
+		from := row
+		var err error
+		if row, err = v.batch(row, b); err != nil {
 			return nil, err
 		}
-		v.split.Received(readAt)
-		for rest := b.Raw; len(rest) > 0; row++ {
-			line, after, noLF := nextRecord(rest)
-			at, read, flags := &v.columns[colOffset], &v.columns[colReadTime], &v.columns[colFlags]
-			at.has(row)
-			read.has(row)
-			flags.has(row)
-			flag := flags.int32()
-			if at.int64() != offset || read.int64() != readAt || (flag&flagNoLF != 0) != noLF {
-				return nil, corrupt("identity", "", row, "is not at %d, read at %d, or with its LF", offset, readAt)
-			}
-			if err := v.addRow(row, line, flag&flagPartial != 0); err != nil {
+		for _, o := range originOf(&b.Header) {
+			if err := v.same(o.col, from, row-from, o.text); err != nil {
 				return nil, err
 			}
-			offset += int64(len(rest) - len(after))
-			rest = after
 		}
+		r := &counted[w.rangeOf[i]]
+		if r.Lines == 0 {
+			r.Row = from
+		}
+		r.Lines += row - from
 	}
 	v.flush()
+	for i, r := range counted {
+		if want := &w.ranges[i]; r.Lines != want.Lines || r.Row != want.Row {
+			return nil, corrupt("metadata", "", r.Row, "range %d has %d rows from there on, declared %d from %d on", i, r.Lines, want.Lines, want.Row)
+		}
+	}
+	if row != v.rows {
+		return nil, corrupt("identity", "", row, "belongs to no batch")
+	}
 	return v.refused, nil
 }
 
-// same checks that n rows have the same text.
+// batch compares the rows of a batch, and gives the row behind them. Together
+// they must be its bytes, each once.
+func (v *verifier) batch(row int, b *Batch) (int, error) {
+	h := &b.Header
+	readAt := h.ReadAt.UnixMilli()
+	v.split.Received(readAt)
+	at, read, flags := &v.columns[colOffset], &v.columns[colReadTime], &v.columns[colFlags]
+	for v.tiles.begin(h.From); v.tiles.at < h.To; row++ {
+		if row == v.rows {
+			return row, corrupt("identity", "", -1, "no row for what is at %d", v.tiles.at)
+		}
+		offset := v.tiles.at
+		at.has(row)
+		read.has(row)
+		flags.has(row)
+		line, after, noLF := nextRecord(b.Raw[offset-h.From:])
+		records, err := v.records(row, b)
+		if err != nil {
+			return row, err
+		}
+		end := h.To - int64(len(after))
+		if records != nil {
+			last := &records[len(records)-1]
+			noLF = last.Offset+int64(len(last.Raw)) == h.To
+			err = v.tiles.coverParts(records, noLF)
+		} else {
+			err = v.tiles.cover(offset, end)
+		}
+		if err != nil {
+			return row, corrupt("identity", "parts", row, "%w", err)
+		}
+		flag := flags.int32()
+		rest := h.Rest && offset == h.From
+		if at.int64() != offset || read.int64() != readAt || (flag&flagNoLF != 0) != noLF || (flag&flagRest != 0) != rest {
+			return row, corrupt("identity", "", row, "is not at %d, read at %d, with its LF, or the rest of a line", offset, readAt)
+		}
+		if err := v.addRow(row, line, records, flag); err != nil {
+			return row, err
+		}
+	}
+	return row, nil
+}
+
+// records gives the records of a row that was joined of several, as they were
+// received where the row says that they lay, nil for any other row.
+func (v *verifier) records(row int, b *Batch) ([]Part, error) {
+	if !v.joined || !v.columns[colParts].has(row) {
+		return nil, nil
+	}
+	gaps := v.columns[colParts].text()
+	n := bytes.Count(gaps, []byte{' '}) + 2
+	v.parts = v.parts[:0]
+	at := v.tiles.at - b.Header.From
+	for i := range n {
+		if at < 0 || at >= int64(len(b.Raw)) {
+			return nil, corrupt("identity", "parts", row, "part %d is not in its batch", i)
+		}
+		line, _, _ := nextRecord(b.Raw[at:])
+		v.parts = append(v.parts, Part{b.Header.From + at, line})
+		if i < n-1 {
+			var number []byte
+			number, gaps, _ = bytes.Cut(gaps, []byte{' '})
+			gap, err := strconv.ParseInt(string(number), 10, 64)
+			if err != nil || gap < 0 || gap > int64(len(b.Raw)) {
+				return nil, corrupt("identity", "parts", row, "%q is no gap between parts", number)
+			}
+			at += int64(len(line)) + 1 + gap
+		}
+	}
+	return v.parts, nil
+}
+
+// same checks that n rows have the same text, or are all null.
 func (v *verifier) same(col, row, n int, want []byte) error {
 	c := &v.columns[col]
+	if want == nil && c.empty() {
+		return nil
+	}
 	var known []byte
 	for i := row; i < row+n; i++ {
-		c.has(i)
+		if has := c.has(i); has != (want != nil) {
+			return corrupt("identity", c.def.Name, i, "has a text: %v, want %q", has, want)
+		} else if !has {
+			continue
+		}
 		switch got := c.text(); {
 		case len(got) > 0 && len(got) == len(known) && &got[0] == &known[0]: // the same entry of the dictionary
 		case !bytes.Equal(got, want):
@@ -155,17 +238,21 @@ func (v *verifier) same(col, row, n int, want []byte) error {
 // addRow puts a row into the block that waits for flush: consecutive rows of
 // one format. A row that keeps its bytes must have the right ones; its fields
 // are read all the same, so that every value is accounted for.
-func (v *verifier) addRow(row int, line []byte, partial bool) error {
+// records are those of a joined line, which keeps all of them.
+func (v *verifier) addRow(row int, line []byte, records []Part, flag int32) error {
 	p, err := v.planOf(row)
 	if err != nil {
 		return err
 	}
+	partial := flag&flagPartial != 0
 	raw, kept := v.raw(row)
 	switch {
-	case kept && !bytes.Equal(raw, line):
+	case records != nil && (!kept || !isJoined(raw, records)), records == nil && kept && !bytes.Equal(raw, line):
 		return corrupt("lines", "raw", row, "kept bytes differ from the line")
 	case !kept && p == nil:
 		return corrupt("lines", "raw", row, "neither fields nor bytes")
+	case flag&flagRest != 0 && p != nil:
+		return corrupt("values", "flags", row, "the rest of a line of format %q", p.name)
 	}
 	if v.n == renderRows || v.n > 0 && p != v.plan {
 		v.flush()
@@ -176,7 +263,7 @@ func (v *verifier) addRow(row int, line []byte, partial bool) error {
 	}
 	switch {
 	case wrapped:
-		message, ok := v.unwrap(line, partial)
+		message, ok := v.unwrap(line, records, partial)
 		if !ok {
 			v.refused = append(v.refused, row)
 			kept = true // it need not match

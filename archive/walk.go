@@ -16,6 +16,10 @@ type walk struct {
 	set   *parser.Set // of the formats of plans, once a line needs it
 	fn    func(*Row) error
 	row   Row
+	tiles tiles
+	parts []Part // memory of row.Parts
+	// contained takes what a runtime put around a line off for row.Message.
+	contained *wrapper.Splitter
 }
 
 func isParquet(err error) bool { return errors.Is(err, parquet.ErrCorrupt) }
@@ -35,25 +39,37 @@ func (w *walk) finishAll() (err error) {
 }
 
 // stretch passes the rows of one range on. Offsets are not only read but also
-// counted along: they must agree, and end where the range ends.
+// counted along: they must agree, cover every byte once, and end where the
+// range ends.
 func (w *walk) stretch(r *Range) error {
-	offset := r.From
+	w.tiles.begin(r.From)
 	for row := r.Row; row < r.Row+r.Lines; row++ {
-		if err := w.read(row, r, offset); err != nil {
+		if err := w.read(row, r, w.tiles.at); err != nil {
 			return err
 		}
-		offset += int64(len(w.row.Raw))
-		if !w.row.NoLF {
-			offset++
+		if err := w.cover(); err != nil {
+			return corrupt("identity", "", row, "source %s: %w", r.Source.ID, err)
 		}
 		if err := w.fn(&w.row); err != nil {
 			return err
 		}
 	}
-	if offset != r.To {
-		return corrupt("identity", "", r.Row+r.Lines-1, "source %s ends at %d, want %d", r.Source.ID, offset, r.To)
+	if w.tiles.at != r.To || len(w.tiles.ahead) > 0 {
+		return corrupt("identity", "", r.Row+r.Lines-1, "source %s ends at %d, want %d", r.Source.ID, w.tiles.at, r.To)
 	}
 	return nil
+}
+
+// cover counts the bytes of w.row.
+func (w *walk) cover() error {
+	if w.row.Parts != nil {
+		return w.tiles.coverParts(w.row.Parts, w.row.NoLF)
+	}
+	end := w.row.Offset + int64(len(w.row.Raw))
+	if !w.row.NoLF {
+		end++
+	}
+	return w.tiles.cover(w.row.Offset, end)
 }
 
 // read fills w.row.
@@ -64,7 +80,8 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 		string(id.path) != r.Source.Path || id.offset != offset {
 		return corrupt("identity", "", row, "is %s/%s:%d, want %s/%s:%d", id.node, id.source, id.offset, r.Source.Node, r.Source.ID, offset)
 	}
-	w.row = Row{Index: row, Source: r.Source, Offset: offset, NoLF: id.noLF, TimeUnsure: id.unsure, ReadAt: id.readAt}
+	w.row = Row{Index: row, Source: r.Source, Offset: offset, NoLF: id.noLF, TimeUnsure: id.unsure, ReadAt: id.readAt, Rest: id.rest}
+	w.readOrigin(row)
 	p, err := w.planOf(row)
 	if err != nil {
 		return err
@@ -76,6 +93,9 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 	if kept {
 		w.row.Raw = raw
 	}
+	if err := w.readParts(row, kept); err != nil {
+		return err
+	}
 	wrapped, err := w.readHeader(row)
 	if err != nil {
 		return err
@@ -83,6 +103,14 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 	w.header.Partial = wrapped && id.partial
 	w.times(row, p)
 	w.row.Header = w.header
+	if err := w.readFields(row, p, kept); err != nil {
+		return err
+	}
+	return w.message()
+}
+
+// readFields makes the record of a row, and the line unless that is kept.
+func (w *walk) readFields(row int, p *plan, kept bool) error {
 	if p == nil {
 		return nil
 	}
@@ -102,9 +130,66 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 		return nil
 	}
 	// The columns hold less than the line, so parse it again.
-	if !w.reparse(p, raw) {
+	if !w.reparse(p, w.row.Raw) {
 		return corrupt("lines", "raw", row, "kept bytes are not of format %q", p.name)
 	}
+	return nil
+}
+
+// readParts reads where the records of a joined line lay.
+func (w *walk) readParts(row int, kept bool) (err error) {
+	if !w.joined || !w.columns[colParts].has(row) {
+		return nil
+	}
+	gaps := w.columns[colParts].text()
+	if !kept {
+		return corrupt("lines", "parts", row, "the records of a joined line are not kept")
+	}
+	if w.parts, err = splitParts(w.parts, w.row.Raw, gaps, w.row.Offset); err != nil {
+		return corrupt("identity", "parts", row, "%w", err)
+	}
+	w.row.Parts = w.parts
+	return nil
+}
+
+// readOrigin reads what is the same for all rows of a batch, and may be null.
+func (w *walk) readOrigin(row int) {
+	for _, o := range [...]struct {
+		col  int
+		text *[]byte
+	}{
+		{colLabels, &w.row.Labels},
+		{colNamespace, &w.row.Namespace},
+		{colPod, &w.row.Pod},
+		{colContainer, &w.row.Container},
+		{colContainerID, &w.row.ContainerID},
+	} {
+		if c := &w.columns[o.col]; c.has(row) {
+			*o.text = c.text()
+		}
+	}
+}
+
+// message sets w.row.Message.
+func (w *walk) message() error {
+	w.row.Message = w.row.Raw
+	records := w.lines[:0]
+	switch {
+	case w.row.Parts != nil:
+		for i := range w.row.Parts {
+			records = append(records, w.row.Parts[i].Raw)
+		}
+	case w.header.Kind.Container():
+		records = append(records, w.row.Raw)
+	default:
+		return nil
+	}
+	w.lines = records
+	message, ok := w.contained.Message(records...)
+	if !ok {
+		return corrupt("lines", "wrapper", w.row.Index, "the line is no record of a container runtime")
+	}
+	w.row.Message = message
 	return nil
 }
 

@@ -14,10 +14,16 @@ import (
 // newWindow sorts batches, drops exact repeats and checks what the object
 // relies on.
 func newWindow(batches []Batch) (*window, error) {
-	w := &window{batches: make([]*Batch, len(batches))}
+	w := &window{batches: make([]*Batch, 0, len(batches))}
 	for i := range batches {
-		w.batches[i] = &batches[i]
+		b := &batches[i]
+		if b.Header.Lost == "" {
+			w.batches = append(w.batches, b)
+		} else if err := w.addLoss(b); err != nil {
+			return nil, err
+		}
 	}
+	w.sortLosses()
 	slices.SortStableFunc(w.batches, func(a, b *Batch) int {
 		x, y := &a.Header, &b.Header
 		return cmp.Or(
@@ -39,7 +45,7 @@ func newWindow(batches []Batch) (*window, error) {
 		}
 	}
 	switch {
-	case w.lines == 0:
+	case w.lines == 0 && len(w.losses) == 0:
 		return nil, errors.New("no lines to archive")
 	case w.lines > MaxLines || w.bytes > MaxRawBytes:
 		return nil, fmt.Errorf("%d lines of %d bytes are too many for one object: at most %d of %d; use smaller windows",
@@ -56,16 +62,35 @@ func (w *window) add(b *Batch) error {
 	if n := wire.CountRecords(b.Raw); n != h.Records {
 		return fmt.Errorf("batch of source %s at %d has %d records, declared %d", h.Source.ID, h.From, n, h.Records)
 	}
-	r := Range{Source: h.Source, From: h.From, To: h.To, Lines: h.Records, Row: w.lines}
+	r := Range{Source: h.Source, From: h.From, To: h.To}
 	r.Source.Node, r.Source.Path = string(text(r.Source.Node)), string(text(r.Source.Path))
 	w.lines += h.Records
 	w.bytes += int64(len(b.Raw))
 	if n := len(w.ranges); n > 0 {
 		if last := &w.ranges[n-1]; last.Source == r.Source && last.To == r.From {
-			last.To, last.Lines = r.To, last.Lines+r.Lines
+			last.To = r.To
+			w.rangeOf = append(w.rangeOf, n-1)
 			return nil
 		}
 	}
+	w.rangeOf = append(w.rangeOf, len(w.ranges))
 	w.ranges = append(w.ranges, r)
 	return nil
+}
+
+// beginRows readies the ranges for counting rows.
+func (w *window) beginRows() {
+	for i := range w.ranges {
+		w.ranges[i].Lines, w.ranges[i].Row = 0, 0
+	}
+}
+
+// countRows says that the rows [from, to) are those of a batch.
+func (w *window) countRows(batch, from, to int) {
+	r := &w.ranges[w.rangeOf[batch]]
+	if r.Lines == 0 {
+		r.Row = from
+	}
+	r.Lines += to - from
+	w.rows = to
 }

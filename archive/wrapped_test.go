@@ -2,10 +2,13 @@ package archive
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
@@ -42,8 +45,11 @@ func wrappings(t testing.TB) map[string][]byte {
 		"cri": before("2026-11-22T16:17:SS.nsZ stdout F "), "cri+short": before("2026-11-22T16:17:SS.nsZ stderr F <6>"),
 		"cri+local": before("2026-11-22T16:17:SS.nsZ stdout F <134>Nov 22 16:17:SS haproxy[1]: "),
 		"docker": wrap(raw, func(i int, line []byte) []byte {
-			return fmt.Appendf(nil, `{"log":"%s\n","stream":"stdout","time":"2026-11-22T16:17:%02dZ"}`,
-				strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(string(bytes.ToValidUTF8(line, nil))), i/40%60)
+			text, err := json.Marshal(string(bytes.ToValidUTF8(line, nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Appendf(nil, `{"log":"%s\n","stream":"stdout","time":"2026-11-22T16:17:%02dZ"}`, text[1:len(text)-1], i/40%60)
 		}),
 	}
 }
@@ -232,6 +238,39 @@ func TestVersion1(t *testing.T) {
 			t.Errorf("%+v", row)
 		}
 	})
+}
+
+// TestVersion2 reads an object that was made before there were labels,
+// containers, joined lines and losses.
+func TestVersion2(t *testing.T) {
+	body, err := os.ReadFile("testdata/version2.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/version2.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readBack(t, body); !bytes.Equal(got, want) {
+		t.Errorf("other bytes come back: %s", lineDiff(got, want))
+	}
+	kinds, partial := map[string]int{}, 0
+	eachRow(t, body, func(row *Row) {
+		kinds[row.Header.Kind.String()]++
+		if row.Header.Partial {
+			partial++
+		}
+		if row.Parts != nil || row.Labels != nil || row.Pod != nil || row.Rest {
+			t.Errorf("%+v", row)
+		}
+		message := string(row.Message)
+		if wrapped := row.Header.Kind.Container(); wrapped == (message == string(row.Raw)) || wrapped && strings.Contains(message, "stdout") {
+			t.Errorf("message %q of %q", message, row.Raw)
+		}
+	})
+	if d := cmp.Diff(map[string]int{"rfc3164": 4, "rfc5424": 4, "cri": 10, "docker": 4, "none": 1}, kinds); d != "" || partial != 1 {
+		t.Errorf("%d parts, %s", partial, d)
+	}
 }
 
 // TestHostileSource has a client begin a bare line, the first of its object,

@@ -14,8 +14,12 @@ func (w *Writer) writeFooter(metadata []KeyValue) {
 		schemaElement(h, &w.columns[i])
 	}
 	h.i64(3, int64(w.rows))
-	h.list(4, typeStruct, 1)
-	w.rowGroup(h)
+	if w.rows == 0 {
+		h.list(4, typeStruct, 0)
+	} else {
+		h.list(4, typeStruct, 1)
+		w.rowGroup(h)
+	}
 	h.list(5, typeStruct, len(metadata))
 	for _, kv := range metadata {
 		h.begin(0)

@@ -223,6 +223,32 @@ func compare(t *testing.T, s *sample, chunk pq.ColumnChunk) {
 	}
 }
 
+// TestNoRows makes a file that has a schema and metadata only.
+func TestNoRows(t *testing.T) {
+	w, err := NewWriter("test", "loghaul version 1.0.0 (build test)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, samples(rand.New(rand.NewPCG(1, 1)), 100), 100) // memory is used again
+	all := samples(rand.New(rand.NewPCG(1, 1)), 0)
+	b := write(t, w, all, 0)
+	f, err := ReadFooter(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.CheckPages(b); err != nil || f.Rows != 0 || len(f.Columns) != len(all) {
+		t.Errorf("%d rows of %d columns: %v", f.Rows, len(f.Columns), err)
+	}
+	file, err := pq.OpenFile(bytes.NewReader(b), int64(len(b)))
+	if err != nil || file.NumRows() != 0 || len(file.RowGroups()) != 0 || len(file.Schema().Columns()) != len(all) {
+		t.Errorf("parquet-go: %v", err)
+	}
+	longer := append(append(append([]byte{}, b[:4]...), 0), b[4:]...)
+	if _, err := ReadFooter(bytes.NewReader(longer), int64(len(longer))); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a byte that nothing accounts for: %v", err)
+	}
+}
+
 func TestDictionaryIsSorted(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, letters := range []int{1, 2, 256} {

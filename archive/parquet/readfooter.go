@@ -18,7 +18,7 @@ const (
 )
 
 // Footer is what a file's footer says, as far as this package's Writer puts
-// it there: a flat schema and one row group.
+// it there: a flat schema and one row group, or none if there are no rows.
 type Footer struct {
 	Root     string
 	Rows     int
@@ -101,6 +101,12 @@ func (f *Footer) check() error {
 		return corruptf("%d rows", f.Rows)
 	}
 	at := int64(len(magic))
+	if f.Rows == 0 {
+		if at != f.At {
+			return corruptf("nothing accounts for the bytes from %d to %d", at, f.At)
+		}
+		return nil
+	}
 	for i := range f.Columns {
 		c := &f.Columns[i]
 		switch {

@@ -3,7 +3,7 @@ package parquet
 // The footer's structs, with the field numbers of parquet.thrift.
 
 func (f *Footer) read(r *thriftReader) {
-	chunks, seen := 0, 0
+	chunks, seen, group := 0, 0, false
 	r.fields(0, func(id int16, typ byte) bool {
 		switch id {
 		case 2:
@@ -18,6 +18,7 @@ func (f *Footer) read(r *thriftReader) {
 					r.fail("more than one row group")
 					return
 				}
+				group = true
 				chunks = f.rowGroup(r)
 			})
 			seen++
@@ -30,7 +31,11 @@ func (f *Footer) read(r *thriftReader) {
 		}
 		return true
 	})
-	if r.err == nil && (seen != 3 || chunks != len(f.Columns)) {
+	want := len(f.Columns)
+	if f.Rows == 0 {
+		want = 0
+	}
+	if r.err == nil && (seen != 3 || chunks != want || group != (f.Rows > 0)) {
 		r.fail("schema and column chunks do not match")
 	}
 }

@@ -76,7 +76,8 @@ func NewWriter(root, createdBy string) (*Writer, error) {
 	return &Writer{root: root, createdBy: createdBy, zstd: z}, nil
 }
 
-// Begin starts a file of rows rows with the given columns.
+// Begin starts a file of rows rows with the given columns. A file without rows
+// has no row group: only a schema and metadata.
 func (w *Writer) Begin(columns []Column, rows int) {
 	w.columns, w.rows = columns, rows
 	w.out = append(w.out[:0], magic...)
@@ -98,6 +99,9 @@ func (w *Writer) Add(c *Chunk) error {
 	w.chunks = w.chunks[:i+1]
 	m := &w.chunks[i]
 	*m = chunkMeta{minBuffer: m.minBuffer, maxBuffer: m.maxBuffer, bloomData: m.bloomData[:0]}
+	if w.rows == 0 {
+		return nil
+	}
 	start := len(w.out)
 	w.dictionary(&w.columns[i], c, m)
 	w.write(&w.columns[i], c, m)

@@ -4,8 +4,9 @@
 --   SELECT decode(loghaul_line(t)) FROM read_parquet('ARCHIVE/*/*/*.parquet', union_by_name=true) t
 --   ORDER BY node, source, "offset";
 --
--- The column raw holds the lines that the columns do not give back. It may
--- hold any bytes, so loghaul_line gives a BLOB; decode makes it a VARCHAR.
+-- loghaul_line gives what "audit cat" prints, the line as HAProxy wrote it; loghaul_wrapped what lay in the file, with the
+-- header of a container runtime. The column raw holds the lines that the columns do not give back. It may hold any bytes,
+-- so both give a BLOB; decode makes it a VARCHAR.
 
 -- %ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r
 CREATE OR REPLACE MACRO loghaul_line_httplog(t) AS (
@@ -314,8 +315,9 @@ CREATE OR REPLACE MACRO loghaul_line_error(t) AS (
 CREATE OR REPLACE MACRO loghaul_prefix(t) AS coalesce(replace(replace(t.prefix, '{f}', coalesce(t.prefix_fraction, '')),
     '{sd}', coalesce(t.structured_data, '')), '');
 
--- The line of a row, byte for byte, without its LF.
-CREATE OR REPLACE MACRO loghaul_line(t) AS coalesce(t.raw, encode(loghaul_prefix(t) || CASE t.format
+-- What lay in the file, byte for byte, without its LF. Of a line that a container runtime wrote as several
+-- records (the column parts is set) all of them, with LFs between them.
+CREATE OR REPLACE MACRO loghaul_wrapped(t) AS coalesce(t.raw, encode(loghaul_prefix(t) || CASE t.format
     WHEN 'httplog' THEN loghaul_line_httplog(t)
     WHEN 'httpslog' THEN loghaul_line_httpslog(t)
     WHEN 'clf' THEN loghaul_line_clf(t)
@@ -324,3 +326,14 @@ CREATE OR REPLACE MACRO loghaul_line(t) AS coalesce(t.raw, encode(loghaul_prefix
     WHEN 'default' THEN loghaul_line_default(t)
     WHEN 'error' THEN loghaul_line_error(t)
 END));
+
+-- The line of a row as HAProxy wrote it, byte for byte, without its LF: what a container runtime put around it is taken
+-- off. (The text of Docker's JSON has U+FFFD for bytes that are not UTF-8, as Docker wrote it. What is no JSON to DuckDB
+-- stays as it lay in the file.)
+CREATE OR REPLACE MACRO loghaul_line(t) AS CASE
+    WHEN t.wrapper = 'cri' OR t.wrapper LIKE 'cri+%' THEN
+        regexp_replace(loghaul_wrapped(t)::VARCHAR, '(^|\\x0A)[^ ]+ std(?:out|err) [PF][^ ]* ?', '', 'g')::BLOB
+    WHEN t.wrapper = 'docker' OR t.wrapper LIKE 'docker+%' THEN
+        coalesce(encode(regexp_replace(array_to_string(TRY(
+            [json_extract_string(r, '$.log') FOR r IN string_split(decode(t.raw), chr(10))]), ''), '\n$', '')), t.raw)
+    ELSE loghaul_wrapped(t) END;

@@ -16,6 +16,11 @@ func FuzzDecodeHeader(f *testing.F) {
 	h := header(text, wire.S2)
 	f.Add(lines(h.Encode()))
 	f.Add("Lh-V: 1\nLh-From: -1")
+	h.Labels, _ = wire.NewLabels(nastyLabels())
+	h.Rest = true
+	f.Add(lines(h.Encode()))
+	lost := lostHeader()
+	f.Add(lines(lost.Encode()))
 	f.Fuzz(func(t *testing.T, s string) {
 		m := map[string][]string{}
 		for l := range strings.SplitSeq(s, "\n") {
@@ -52,17 +57,21 @@ func lines(m map[string][]string) string {
 func FuzzDecode(f *testing.F) {
 	for e := range 3 {
 		e := wire.Encoding(e) //nolint:gosec // 0 to 2
-		f.Add(encode(f, text, e), uint8(e), uint32(len(text)), uint16(4), wire.Checksum([]byte(text)))
+		f.Add(encode(f, text, e), uint8(e), uint32(len(text)), uint16(4), wire.Checksum([]byte(text)), "")
 	}
+	f.Add([]byte{}, uint8(wire.Plain), uint32(100), uint16(4), uint32(0), "gone")
 	d := decoder(f)
-	f.Fuzz(func(t *testing.T, payload []byte, e uint8, size uint32, records uint16, crc uint32) {
+	f.Fuzz(func(t *testing.T, payload []byte, e uint8, size uint32, records uint16, crc uint32, lost string) {
 		h := header(text, wire.Encoding(e%3))
-		h.To, h.Records, h.CRC = h.From+int64(size%(4<<20)), int(records), crc
+		h.To, h.Records, h.CRC, h.Lost = h.From+int64(size%(4<<20)), int(records), crc, lost
 		raw, err := d.Decode(nil, &h, payload)
 		if err != nil {
 			if !errors.Is(err, wire.ErrMalformed) {
 				t.Fatalf("not ErrMalformed: %v", err)
 			}
+			return
+		}
+		if lost != "" && len(raw)+len(payload) == 0 {
 			return
 		}
 		if int64(len(raw)) != h.To-h.From || wire.Checksum(raw) != h.CRC || wire.CountRecords(raw) != h.Records {

@@ -41,6 +41,10 @@ const (
 	headerLost     = "Lh-Lost"
 )
 
+// Joined is a value of Header.Lost that is no loss: the forwarder has sent these
+// bytes as the end of another source, whose last line went on in this one.
+const Joined = "joined"
+
 // MaxBatch is the most raw bytes one batch may declare. A reader refuses
 // larger declarations before it allocates anything.
 const MaxBatch = 16 << 20
@@ -87,7 +91,8 @@ type Header struct {
 	// Lost, if not empty, says why the bytes of the range are not to be had,
 	// in lower-case letters and _. There is no payload then, and Records is
 	// how many lines they were, 0 if nobody knows. A stream that counts lost
-	// lines only has no bytes: each line counts as one.
+	// lines only has no bytes: each line counts as one, so that Records is the
+	// length of the range. See Joined.
 	Lost string
 }
 
@@ -155,7 +160,7 @@ func DecodeHeader(m map[string][]string) (Header, error) {
 		Encoding: d.encoding(headerEncoding),
 		ReadAt:   time.UnixMilli(d.int(headerReadAt, 10)).UTC(),
 		Labels:   d.labels(headerLabels),
-		Rest:     d.optional(headerRest) == "1",
+		Rest:     d.flag(headerRest),
 		Lost:     d.optional(headerLost),
 	}
 	if d.err == nil && (h.Lost != "") != (version == lossVersion) {
@@ -174,7 +179,7 @@ func (h *Header) valid() error {
 	case h.From < 0 || h.To <= h.From:
 		return fmt.Errorf("%w: range [%d, %d) is empty or negative", ErrMalformed, h.From, h.To)
 	case h.Lost != "":
-		if !isReason(h.Lost) || h.Records < 0 || int64(h.Records) > h.To-h.From || h.CRC != 0 || h.Encoding != Plain || h.Rest {
+		if !IsReason(h.Lost) || h.Records < 0 || int64(h.Records) > h.To-h.From || h.CRC != 0 || h.Encoding != Plain || h.Rest {
 			return fmt.Errorf("%w: [%d, %d) of %d lines is not a loss", ErrMalformed, h.From, h.To, h.Records)
 		}
 	case h.To-h.From > MaxBatch:
@@ -210,6 +215,18 @@ func (d *decoder) optional(name string) string {
 		return ""
 	}
 	return d.text(name)
+}
+
+// flag reads a header that is "1" or missing.
+func (d *decoder) flag(name string) bool {
+	if len(d.m[name]) == 0 {
+		return false
+	}
+	s := d.text(name)
+	if s != "1" && d.err == nil {
+		d.err = fmt.Errorf("%w: header %s: %q is not 1", ErrMalformed, name, s)
+	}
+	return s == "1"
 }
 
 func (d *decoder) labels(name string) Labels {
@@ -249,8 +266,9 @@ func (d *decoder) encoding(name string) Encoding {
 	return e
 }
 
-// isReason bounds what may become a value of a metric's label.
-func isReason(s string) bool { return len(s) <= 32 && isLabelKey(s) }
+// IsReason tells what Header.Lost may be: it may become a value of a metric's
+// label.
+func IsReason(s string) bool { return len(s) <= 32 && isLabelKey(s) }
 
 func isID(s string) bool {
 	if len(s) != 24 {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -141,33 +142,63 @@ func TestMsgIDTellsBatchesApart(t *testing.T) {
 	}
 }
 
-// TestCorruptions is the table of named corruptions of docs/formats/wire.md:
-// each is recognized, and none passes as a batch.
-func TestCorruptions(t *testing.T) {
-	type batch struct {
-		m       map[string][]string
-		payload []byte
-	}
-	set := func(name, value string) func(*testing.T, *batch) {
-		return func(_ *testing.T, b *batch) { b.m[name] = []string{value} }
-	}
-	payload := func(change func(p []byte) []byte) func(*testing.T, *batch) {
-		return func(_ *testing.T, b *batch) { b.payload = change(slices.Clone(b.payload)) }
-	}
-	with := func(e wire.Encoding, raw string) func(*testing.T, *batch) {
-		return func(t *testing.T, b *batch) {
-			t.Helper()
-			b.m["Lh-Enc"] = []string{e.String()}
-			b.payload = encode(t, raw, e)
+type message struct {
+	header  map[string][]string
+	payload []byte
+}
+
+// corruption is a row of the table of named corruptions of
+// docs/formats/wire.md.
+type corruption struct {
+	name, want string
+	corrupt    func(*testing.T, *message)
+}
+
+func set(name, value string) func(*testing.T, *message) {
+	return func(_ *testing.T, m *message) { m.header[name] = []string{value} }
+}
+
+// refused corrupts a message in each way: each is recognized, and none passes
+// as a batch.
+func refused(t *testing.T, header func() map[string][]string, payload []byte, table []corruption) {
+	t.Helper()
+	d := decoder(t)
+	for _, tc := range table {
+		m := message{header: maps.Clone(header()), payload: payload}
+		tc.corrupt(t, &m)
+		got, err := wire.DecodeHeader(m.header)
+		if err == nil {
+			_, err = d.Decode(nil, &got, m.payload)
+		}
+		if !errors.Is(err, wire.ErrMalformed) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want ErrMalformed with %q", tc.name, err, tc.want)
+		}
+		// A decoder that met a corruption still works.
+		h := good()
+		if raw, err := d.Decode(nil, &h, encode(t, text, wire.Zstd)); err != nil || string(raw) != text {
+			t.Fatalf("after %s the decoder is broken: %v", tc.name, err)
 		}
 	}
-	table := []struct {
-		name, want string
-		corrupt    func(*testing.T, *batch)
-	}{
-		{"no headers", "header Lh-V is given 0 times", func(_ *testing.T, b *batch) { clear(b.m) }},
-		{"header missing", "header Lh-Node is given 0 times", func(_ *testing.T, b *batch) { delete(b.m, "Lh-Node") }},
-		{"header twice", "header Lh-From is given 2 times", func(_ *testing.T, b *batch) { b.m["Lh-From"] = []string{"1", "1"} }},
+}
+
+func good() wire.Header { return header(text, wire.Zstd) }
+
+func TestCorruptions(t *testing.T) {
+	payload := func(change func(p []byte) []byte) func(*testing.T, *message) {
+		return func(_ *testing.T, m *message) { m.payload = change(slices.Clone(m.payload)) }
+	}
+	with := func(e wire.Encoding, raw string) func(*testing.T, *message) {
+		return func(t *testing.T, m *message) {
+			t.Helper()
+			m.header["Lh-Enc"] = []string{e.String()}
+			m.payload = encode(t, raw, e)
+		}
+	}
+	h := header(text, wire.S2)
+	refused(t, h.Encode, encode(t, text, wire.S2), []corruption{
+		{"no headers", "header Lh-V is given 0 times", func(_ *testing.T, m *message) { clear(m.header) }},
+		{"header missing", "header Lh-Node is given 0 times", func(_ *testing.T, m *message) { delete(m.header, "Lh-Node") }},
+		{"header twice", "header Lh-From is given 2 times", func(_ *testing.T, m *message) { m.header["Lh-From"] = []string{"1", "1"} }},
 		{"later version", `version "3", this build reads "1" and "2"`, set("Lh-V", "3")},
 		{"source too short", "is not 24 hexadecimal digits", set("Lh-Source", "0123")},
 		{"source in upper case", "is not 24 hexadecimal digits", set("Lh-Source", "0123456789ABCDEF01234567")},
@@ -201,25 +232,27 @@ func TestCorruptions(t *testing.T) {
 		{"zstd bomb", "holds more than the declared", with(wire.Zstd, text+strings.Repeat("\x00", 64<<20))},
 		{"one byte less, none", "ends after", with(wire.Plain, text[:len(text)-1])},
 		{"one byte more, none", "holds more than the declared", with(wire.Plain, text+"x")},
+		{"rest that is not 1", `header Lh-Rest: "yes" is not 1`, set("Lh-Rest", "yes")},
+		{"empty rest", `header Lh-Rest: "" is not 1`, set("Lh-Rest", "")},
+		{"rest twice", "header Lh-Rest is given 2 times", func(_ *testing.T, m *message) { m.header["Lh-Rest"] = []string{"1", "1"} }},
+		{"label without value", "header Lh-Labels: labels", set("Lh-Labels", "a")},
+		{"label twice", "header Lh-Labels: labels", set("Lh-Labels", "a=1,a=2")},
+		{"empty label", "header Lh-Labels: labels", set("Lh-Labels", "a=1,,b=2")},
+		{"name of a label", "header Lh-Labels: label \"A\"", set("Lh-Labels", "A=1")},
+		{"value of a label that is not UTF-8", "header Lh-Labels: label a", set("Lh-Labels", "a=%FF")},
+		{"value of a label too long", "header Lh-Labels: label a", set("Lh-Labels", "a="+strings.Repeat("x", 257))},
+		{"broken escape in a label", "header Lh-Labels: labels", set("Lh-Labels", "a=%4")},
+		{"too many labels", "21 labels, the limit is 20", set("Lh-Labels", manyLabels(30))},
+		{"labels twice", "header Lh-Labels is given 2 times", func(_ *testing.T, m *message) { m.header["Lh-Labels"] = []string{"a=1", "a=1"} }},
+	})
+}
+
+func manyLabels(n int) string {
+	l := make([]string, n)
+	for i := range l {
+		l[i] = "k" + strconv.Itoa(i) + "="
 	}
-	d := decoder(t)
-	for _, tc := range table {
-		h := header(text, wire.S2)
-		b := batch{m: maps.Clone(h.Encode()), payload: encode(t, text, wire.S2)}
-		tc.corrupt(t, &b)
-		got, err := wire.DecodeHeader(b.m)
-		if err == nil {
-			_, err = d.Decode(nil, &got, b.payload)
-		}
-		if !errors.Is(err, wire.ErrMalformed) || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: %v, want ErrMalformed with %q", tc.name, err, tc.want)
-		}
-		// A decoder that met a corruption still works.
-		h = header(text, wire.Zstd)
-		if raw, err := d.Decode(nil, &h, encode(t, text, wire.Zstd)); err != nil || string(raw) != text {
-			t.Fatalf("after %s the decoder is broken: %v", tc.name, err)
-		}
-	}
+	return strings.Join(l, ",")
 }
 
 func TestCountRecords(t *testing.T) {

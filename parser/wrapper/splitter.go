@@ -16,6 +16,8 @@ type Splitter struct {
 	cuts  [maxCuts]cut
 	n     int
 	buf   []byte // text, if it is not in the line
+	// joined is the text of a line that a container runtime wrote as several records.
+	joined []byte
 }
 
 // cut is one way to end a header.
@@ -132,20 +134,7 @@ func (s *Splitter) begins(line []byte) bool {
 func (s *Splitter) wants(k Kind) bool { return s.kind == Auto || s.kind == k || s.outer.Kind != None }
 
 func (s *Splitter) scan(line []byte) {
-	s.outer.reset()
-	s.text, s.pri, s.timed = line, 0, false
-	at, ok := 0, false
-	switch c := line[0]; {
-	case c == '{':
-		if s.wants(Docker) {
-			ok = s.docker(line)
-		}
-	case c <= '9':
-		if s.wants(CRI) {
-			at, ok = s.cri(line)
-		}
-	}
-	if ok {
+	if at, ok := s.container(line); ok {
 		s.contained(at)
 		return
 	}
