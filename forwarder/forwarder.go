@@ -43,16 +43,17 @@ type Deps struct {
 
 // Forwarder follows files and ships them.
 type Forwarder struct {
-	cfg    Config
-	log    *slog.Logger
-	store  *checkpoint.Store
-	ledger *ledger.Ledger
-	tail   *tail.Tailer
-	feeds  []source.Feed
-	turn   int
-	ship   *ship.Shipper
-	saver  saver
-	meter  *meter
+	cfg     Config
+	log     *slog.Logger
+	store   *checkpoint.Store
+	ledger  *ledger.Ledger
+	tail    *tail.Tailer
+	intakes *intakes
+	feeds   []source.Feed
+	turn    int
+	ship    *ship.Shipper
+	saver   saver
+	meter   *meter
 
 	problem atomic.Pointer[error] // why positions can't be stored
 	drain   atomic.Bool
@@ -61,8 +62,8 @@ type Forwarder struct {
 	flushed map[source.Source]bool
 }
 
-// New checks the configuration, takes the state folder and reads the
-// positions. Run must be called after it, or the folder stays taken.
+// New checks the configuration, takes the state folder, reads the positions and
+// opens all listeners. Run must be called after it, or they stay open.
 func New(cfg Config, deps Deps) (*Forwarder, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -76,10 +77,13 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	f := &Forwarder{
-		cfg: cfg, log: deps.Logger, store: store, ledger: l, tail: t, feeds: []source.Feed{t},
-		ship: ship.New(cfg.ship(), deps.Broker, deps.Logger),
+	f := &Forwarder{cfg: cfg, log: deps.Logger, store: store, ledger: l, tail: t}
+	f.intakes = newIntakes(&f.cfg, st.Streams, l, deps.Logger)
+	if err := f.intakes.open(); err != nil {
+		return nil, errors.Join(err, f.intakes.close(), t.Close(), store.Close())
 	}
+	f.feeds = []source.Feed{t, f.intakes}
+	f.ship = ship.New(cfg.ship(), deps.Broker, deps.Logger)
 	f.calls, f.ended = make(chan func()), make(chan struct{})
 	f.saver = saver{store: store, log: deps.Logger, done: make(chan error, 1), problem: &f.problem}
 	f.meter = newMeter(f, deps.Metrics)
@@ -88,15 +92,18 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 	return f, nil
 }
 
-// Run works until ctx ends. Then it ships one more batch of whatever has unread
+// Run works until ctx ends, or until all inputs have ended by themselves, as
+// standard input does, and everything is stored. At the end of ctx it ships one more batch of whatever has unread
 // bytes, waits for the broker's answers, all within DrainTimeout, stores the
 // positions and returns. It returns an error only if they could not be stored.
 func (f *Forwarder) Run(ctx context.Context) error {
 	linkCtx, stopLink := context.WithCancel(context.WithoutCancel(ctx))
 	f.ship.Start(linkCtx)
+	f.intakes.run(ctx)
 	f.work(ctx)
 
 	f.drain.Store(true)
+	f.intakes.stop() // what they have received is in their spools, and synced
 	f.flushed = map[source.Source]bool{}
 	now := time.Now()
 	for _, feed := range f.feeds {
@@ -113,7 +120,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	}
 	err := f.saver.last(f.state())
 	f.meter.update(f, time.Now())
-	return errors.Join(err, f.tail.Close(), f.store.Close())
+	return errors.Join(err, f.tail.Close(), f.intakes.close(), f.store.Close())
 }
 
 // work is the loop. While draining it ends as soon as nothing is in flight and
@@ -132,7 +139,7 @@ func (f *Forwarder) work(ctx context.Context) {
 			}
 		}
 		busy = f.fill(now)
-		if draining && f.ship.InFlight() == 0 {
+		if f.ship.InFlight() == 0 && (draining || f.exhausted()) {
 			return
 		}
 		f.saver.step(f.dirty(), f.state, now)
@@ -146,6 +153,7 @@ func (f *Forwarder) work(ctx context.Context) {
 			f.ship.Handle(e, time.Now())
 		case events := <-f.tail.Wake():
 			f.tail.Notice(events, time.Now())
+		case <-f.intakes.wake:
 		case call := <-f.calls:
 			call()
 		case err := <-f.saver.done:
@@ -189,8 +197,17 @@ func (f *Forwarder) next(now time.Time) source.Source {
 	return nil
 }
 
+// exhausted says whether nothing can come any more.
+func (f *Forwarder) exhausted() bool {
+	return f.cfg.HasStdin() && !f.cfg.hasFile() && f.intakes.exhausted()
+}
+
 // state gives what has to be remembered.
-func (f *Forwarder) state() checkpoint.State { return f.tail.State() }
+func (f *Forwarder) state() checkpoint.State {
+	st := f.tail.State()
+	st.Streams = f.intakes.streams()
+	return st
+}
 
 func (f *Forwarder) dirty() bool {
 	dirty := false
@@ -232,5 +249,5 @@ func (f *Forwarder) Ready() error {
 	if p := f.tail.Stats().Trouble(); p != "" {
 		errs = append(errs, errors.New(p))
 	}
-	return errors.Join(append(errs, f.ship.Problem())...)
+	return errors.Join(append(errs, f.intakes.problems(), f.ship.Problem())...)
 }

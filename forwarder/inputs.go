@@ -98,6 +98,20 @@ func (c *Config) HasStdin() bool {
 	return slices.ContainsFunc(c.Inputs, func(in Input) bool { return in.Stdin })
 }
 
+// input gives the one of a name that is no file, or nil.
+func (c *Config) input(name string) *Input {
+	for i := range c.Inputs {
+		if in := &c.Inputs[i]; in.File == "" && in.Name() == name {
+			return in
+		}
+	}
+	return nil
+}
+
+func (c *Config) hasFile() bool {
+	return slices.ContainsFunc(c.Inputs, func(in Input) bool { return in.File != "" })
+}
+
 // kinds names what is set, as the file does.
 func (in *Input) kinds() (kinds []string) {
 	if in.File != "" {

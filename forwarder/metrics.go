@@ -125,6 +125,7 @@ func (m *meter) step(f *Forwarder, now time.Time) {
 func (m *meter) update(f *Forwarder, now time.Time) {
 	m.last = now
 	f.tail.UpdateLag()
+	f.intakes.updateLag()
 	if m.reg == nil {
 		return
 	}

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/loghaul/loghaul/internal/broker"
 )
 
 // Reload puts another configuration into force, without closing a file or
-// giving up a batch. It changes nothing when it returns an error. It may be
-// called by anybody while Run runs.
+// giving up a batch. A configuration that is wrong, or needs a restart, changes
+// nothing; an input that can't be opened is named and all others are in force.
+// It may be called by anybody while Run runs.
 func (f *Forwarder) Reload(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -45,7 +47,70 @@ func (f *Forwarder) apply(cfg Config) error {
 	}
 	f.ship.Reconfigure(cfg.ship(), time.Now())
 	f.cfg = cfg
-	return nil
+	return f.intakes.reconfigure()
+}
+
+// reconfigure makes the inputs those of the configuration. What did not change
+// is not touched: no connection of it is cut. The error names the inputs that
+// could not be opened; all others are in force.
+func (s *intakes) reconfigure() error {
+	var errs []error
+	for i, k := range s.all {
+		in := s.cfg.input(k.name)
+		if in == nil && !k.removed {
+			s.log.Info("an input is not configured any more", "input", k.name)
+			s.all[i] = s.replaced(k, nil)
+			continue
+		}
+		if in == nil {
+			continue
+		}
+		labels, err := in.labels(s.cfg.Labels)
+		if err != nil {
+			return err
+		}
+		k.spool.Reconfigure(labels, int64(s.cfg.Batch.Bytes), s.cfg.Batch.Linger)
+		if k.input == nil || !sameListener(in, &k.cfg) {
+			n := s.replaced(k, in)
+			s.all[i] = n
+			if n.input, err = listen(in, n.spool, s.ledger.Account(n.name), s.log); err != nil {
+				n.input = nil
+				errs = append(errs, err)
+				continue
+			}
+			s.listen(n)
+		}
+	}
+	for i := range s.cfg.Inputs {
+		in := &s.cfg.Inputs[i]
+		if in.File == "" && !slices.ContainsFunc(s.all, func(k *intake) bool { return k.name == in.Name() }) {
+			errs = append(errs, s.add(in))
+		}
+	}
+	s.show()
+	return errors.Join(errs...)
+}
+
+// replaced ends the input of k and gives an intake with the same spool. Nobody
+// changes one that others may look at.
+func (s *intakes) replaced(k *intake, in *Input) *intake {
+	n := *k
+	if k.stop != nil {
+		k.stop()
+		<-k.ended
+	}
+	n.input, n.stop, n.ended, n.removed = nil, nil, nil, in == nil
+	if in != nil {
+		n.cfg = *in
+	}
+	return &n
+}
+
+// sameListener says whether two inputs differ in nothing but labels.
+func sameListener(a, b *Input) bool {
+	x, y := *a, *b
+	x.Labels, y.Labels = nil, nil
+	return reflect.DeepEqual(x, y)
 }
 
 // sameBroker says whether two ways to the broker differ in nothing but the

@@ -4,7 +4,7 @@
 // binary against a nats-server process of its own that syncs every message;
 // what is measured is the agent's process alone (getrusage, /proc).
 //
-//	go run ./e2e/bench/forwarder [-corpus FILE] [-runs 3] [-only catchup,paced,idle]
+//	go run ./e2e/bench/forwarder [-corpus FILE] [-runs 3] [-only catchup,paced,udp,idle,quiet,restart]
 package main
 
 import (
@@ -16,14 +16,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 type settings struct {
 	nats, corpus string
 	runs         int
 	lines        int
-	rate         float64 // bytes a second
+	rates        string // MB a second, one or more
 	seconds      int
 	only         string
 }
@@ -34,9 +36,9 @@ func main() {
 	flag.StringVar(&s.corpus, "corpus", "", "HAProxy lines to repeat; they are cut or joined to nothing, so state their length")
 	flag.IntVar(&s.runs, "runs", 3, "runs of each kind")
 	flag.IntVar(&s.lines, "lines", 3_000_000, "lines to catch up with")
-	flag.Float64Var(&s.rate, "rate", 5e6, "bytes a second when paced")
+	flag.StringVar(&s.rates, "rates", "1,5,50", "MB a second when paced, each measured by itself")
 	flag.IntVar(&s.seconds, "seconds", 15, "length of a paced or idle run")
-	flag.StringVar(&s.only, "only", "catchup,paced,idle", "what to measure")
+	flag.StringVar(&s.only, "only", "catchup,paced,udp,idle,quiet,restart", "what to measure")
 	flag.Parse()
 	if err := run(context.Background(), s); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -51,7 +53,7 @@ func run(ctx context.Context, s settings) error {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	bin := filepath.Join(dir, "loghaul-forwarder")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "./cmd/loghaul-forwarder")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", bin, "./cmd/loghaul-forwarder")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the forwarder: %w\n%s", err, out)
@@ -75,9 +77,24 @@ func run(ctx context.Context, s settings) error {
 		if strings.Contains(s.only, "catchup") {
 			errs = append(errs, b.repeat(ctx, "catching up, "+enc, enc, b.catchUp))
 		}
-		if strings.Contains(s.only, "paced") {
-			errs = append(errs, b.repeat(ctx, fmt.Sprintf("paced %.0f MB/s, %s", s.rate/1e6, enc), enc, b.paced))
+		for rate := range strings.SplitSeq(s.rates, ",") {
+			mb, err := strconv.ParseFloat(rate, 64)
+			if err != nil {
+				return fmt.Errorf("-rates: %w", err)
+			}
+			if strings.Contains(s.only, "paced") {
+				errs = append(errs, b.repeat(ctx, fmt.Sprintf("paced %g MB/s, %s", mb, enc), enc, b.paced(mb*1e6)))
+			}
 		}
+	}
+	if strings.Contains(s.only, "udp") {
+		errs = append(errs, b.repeat(ctx, "udp at 100,000 lines/s, s2", "s2", b.udp))
+	}
+	if strings.Contains(s.only, "quiet") {
+		errs = append(errs, b.repeat(ctx, "1,000 quiet files", "s2", b.quiet))
+	}
+	if strings.Contains(s.only, "restart") {
+		errs = append(errs, b.repeat(ctx, "restart, 10,000 files", "s2", b.restart))
 	}
 	if strings.Contains(s.only, "idle") {
 		errs = append(errs, b.repeat(ctx, "idle", "s2", b.idle))
@@ -93,6 +110,8 @@ type result struct {
 	rssIdle  float64 // MB, at the end of an idle run
 	switches float64 // voluntary context switches a second
 	ratio    float64
+	ready    time.Duration // from start to following all files
+	lost     int64         // lines
 }
 
 func (b *bench) repeat(ctx context.Context, name, encoding string, one func(context.Context, string) (result, error)) error {
@@ -116,9 +135,16 @@ func (b *bench) repeat(ctx context.Context, name, encoding string, one func(cont
 		return 1
 	})
 	best, median := all[0], all[len(all)/2]
-	if best.cpu > 0 {
+	if best.ready > 0 {
+		fmt.Printf("%-27s %6.2f s until all are followed (median %.2f), %.2f CPU-s\n", name, best.ready.Seconds(), median.ready.Seconds(), best.cpu)
+	} else if best.cpu > 0 {
 		fmt.Printf("%-27s %6.2f CPU-s per million lines (median %.2f; compression alone %.2f), RSS %.1f MB, %.0f switches/s, ratio %.1f\n",
 			name, best.cpu, median.cpu, best.base, best.rss, best.switches, best.ratio)
+		for _, r := range all {
+			if r.lost > 0 {
+				fmt.Printf("%27s %d lines lost in one run\n", "", r.lost)
+			}
+		}
 	} else {
 		fmt.Printf("%-27s %6.1f switches/s (median %.1f), RSS %.1f MB\n", name, best.switches, median.switches, best.rssIdle)
 	}

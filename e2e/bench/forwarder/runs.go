@@ -64,7 +64,8 @@ type site struct {
 	nats, fwd  *exec.Cmd
 }
 
-func (b *bench) start(ctx context.Context, encoding string) (*site, error) {
+// start makes a site that tails its input. more are further inputs.
+func (b *bench) start(ctx context.Context, encoding string, more ...string) (*site, error) {
 	b.n++
 	dir := filepath.Join(b.dir, strconv.Itoa(b.n))
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -83,8 +84,8 @@ func (b *bench) start(ctx context.Context, encoding string) (*site, error) {
 		s.stop()
 		return nil, err
 	}
-	yaml := fmt.Sprintf("node: bench\nstate: %s/state\ninputs:\n  - file: %s\nbatch: {compression: %s}\nlog: {level: warn}\nhttp: 127.0.0.1:0\n"+
-		"broker: {servers: ['nats://127.0.0.1:%d'], shards: 1, delay: {first: 0s, step: 100ms, max: 1s}}\n", dir, s.input, encoding, natsPort)
+	yaml := fmt.Sprintf("node: bench\nstate: %s/state\ninputs:\n  - file: %s\n%sbatch: {compression: %s}\nlog: {level: warn}\nhttp: 127.0.0.1:0\n"+
+		"broker: {servers: ['nats://127.0.0.1:%d'], shards: 1, delay: {first: 0s, step: 100ms, max: 1s}}\n", dir, s.input, strings.Join(more, ""), encoding, natsPort)
 	if err := os.WriteFile(dir+"/forwarder.yaml", []byte(yaml), 0o600); err != nil {
 		s.stop()
 		return nil, err
@@ -140,6 +141,9 @@ func (s *site) acked() int64 {
 	}
 	var n int64
 	for _, e := range st.Entries {
+		n += e.Pos
+	}
+	for _, e := range st.Streams {
 		n += e.Pos
 	}
 	return n
@@ -212,7 +216,12 @@ func (b *bench) catchUp(ctx context.Context, encoding string) (result, error) {
 	return result{cpu: b.per(size, cpu), rss: rss, switches: sw, ratio: ratio}, err
 }
 
-func (b *bench) paced(ctx context.Context, encoding string) (result, error) {
+// paced writes at a rate, in bytes a second.
+func (b *bench) paced(rate float64) func(context.Context, string) (result, error) {
+	return func(ctx context.Context, encoding string) (result, error) { return b.pacedRun(ctx, encoding, rate) }
+}
+
+func (b *bench) pacedRun(ctx context.Context, encoding string, rate float64) (result, error) {
 	s, err := b.start(ctx, encoding)
 	if err != nil {
 		return result{}, err
@@ -233,7 +242,7 @@ func (b *bench) paced(ctx context.Context, encoding string) (result, error) {
 	defer tick.Stop()
 	rss := 0.0
 	for off := 0; time.Since(begin) < time.Duration(b.s.seconds)*time.Second; <-tick.C {
-		for due := int64(time.Since(begin).Seconds() * b.s.rate); size < due; {
+		for due := int64(time.Since(begin).Seconds() * rate); size < due; {
 			p := b.corpus[off:min(off+block, len(b.corpus))]
 			if _, err := f.Write(p); err != nil {
 				s.stop()
