@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"slices"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
@@ -66,7 +67,7 @@ func Metrics() []metrics.Desc {
 		counter(mScans, "Looks through the folders."),
 		counter(mSaves, "Writes of the positions."),
 		counter(mSaveErrors, "Writes of the positions that failed."),
-	}, linkMetrics()...)
+	}, slices.Concat(linkMetrics(), inputMetrics())...)
 }
 
 const (
@@ -97,6 +98,7 @@ func newMeter(f *Forwarder, reg *metrics.Registry) *meter {
 		return m
 	}
 	meterLink(f.ship, reg)
+	meterInputs(f.intakes, reg)
 	st, ts := f.ship.Stats(), f.tail.Stats()
 	reg.Gauge(mInFlight, func() float64 { return float64(st.InFlight.Load()) })
 	reg.Gauge(mConnected, func() float64 { return float64(st.Connected.Load()) })

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	vm "github.com/VictoriaMetrics/metrics"
 )
@@ -37,6 +38,7 @@ type Seconds = vm.FloatCounter
 // Registry holds the values of declared metrics. It is safe for concurrent use.
 type Registry struct {
 	families []*family // sorted by name
+	onRead   atomic.Pointer[func()]
 }
 
 // family is one metric with all its label combinations.
@@ -107,6 +109,10 @@ func (r *Registry) Histogram(name string, labelValues ...string) *Histogram {
 	return h
 }
 
+// OnRead has fn called whenever the metrics are about to be read, possibly
+// concurrently: for values that are kept elsewhere. The last fn counts.
+func (r *Registry) OnRead(fn func()) { r.onRead.Store(&fn) }
+
 // Forget removes a series that will not change again, for example the gauges
 // of a source that is finished. Values that counters had are lost with it.
 func (r *Registry) Forget(name string, labelValues ...string) {
@@ -126,6 +132,9 @@ func (r *Registry) Forget(name string, labelValues ...string) {
 // WritePrometheus writes all metrics and those of the process in Prometheus'
 // text format. It stops at the first error of w.
 func (r *Registry) WritePrometheus(w io.Writer) error {
+	if fn := r.onRead.Load(); fn != nil {
+		(*fn)()
+	}
 	b := bufio.NewWriter(w)
 	for _, f := range r.families {
 		f.write(b)
