@@ -1,0 +1,505 @@
+package haproxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/forwarder/source"
+	"github.com/loghaul/loghaul/internal/testenv"
+)
+
+const limit = 20 * time.Second
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// logBook keeps what was logged.
+type logBook struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logBook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBook) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), text)
+}
+
+// node is a Watcher with a clock of its own.
+type node struct {
+	t      *testing.T
+	w      *Watcher
+	log    *logBook
+	ledger *ledger.Ledger
+	now    time.Time
+}
+
+func watch(t *testing.T, known []Stream, sockets ...string) *node {
+	t.Helper()
+	n := &node{t: t, log: &logBook{}, ledger: ledger.New(), now: time.Now()}
+	cfg := DefaultConfig()
+	cfg.Node, cfg.Sockets, cfg.Timeout = "node-1", sockets, 2*time.Second
+	w, err := New(cfg, known, n.ledger, slog.New(slog.NewTextHandler(n.log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.w = w
+	t.Cleanup(w.Close)
+	return n
+}
+
+// poll asks once and waits for the answers.
+func (n *node) poll() {
+	n.t.Helper()
+	n.now = n.now.Add(n.w.cfg.Every)
+	polls := n.w.stats.Polls.Load()
+	n.w.Step(n.now)
+	testenv.Eventually(n.t, limit, "the answers", func() bool {
+		n.w.Step(n.now.Add(time.Second))
+		return n.w.stats.Polls.Load() > polls
+	})
+}
+
+// read takes everything that is due. The key is the id of the source.
+func (n *node) read() map[string]source.Run {
+	n.t.Helper()
+	all := map[string]source.Run{}
+	for src := n.w.Next(n.now); src != nil; src = n.w.Next(n.now) {
+		run, err := src.Read(nil, 1<<20, nil)
+		if err != nil || run.Empty() || run.Lost != ledger.HAProxyDropped || run.LostLines != run.To-run.From {
+			n.t.Fatalf("%+v %v", run, err)
+		}
+		all[src.Name().ID] = run
+		src.Confirm(run.To)
+	}
+	return all
+}
+
+// only gives the single run that is due.
+func (n *node) only() (id string, run source.Run) {
+	n.t.Helper()
+	all := n.read()
+	if len(all) != 1 {
+		n.t.Fatalf("%d sources have losses: %+v", len(all), all)
+	}
+	for id, run = range all {
+	}
+	return id, run
+}
+
+// dropper is a HAProxy whose lines go where nobody reads.
+type dropper struct {
+	t     *testing.T
+	url   string
+	stats string
+	proc  *testenv.Process
+	port  int
+	conf  string
+}
+
+// startDropper starts HAProxy with args. It drops every line but the first few.
+func startDropper(t *testing.T, args ...string) *dropper {
+	t.Helper()
+	dir := t.TempDir()
+	sink, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "sink"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sink.Close() })
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	t.Cleanup(origin.Close)
+	d := &dropper{t: t, stats: filepath.Join(dir, "stats"), port: testenv.FreePort(t), conf: filepath.Join(dir, "haproxy.cfg")}
+	d.url = fmt.Sprintf("http://127.0.0.1:%d", d.port)
+	config := fmt.Sprintf(`global
+  log %s/sink local0
+  stats socket %s mode 600 level user
+  nbthread 1
+  maxconn 500
+defaults
+  mode http
+  log global
+  option httplog
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend web
+  bind 127.0.0.1:%d
+  default_backend app
+backend app
+  server origin %s
+`, dir, d.stats, d.port, origin.Listener.Addr())
+	if err := os.WriteFile(d.conf, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.start(args...)
+	return d
+}
+
+func (d *dropper) start(args ...string) {
+	d.t.Helper()
+	d.proc = testenv.Start(d.t, "haproxy", exec.Command("/usr/sbin/haproxy", append([]string{"-db", "-f", d.conf}, args...)...))
+	d.up()
+}
+
+func (d *dropper) up() {
+	d.t.Helper()
+	testenv.Eventually(d.t, limit, "HAProxy answers", func() bool {
+		c, err := net.Dial("unix", d.stats)
+		return err == nil && c.Close() == nil
+	})
+}
+
+// drop makes so many requests and returns HAProxy's own counter behind them.
+func (d *dropper) drop(requests int) int64 {
+	d.t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for range requests {
+		r, err := client.Get(d.url)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+	}
+	var n int64
+	testenv.Eventually(d.t, limit, "the last line is dropped", func() bool {
+		before := n
+		n = d.counter()
+		return n == before && n > 0 // the line is written a little after the response
+	})
+	return n
+}
+
+// counter asks HAProxy, in a way of its own.
+func (d *dropper) counter() int64 {
+	d.t.Helper()
+	c, err := net.Dial("unix", d.stats)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintln(c, "show info")
+	for s := bufio.NewScanner(c); s.Scan(); {
+		if v, ok := strings.CutPrefix(s.Text(), "DroppedLogs: "); ok {
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				d.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	d.t.Fatal("no DroppedLogs")
+	return 0
+}
+
+func TestWhatHAProxyDropsIsDeclared(t *testing.T) {
+	d := startDropper(t)
+	dropped := d.drop(100) // before anybody watches
+	n := watch(t, nil, d.stats)
+	n.poll()
+	id, run := n.only()
+	if run.From != 0 || run.To != dropped || dropped < 50 {
+		t.Fatalf("%+v, HAProxy counts %d", run, dropped)
+	}
+	account := n.ledger.Account("haproxy:" + d.stats)
+	if got := account.Lost(ledger.HAProxyDropped).Lines.Load(); got != dropped || n.w.Stats().Dropped.Load() != dropped {
+		t.Errorf("the ledger says %d", got)
+	}
+	n.poll()
+	if all := n.read(); len(all) != 0 {
+		t.Errorf("nothing happened: %+v", all)
+	}
+	more := d.drop(20)
+	n.poll()
+	if again, run := n.only(); again != id || run.From != dropped || run.To != more {
+		t.Errorf("%+v of %s, HAProxy counts %d", run, again, more)
+	}
+
+	// A forwarder that was started again goes on from there.
+	if !n.w.Dirty() || n.w.Dirty() {
+		t.Error("the position changed once")
+	}
+	known := n.w.Streams()
+	if len(known) != 1 || known[0] != (Stream{id, "haproxy:" + d.stats, more}) {
+		t.Fatalf("%+v", known)
+	}
+	third := d.drop(10)
+	n = watch(t, known, d.stats)
+	if got := n.w.Streams(); fmt.Sprint(got) != fmt.Sprint(known) {
+		t.Errorf("%+v before the first answer", got)
+	}
+	n.poll()
+	if again, run := n.only(); again != id || run.From != more || run.To != third {
+		t.Errorf("%+v of %s, HAProxy counts %d", run, again, third)
+	}
+	// One that lost its state says the same again, under the same identity.
+	n = watch(t, nil, d.stats)
+	n.poll()
+	if again, run := n.only(); again != id || run.From != 0 || run.To != third {
+		t.Errorf("%+v of %s, HAProxy counts %d", run, again, third)
+	}
+
+	// HAProxy is killed, and another one starts.
+	d.proc.Kill()
+	n.poll()
+	n.poll()
+	if n.w.Problem() == nil || n.log.count("HAProxy does not answer") != 1 {
+		t.Errorf("%v, said %d times", n.w.Problem(), n.log.count("HAProxy does not answer"))
+	}
+	if len(n.w.Streams()) != 1 {
+		t.Errorf("the position is forgotten while HAProxy is away")
+	}
+	d.start()
+	fourth := d.drop(30)
+	n.poll()
+	if other, run := n.only(); other == id || run.From != 0 || run.To != fourth {
+		t.Errorf("%+v of %s, HAProxy counts %d", run, other, fourth)
+	}
+	if n.w.Problem() != nil || n.log.count("HAProxy answers again") != 1 {
+		t.Error(n.w.Problem())
+	}
+	n.poll()
+	if got := n.w.Streams(); len(got) != 1 || got[0].ID == id {
+		t.Errorf("%+v: the process that ended is remembered", got)
+	}
+}
+
+// TestWorkersOfAMaster reloads while a request keeps the old worker alive.
+func TestWorkersOfAMaster(t *testing.T) {
+	master := filepath.Join(t.TempDir(), "master")
+	d := startDropper(t, "-W", "-S", master)
+	first := d.drop(60)
+	n := watch(t, nil, master)
+	n.poll()
+	old, run := n.only()
+	if run.From != 0 || run.To != first {
+		t.Fatalf("%+v, the worker counts %d", run, first)
+	}
+
+	hold, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hold.Close()
+	fmt.Fprint(hold, "GET / HTTP/1.1\r\n") // the old worker waits for the rest
+	d.proc.Signal(syscall.SIGUSR2)
+	testenv.Eventually(t, limit, "there are two workers", func() bool {
+		reply, err := talk(t.Context(), master, "show proc")
+		return err == nil && len(parseWorkers(reply)) == 2
+	})
+	d.up()
+	second := d.drop(40)
+	n.poll()
+	// The old worker could not send that it stops, either.
+	at := map[string]int64{old: first}
+	follow := func() {
+		t.Helper()
+		for id, run := range n.read() {
+			if run.From != at[id] {
+				t.Fatalf("%+v of %s, want it to begin at %d", run, id, at[id])
+			}
+			at[id] = run.To
+		}
+	}
+	follow()
+	if len(at) != 2 || len(n.w.Streams()) != 2 {
+		t.Fatalf("%v", at)
+	}
+	for id, got := range at {
+		if id != old && got != second {
+			t.Errorf("%d lines of the new worker, it counts %d", got, second)
+		}
+	}
+	hold.Close()
+	testenv.Eventually(t, limit, "the old worker is gone", func() bool {
+		n.poll()
+		follow()
+		return n.w.Stats().Processes.Load() == 1
+	})
+	if got := n.w.Streams(); len(got) != 1 || got[0].ID == old {
+		t.Errorf("%+v", got)
+	}
+}
+
+// fake answers every connection on a socket with the same text, or not at all.
+func fake(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "stats")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var open []net.Conn
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if text == "" {
+				open = append(open, c)
+				continue
+			}
+			_, _ = bufio.NewReader(c).ReadString('\n')
+			_, _ = io.WriteString(c, text)
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		<-done
+		for _, c := range open {
+			c.Close()
+		}
+	})
+	return path
+}
+
+func TestSocketsThatDoNotCount(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		socket, says string
+		fails        bool
+	}{
+		"HAProxy 1.8":   {fake(t, "Name: HAProxy\nVersion: 1.8.31\nPid: 7\nUptime_sec: 5\n\n"), "version 1.9 and later do", false},
+		"garbage":       {fake(t, "\x00\xff nonsense\n\n"), "neither a stats socket", true},
+		"empty":         {fake(t, "\n\n"), "neither a stats socket", true},
+		"no answer":     {fake(t, ""), "no whole answer", true},
+		"no socket":     {filepath.Join(t.TempDir(), "none"), "HAProxy does not run, or has no `stats socket", true},
+		"a file":        {file, "nobody listens on it", true},
+		"a closed port": {"127.0.0.1:" + strconv.Itoa(testenv.FreePort(t)), "nobody listens on it", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := watch(t, nil, tc.socket)
+			n.w.cfg.Timeout = 200 * time.Millisecond
+			n.poll()
+			n.poll()
+			if got := n.log.count("level=WARN"); got != 1 || n.log.count(tc.says) != 1 {
+				t.Errorf("%d warnings: %s", got, n.log.b.String())
+			}
+			if (n.w.Problem() != nil) != tc.fails || len(n.read()) != 0 {
+				t.Errorf("%v", n.w.Problem())
+			}
+		})
+	}
+	if err := explain("/s", &os.SyscallError{Syscall: "connect", Err: syscall.EACCES}); !strings.Contains(err.Error(), "let user "+strconv.Itoa(os.Geteuid())+" write") {
+		t.Error(err)
+	}
+}
+
+// TestSeveralSockets asks all of them, and one that hangs keeps none back for ever.
+func TestSeveralSockets(t *testing.T) {
+	info := func(pid, dropped int) string {
+		return fmt.Sprintf("Name: HAProxy\nVersion: 3.2\nPid: %d\nUptime_sec: 5\nStart_time_sec: 1795657813\nDroppedLogs: %d\n\n", pid, dropped)
+	}
+	a, b := fake(t, info(7, 11)), fake(t, info(7, 5))
+	n := watch(t, nil, a, fake(t, ""), b)
+	n.w.cfg.Timeout = 200 * time.Millisecond
+	n.poll()
+	all := n.read()
+	if len(all) != 2 || n.w.Stats().Processes.Load() != 2 || n.w.Stats().Failures.Load() != 1 {
+		t.Errorf("%+v", all)
+	}
+	var lines int64
+	for _, run := range all {
+		lines += run.LostLines
+	}
+	if lines != 16 {
+		t.Errorf("%d lines", lines)
+	}
+}
+
+func TestAPollThatRunsEndsWithClose(t *testing.T) {
+	n := watch(t, nil, fake(t, ""))
+	n.w.cfg.Timeout = time.Hour
+	n.w.Step(n.now)
+	if at := n.w.NextStep(true); at.Sub(n.now) != patience {
+		t.Errorf("the next step is in %v", at.Sub(n.now))
+	}
+	n.w.Close()
+}
+
+// TestAgeInsteadOfAStart finds a process of HAProxy before 2.4 again, whose age
+// is rounded to seconds.
+func TestAgeInsteadOfAStart(t *testing.T) {
+	reply := "Name: HAProxy\nVersion: 2.2.9\nPid: 7\nUptime_sec: %d\nDroppedLogs: 3\n\n"
+	now := time.Unix(1_795_657_813, 0)
+	i, ok := parseInfo(fmt.Appendf(nil, reply, 100), now)
+	if !ok || i.exact {
+		t.Fatal(i)
+	}
+	n := watch(t, nil, "/s")
+	s := n.w.sockets[0]
+	p := s.meet(n.w, &i)
+	s.processes = []*process{p}
+	for _, skew := range []int64{-2, -1, 1, 2} {
+		i, _ := parseInfo(fmt.Appendf(nil, reply, 150), now.Add(time.Duration(50+skew)*time.Second))
+		if s.find("node-1", &i) != p {
+			t.Errorf("not found %d seconds off", skew)
+		}
+		fresh := &socket{name: "/s", known: map[string]int64{p.id: 3}}
+		if got := fresh.meet(n.w, &i); got.id != p.id || got.acked != 3 {
+			t.Errorf("not known %d seconds off", skew)
+		}
+	}
+	i, _ = parseInfo(fmt.Appendf(nil, reply, 1), now.Add(time.Hour))
+	if s.find("node-1", &i) != nil {
+		t.Error("another process is taken for it")
+	}
+}
+
+func TestTheCounterWraps(t *testing.T) {
+	p := &process{total: 1<<32 - 5, read: 1<<32 - 5}
+	for _, tc := range []struct {
+		counter uint32
+		want    int64
+	}{{1<<32 - 2, 3}, {1<<32 - 2, 0}, {3, 5}, {2, 0}, {3, 0}, {1000, 997}} {
+		if got := p.counted(tc.counter); got != tc.want {
+			t.Errorf("%d: grew by %d, want %d", tc.counter, got, tc.want)
+		}
+	}
+	if p.total != 1<<32+1000 {
+		t.Errorf("%d", p.total)
+	}
+}
+
+func TestConfigurations(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"want an absolute path or host:port": func(c *Config) { c.Sockets = []string{"run/haproxy.sock"} },
+		"is named twice":                     func(c *Config) { c.Sockets = []string{"/a", "/a"} },
+		"want at least 1s and 10ms":          func(c *Config) { c.Every = 0 },
+	} {
+		c := DefaultConfig()
+		change(&c)
+		if _, err := New(c, nil, ledger.New(), slog.Default()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
