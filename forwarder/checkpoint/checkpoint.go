@@ -65,6 +65,8 @@ type Entry struct {
 	// Path is the path the input named; Name is where the file lay last.
 	Path Text `json:"path"`
 	Name Text `json:"name,omitempty"`
+	// Target is what Path points to, if it is a symbolic link.
+	Target Text `json:"target,omitempty"`
 	// Dev and Ino are the numbers the ID was derived from.
 	Dev uint64 `json:"dev"`
 	Ino uint64 `json:"ino"`

@@ -41,7 +41,7 @@ func (t *Tailer) copyOf(c *candidate, fd *os.File, h head) copyKind {
 		strong := min(c.size, g.read) >= evidenceMin
 		switch {
 		case g.done || g.missing || g.fd == nil && g.seen != t.scans:
-			if !ok || !strong && (g.done || c.size < g.size) {
+			if !ok || !strong && g.done {
 				continue
 			}
 			if t.incomplete && !g.done {
@@ -185,7 +185,7 @@ func (t *Tailer) truncated(f *File) {
 		t.nextScan = t.now
 		return
 	}
-	g := &File{t: t, path: f.path, pattern: f.pattern, live: live}
+	g := &File{t: t, path: f.path, pattern: f.pattern, target: f.target, live: live}
 	t.attach(g, fd, st, name)
 	g.id, g.mtime = st.key, f.mtime
 	t.headed(g)
@@ -203,7 +203,7 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 	f := &File{
 		t: t, src: wire.Source{ID: e.ID, Node: t.cfg.Node, Path: string(e.Name)},
 		id: fileKey{e.Dev, e.Ino}, loc: fileKey{e.Dev, e.Ino}, gen: e.Gen, head: h, born: e.Born,
-		path: string(e.Path), name: string(e.Name), done: e.Done, expire: e.Seen,
+		path: string(e.Path), name: string(e.Name), target: string(e.Target), done: e.Done, expire: e.Seen,
 		read: e.Pos, acked: e.Pos, size: max(e.Size, e.Pos), mtime: e.Mtime,
 		guard: guard{sum: e.Guard, n: e.GuardLen, at: e.Pos}, hole: hole{from: e.LostFrom, to: e.LostTo, reason: e.Lost},
 	}
@@ -238,7 +238,7 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 
 func (f *File) entry() checkpoint.Entry {
 	e := checkpoint.Entry{
-		ID: f.src.ID, Path: checkpoint.Text(f.path), Name: checkpoint.Text(f.src.Path),
+		ID: f.src.ID, Path: checkpoint.Text(f.path), Name: checkpoint.Text(f.src.Path), Target: checkpoint.Text(f.target),
 		Dev: f.id.dev, Ino: f.id.ino, Head: f.head.String(), HeadLen: f.head.n, Gen: f.gen, Born: f.born,
 		Pos: f.acked, Guard: f.acks.sum, GuardLen: f.acks.n, Size: f.size, Mtime: f.mtime, Seen: f.expire, Done: f.done,
 	}

@@ -28,6 +28,7 @@ type File struct {
 	path    string // the path the input named
 	name    string // where the file lies
 	pattern string
+	target  string // what path, a symbolic link, points to or has pointed to; "" if it is none
 	account *ledger.Account
 
 	fd       *os.File // nil while closed

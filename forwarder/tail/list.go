@@ -1,11 +1,13 @@
 package tail
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,8 +17,9 @@ type candidate struct {
 	name    string // where it lies
 	path    string // the path that the pattern matches: name, or name without its rotation suffix
 	pattern string
-	link    bool // name is a link of ours: it has no other one
-	live    bool // name itself matches: no rotated sibling
+	target  string // what the symbolic link path points to, or has pointed to
+	link    bool   // name is a link of ours: it has no other one
+	live    bool   // name itself matches: no rotated sibling
 }
 
 func compressed(name string) bool {
@@ -28,53 +31,116 @@ func compressed(name string) bool {
 }
 
 // list finds the files that the patterns match and their rotated siblings: the
-// name plus "." or "-" and more, not compressed. Live files come first, then
+// name plus "." or "-" and more, not compressed. Of a symbolic link the
+// siblings are also looked for beside its target. Live files come first, then
 // siblings from the one written longest ago to the newest. Each inode comes
 // once. dirs are the folders looked into.
 func (t *Tailer) list() (found []candidate, dirs []string) {
-	seen := map[fileKey]bool{}
-	var sibs []candidate
+	l := listing{t: t, names: map[string][]fs.DirEntry{}, seen: map[fileKey]bool{}, targets: map[target]string{}}
 	for _, in := range t.cfg.Inputs {
-		pattern := in.Pattern
-		base := filepath.Base(pattern)
-		for _, dir := range t.folders(filepath.Dir(pattern)) {
-			if !slices.Contains(dirs, dir) {
-				dirs = append(dirs, dir)
-			}
-			for _, n := range t.names(dir) {
-				logical, live := match(base, n)
+		base := filepath.Base(in.Pattern)
+		for _, dir := range t.folders(filepath.Dir(in.Pattern)) {
+			for _, e := range l.folder(dir) {
+				logical, live := match(base, e.Name())
 				if logical == "" {
 					continue
 				}
-				c := candidate{name: filepath.Join(dir, n), path: filepath.Join(dir, logical), pattern: pattern, live: live}
-				if !t.stat(&c) {
-					continue
+				c := candidate{name: filepath.Join(dir, e.Name()), path: filepath.Join(dir, logical), pattern: in.Pattern, live: live}
+				if live && e.Type()&fs.ModeSymlink != 0 {
+					if c.target, _ = filepath.EvalSymlinks(c.name); c.target == "" {
+						continue // it points to nothing yet
+					}
+					l.targets[target{c.path, c.target}] = c.pattern
 				}
-				if !live {
-					sibs = append(sibs, c)
-				} else if !seen[c.key] {
-					seen[c.key] = true
-					found = append(found, c)
-				}
+				l.add(c)
 			}
 		}
 	}
-	slices.SortStableFunc(sibs, func(a, b candidate) int {
-		switch {
-		case a.mtime < b.mtime:
-			return -1
-		case a.mtime > b.mtime:
-			return 1
-		}
-		return strings.Compare(b.name, a.name)
+	l.beside()
+	slices.SortStableFunc(l.sibs, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.mtime, b.mtime), strings.Compare(b.name, a.name))
 	})
-	for _, c := range sibs {
-		if !seen[c.key] {
-			seen[c.key] = true
-			found = append(found, c)
+	for _, c := range l.sibs {
+		if !l.seen[c.key] {
+			l.seen[c.key] = true
+			l.found = append(l.found, c)
 		}
 	}
-	return t.linkedFiles(found), dirs
+	return t.linkedFiles(l.found), l.dirs
+}
+
+// listing is one look through the folders.
+type listing struct {
+	t           *Tailer
+	names       map[string][]fs.DirEntry
+	dirs        []string
+	seen        map[fileKey]bool
+	found, sibs []candidate
+	targets     map[target]string // and the pattern
+}
+
+// target is a file that the symbolic link path points to, or has pointed to.
+type target struct{ path, name string }
+
+func (l *listing) add(c candidate) {
+	switch {
+	case !l.t.stat(&c):
+	case !c.live:
+		l.sibs = append(l.sibs, c)
+	case !l.seen[c.key]:
+		l.seen[c.key] = true
+		l.found = append(l.found, c)
+	}
+}
+
+func (l *listing) folder(dir string) []fs.DirEntry {
+	if names, ok := l.names[dir]; ok {
+		return names
+	}
+	names := l.t.names(dir)
+	l.names[dir] = names
+	l.dirs = append(l.dirs, dir)
+	return names
+}
+
+// beside looks for the rotated siblings of what symbolic links point to, and of
+// what they pointed to when the files still followed were found.
+func (l *listing) beside() {
+	for f := range l.t.files {
+		if f.target != "" && !f.done && (!f.missing || f.size > f.acked) {
+			l.targets[target{f.path, f.target}] = f.pattern
+		}
+	}
+	for tg, pattern := range l.targets {
+		dir, base := filepath.Split(tg.name)
+		dir = filepath.Clean(dir)
+		if _, err := os.Lstat(dir); err != nil {
+			continue // the container is gone, and its folder with it
+		}
+		for _, e := range l.folder(dir) {
+			if !compressed(e.Name()) && (e.Name() == base || sibling(base, e.Name())) {
+				l.add(candidate{name: filepath.Join(dir, e.Name()), path: tg.path, pattern: pattern, target: tg.name})
+			}
+		}
+	}
+}
+
+// sibling says whether name is base rotated away. A container that is started
+// anew writes 1.log where it wrote 0.log before.
+func sibling(base, name string) bool {
+	if rest, ok := strings.CutPrefix(name, base); ok && rest != "" {
+		return rest[0] == '.' || rest[0] == '-'
+	}
+	n, ok := run(base)
+	m, rotated := run(name)
+	return ok && rotated && m < n
+}
+
+// run gives the number of a container's run, if name is a file of Kubernetes'.
+func run(name string) (int, bool) {
+	number, rest, ok := strings.Cut(name, ".log")
+	n, err := strconv.Atoi(number)
+	return n, ok && err == nil && (rest == "" || rest[0] == '.' || rest[0] == '-')
 }
 
 // match says which path a file name belongs to: itself when it matches the
@@ -105,17 +171,11 @@ func (t *Tailer) folders(dir string) []string {
 	return dirs
 }
 
-func (t *Tailer) names(dir string) []string {
-	d, err := os.Open(dir)
+func (t *Tailer) names(dir string) []fs.DirEntry {
+	names, err := os.ReadDir(dir)
 	if err == nil {
-		var names []string
-		names, err = d.Readdirnames(-1)
-		err = errors.Join(err, d.Close())
-		if err == nil {
-			t.troubleEnds(dir)
-			slices.Sort(names)
-			return names
-		}
+		t.troubleEnds(dir)
+		return names
 	}
 	t.trouble(dir, "can't look for log files", whyUnreadable(dir, err))
 	t.incomplete = true

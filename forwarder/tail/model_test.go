@@ -39,21 +39,31 @@ const (
 	opSave
 	opWait
 	opClock
+	opSwitch
 	ops
+
+	opMode // the first of a schedule: what kind of world it is
 )
 
 // weights say how often each op is drawn.
 var weights = [ops]int{
 	opWrite: 20, opPartial: 3, opLong: 2, opLate: 4, opHangUp: 2, opRotate: 7, opCopytruncate: 3, opTruncate: 2, opDelete: 2,
 	opDeleteRotated: 2, opCrash: 5, opStop: 3, opStart: 10, opScan: 10, opShip: 14, opAck: 12, opSave: 5, opWait: 2, opClock: 1,
+	opSwitch: 2,
 }
 
 var opNames = [ops]string{
 	"opWrite", "opPartial", "opLong", "opLate", "opHangUp", "opRotate", "opCopytruncate", "opTruncate", "opDelete",
 	"opDeleteRotated", "opCrash", "opStop", "opStart", "opScan", "opShip", "opAck", "opSave", "opWait", "opClock",
+	"opSwitch",
 }
 
-func (s step) String() string { return fmt.Sprintf("{%s, %d, %d}", opNames[s.op], s.a, s.b) }
+func (s step) String() string {
+	if s.op == opMode {
+		return fmt.Sprintf("{opMode, %d, 0}", s.a)
+	}
+	return fmt.Sprintf("{%s, %d, %d}", opNames[s.op], s.a, s.b)
+}
 
 // schedule draws n steps.
 func schedule(seed uint64, n int) []step {
@@ -71,7 +81,7 @@ func schedule(seed uint64, n int) []step {
 		}
 		steps[i].a, steps[i].b = r.IntN(64), r.IntN(256)
 	}
-	return steps
+	return append([]step{{op: opMode, a: int(seed) % modes}}, steps...)
 }
 
 // do does one step.
@@ -138,6 +148,11 @@ func (w *world) do(s step) {
 	case opClock:
 		w.skew += time.Duration(s.a-32) * time.Minute
 		w.setBack = w.setBack || s.a < 32
+	case opSwitch:
+		if w.mode&viaLink != 0 {
+			w.endPartial()
+			w.restart()
+		}
 	case opStart:
 		w.start()
 	default:
@@ -187,7 +202,11 @@ func play(steps []step) (failed string) {
 		return err.Error()
 	}
 	f := &failure{}
-	w := makeWorld(f, dir, uint64(len(steps)))
+	var kind mode
+	if len(steps) > 0 && steps[0].op == opMode {
+		kind = mode(steps[0].a)
+	}
+	w := makeWorld(f, dir, uint64(len(steps)), kind)
 	defer func() {
 		if p := recover(); p != nil && p != any(f) {
 			f.text = append(f.text, fmt.Sprint("panic: ", p))

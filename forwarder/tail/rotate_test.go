@@ -28,6 +28,23 @@ func (w *world) rotate(dateext bool) {
 	w.create()
 }
 
+// point has the symbolic link point to a file of the pod's folder, where the
+// container writes from now on.
+func (w *world) point(name string) {
+	link := w.cfg.Inputs[0].Pattern
+	w.log = filepath.Join(w.dir, "pod", name)
+	w.must(os.Symlink(w.log, link+".new"))
+	w.must(os.Rename(link+".new", link))
+}
+
+// restart is that of the container: the link gets another target.
+func (w *world) restart() {
+	w.late = append(w.late, w.w)
+	w.runs++
+	w.point(fmt.Sprintf("%d.log", w.runs))
+	w.create()
+}
+
 // hangUp closes one of the late writers.
 func (w *world) hangUp(i int) {
 	w.must(w.late[i].f.Close())
@@ -109,10 +126,10 @@ func (w *world) remove(name string) {
 
 // rotated names the rotated files, the newest first.
 func (w *world) rotated() (names []string) {
-	all, err := filepath.Glob(w.log + "?*")
+	all, err := filepath.Glob(filepath.Join(filepath.Dir(w.log), "*"))
 	w.must(err)
 	for _, n := range all {
-		if st, err := os.Lstat(n); err == nil && st.Mode().IsRegular() && !strings.Contains(n, ".tmp") {
+		if st, err := os.Lstat(n); err == nil && st.Mode().IsRegular() && n != w.log && !strings.Contains(n, ".tmp") {
 			names = append(names, n)
 		}
 	}

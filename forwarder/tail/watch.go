@@ -174,12 +174,18 @@ func (t *Tailer) noticed(e Event) {
 	if dir == "" || e.mask&unix.IN_IGNORED != 0 && e.name != "" {
 		return
 	}
+	other := true // a folder that a link points into: names say nothing there
 	for _, in := range t.cfg.Inputs {
+		if ours, _ := filepath.Match(filepath.Dir(in.Pattern), dir); !ours {
+			continue
+		}
+		other = false
 		if logical, _ := match(filepath.Base(in.Pattern), e.name); e.name == "" || logical != "" {
-			if soon.Before(t.nextScan) {
-				t.nextScan = soon
-			}
+			t.nextScan = minTime(t.nextScan, soon)
 			return
 		}
+	}
+	if other {
+		t.nextScan = minTime(t.nextScan, soon)
 	}
 }

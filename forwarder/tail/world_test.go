@@ -76,7 +76,9 @@ type world struct {
 	logger  *slog.Logger
 	now     time.Time
 	skew    time.Duration // of the clock that stamps files
-	setBack bool          // that clock was set back
+	mode    mode
+	runs    int  // of the container
+	setBack bool // that clock was set back
 	tail    *Tailer
 	ledger  *ledger.Ledger
 	saved   checkpoint.State
@@ -100,12 +102,20 @@ type tally struct {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
-	w := makeWorld(t, t.TempDir(), seed)
+	w := makeWorld(t, t.TempDir(), seed, 0)
 	t.Cleanup(w.close)
 	return w
 }
 
-func makeWorld(t failer, dir string, seed uint64) *world {
+// mode says what kind of world it is. Its bits are independent.
+type mode int
+
+const (
+	viaLink mode = 1 << iota // the input is a symbolic link, as in Kubernetes
+	modes        = 1 << iota
+)
+
+func makeWorld(t failer, dir string, seed uint64, kind mode) *world {
 	w := &world{
 		t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: dir, log: filepath.Join(dir, "haproxy.log"),
 		cfg: DefaultConfig(), logger: slog.New(debugTo()), now: time.Now(),
@@ -114,6 +124,13 @@ func makeWorld(t failer, dir string, seed uint64) *world {
 	w.cfg.Node, w.cfg.Inputs, w.cfg.NoInotify = "node", []Input{{Pattern: w.log}}, true
 	w.cfg.Batch, w.cfg.MaxLine, w.cfg.MaxOpen = 4096, 4096, 8
 	w.cfg.Links = filepath.Join(dir, "links")
+	if kind&viaLink != 0 {
+		w.mode = kind
+		w.must(os.Mkdir(filepath.Join(dir, "pod"), 0o700))
+		w.cfg.Inputs[0].Pattern = filepath.Join(dir, "containers", "pod_ns_app.log")
+		w.must(os.Mkdir(filepath.Dir(w.cfg.Inputs[0].Pattern), 0o700))
+		w.point("0.log")
+	}
 	w.create()
 	return w
 }
