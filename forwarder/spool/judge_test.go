@@ -46,6 +46,9 @@ func (w *world) settle() error {
 }
 
 func (w *world) judge() error {
+	if len(w.wrong) > 0 {
+		return errors.Join(w.wrong...)
+	}
 	times := map[string]int{} // how often each line is stored
 	var got loss
 	damaged := 0

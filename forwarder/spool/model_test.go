@@ -12,7 +12,7 @@ import (
 // TestModel runs random schedules of everything that can happen to a spool: see
 // world_test.go for what must hold.
 func TestModel(t *testing.T) {
-	runs := 3000
+	runs := 1500
 	if testing.Short() {
 		runs = 200
 	}

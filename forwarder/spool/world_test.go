@@ -48,6 +48,7 @@ type world struct {
 
 	declared, certain loss // of lines that Lose declared: all, and those that must be stored
 	pre               loss // certain before the running call
+	wrong             []error
 	trouble           bool // a call failed, power was lost, a process died within a call
 	reached           map[string]int
 }
@@ -360,6 +361,7 @@ func (w *world) confirm(n int) error {
 	return nil
 }
 
+// store is the broker. What must not be is found by judge.
 func (w *world) store(f flight) {
 	s := w.broker[f.id]
 	if s == nil {
@@ -368,7 +370,7 @@ func (w *world) store(f flight) {
 	}
 	if f.run.Lost != "" {
 		if old, ok := s.losses[f.run.From]; ok && old != f.run {
-			panic(fmt.Sprintf("%s: a loss %+v and then %+v", f.id, old, f.run))
+			w.wrong = append(w.wrong, fmt.Errorf("%s: a loss %+v and then %+v", f.id, old, f.run))
 		}
 		s.losses[f.run.From] = f.run
 		return
@@ -376,7 +378,7 @@ func (w *world) store(f flight) {
 	if f.run.Continued {
 		w.reached["continued"]++
 		if s.has(f.run.From-1) && s.data[f.run.From-1] == '\n' {
-			panic("continued behind the end of a line")
+			w.wrong = append(w.wrong, fmt.Errorf("%s: continued at %d, behind the end of a line", f.id, f.run.From))
 		}
 	}
 	if n := f.run.To - int64(len(s.data)); n > 0 {
@@ -385,7 +387,7 @@ func (w *world) store(f flight) {
 	for i, c := range f.raw {
 		off := f.run.From + int64(i)
 		if s.there[off] && s.data[off] != c {
-			panic(fmt.Sprintf("%s holds %q and then %q at %d", f.id, s.data[off], c, off))
+			w.wrong = append(w.wrong, fmt.Errorf("%s holds %q and then %q at %d", f.id, s.data[off], c, off))
 		}
 		s.data[off], s.there[off] = c, true
 	}
