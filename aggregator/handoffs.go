@@ -178,6 +178,9 @@ func (a *Aggregator) offer(g *batchGroup) {
 		return
 	}
 	for _, o := range g.objects {
+		if o.Lines == 0 { // nothing but losses
+			continue
+		}
 		if a.deps.Index.Offer(group(o)) {
 			a.count.offered.Inc()
 		} else {

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"github.com/loghaul/loghaul/archive"
@@ -30,6 +31,9 @@ func Metrics() []metrics.Desc {
 		counter("loghaul_archive_unparsed_lines_total", "Archived lines that matched no format and are no events."),
 		counter("loghaul_archive_event_lines_total", "Archived lines that are no requests: HAProxy tells of a server, a proxy or itself."),
 		counter("loghaul_archive_raw_kept_lines_total", "Archived lines that matched a format and keep their bytes because the columns do not give them back."),
+		counter("loghaul_archive_rest_lines_total", "Archived rests of lines that a forwarder had cut because they were longer than its bound."),
+		counter("loghaul_archive_lost_bytes_total", "Bytes that forwarders declared as lost, in objects that the archive has confirmed: "+strings.Join(lossReasons(), ", ")+", or other.", "reason"),
+		counter("loghaul_archive_lost_lines_total", "Lines that were declared as lost, where their number is known.", "reason"),
 		counter("loghaul_archive_objects_total", "Objects that the archive has confirmed."),
 		counter("loghaul_archive_object_bytes_total", "Bytes of those objects."),
 		counter("loghaul_aggregator_index_offered_objects_total", "Archived objects that the index took into its queue."),
@@ -48,6 +52,8 @@ type counts struct {
 	messages, bytes, redelivered, duplicates            *metrics.Counter
 	malformed, unverified                               *metrics.Counter
 	lines, rawBytes, unparsed, events, rawKept, objects *metrics.Counter
+	rests                                               *metrics.Counter
+	lostBytes, lostLines                                map[string]*metrics.Counter // by reason
 	stored                                              *metrics.Counter
 	offered, refused                                    *metrics.Counter
 	encode, put, ack                                    *metrics.Histogram
@@ -67,6 +73,12 @@ func (c *counts) register(r *metrics.Registry, a *Aggregator) {
 	c.unparsed = r.Counter("loghaul_archive_unparsed_lines_total")
 	c.events = r.Counter("loghaul_archive_event_lines_total")
 	c.rawKept = r.Counter("loghaul_archive_raw_kept_lines_total")
+	c.rests = r.Counter("loghaul_archive_rest_lines_total")
+	c.lostBytes, c.lostLines = map[string]*metrics.Counter{}, map[string]*metrics.Counter{}
+	for _, reason := range append(lossReasons(), otherReason) {
+		c.lostBytes[reason] = r.Counter("loghaul_archive_lost_bytes_total", reason)
+		c.lostLines[reason] = r.Counter("loghaul_archive_lost_lines_total", reason)
+	}
 	c.objects = r.Counter("loghaul_archive_objects_total")
 	c.stored = r.Counter("loghaul_archive_object_bytes_total")
 	c.offered = r.Counter("loghaul_aggregator_index_offered_objects_total")
@@ -85,10 +97,36 @@ func (c *counts) archived(o *archive.Object) {
 	c.unparsed.Add(o.Unparsed)
 	c.events.Add(o.Events)
 	c.rawKept.Add(o.RawKept)
+	c.rests.Add(o.Rests)
+	for i := range o.Losses {
+		c.lost(&o.Losses[i])
+	}
 	c.duplicates.Add(o.Duplicates)
 	c.objects.Inc()
 	c.stored.Add(len(o.Body))
 }
+
+// lost counts a loss that is archived. The same loss in two objects counts
+// twice, as a line does.
+func (c *counts) lost(l *archive.Loss) {
+	if l.Reason == archive.Joined {
+		return
+	}
+	reason := l.Reason
+	if c.lostBytes[reason] == nil {
+		reason = otherReason
+	}
+	c.lostBytes[reason].AddInt64(l.Bytes())
+	c.lostLines[reason].AddInt64(l.Lines)
+}
+
+// lossReasons are the reasons that forwarders of this version give; another one
+// counts as otherReason, so that nobody can make metrics without end.
+func lossReasons() []string {
+	return []string{"truncated", "gone", "spool_full", "spool_damaged", "kernel_dropped", "haproxy_dropped"}
+}
+
+const otherReason = "other"
 
 // Status is what an aggregator has done since it was made.
 type Status struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
@@ -56,7 +57,7 @@ func (w *world) add(writer string, sealed time.Time, batches ...archive.Batch) s
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	enc, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Zone: parser.NewZone(time.UTC), Writer: writer, CreatedBy: "test"})
+	enc, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Wrapper: wrapper.Auto, Zone: parser.NewZone(time.UTC), Writer: writer, CreatedBy: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 // Package audit reads the archive and needs nothing else: no broker, no index,
 // no state. Cat prints the lines as HAProxy wrote them, each once; Ls lists the
-// objects; Sources says which bytes of which source are there and which are not.
+// objects; Sources says which bytes of which source are there, which are
+// declared as lost, and which are missing.
 //
 // Nothing is left out silently. An object that cannot be read is reported and
 // the others are still used; the call then ends with an IncompleteError.
@@ -68,15 +69,25 @@ func (f *Filter) key(k archive.KeyInfo) bool {
 	return f.From.IsZero() || !k.Sealed.Before(f.From.Add(-ClockSkew))
 }
 
-// meta reports whether an object can hold selected lines, as far as its footer
-// says. Lines without an event time are not in the footer's time range.
+// meta reports whether an object can hold selected lines or losses, as far as
+// its footer says. Lines without an event time are not in the footer's time range.
 func (f *Filter) meta(m *archive.Meta) bool {
+	return f.rows(m) || slices.ContainsFunc(m.Losses, func(l archive.Loss) bool { return f.loss(&l) })
+}
+
+// rows is meta for lines alone.
+func (f *Filter) rows(m *archive.Meta) bool {
 	if f.timed() && m.Timed == m.Lines {
 		if !f.From.IsZero() && m.MaxTime < f.From.UnixMilli() || !f.To.IsZero() && m.MinTime >= f.To.UnixMilli() {
 			return false
 		}
 	}
 	return slices.ContainsFunc(m.Ranges, func(r archive.Range) bool { return f.source(r.Source.Node, r.Source.ID) })
+}
+
+// loss reports whether a loss is selected: by the time when it was declared.
+func (f *Filter) loss(l *archive.Loss) bool {
+	return f.at(l.Read.UnixMilli()) && f.source(l.Source.Node, l.Source.ID)
 }
 
 // IncompleteError ends a call that had to leave objects out. Each has been

@@ -27,6 +27,9 @@ type CatOptions struct {
 	Memory int64
 	// TempDir is where sorted lines are spilled; "" is the system's.
 	TempDir string
+	// Wrapped prints what lay in the files: lines of containers with what the
+	// runtime put around them, each record by itself.
+	Wrapped bool
 	// Warn gets each thing that is wrong and does not end the call. It must
 	// be safe for concurrent use.
 	Warn func(error)
@@ -43,11 +46,16 @@ type CatReport struct {
 	Conflicts int64
 	// Objects were read; Skipped had no line that the filter selects.
 	Objects, Skipped int
+	// LostBytes and LostLines are what forwarders declared as lost of the
+	// selected sources, at the selected times: lines as far as they were counted,
+	// bytes of what was not only counted.
+	LostBytes, LostLines int64
 }
 
-// Cat writes the bytes of each selected line to w, once, ordered by node,
-// source and offset. A line ends with LF unless its source ended without one.
-// Nothing is written before the whole archive has been read.
+// Cat writes the bytes of each selected line to w as HAProxy wrote them, once,
+// ordered by node, source and offset. A line ends with LF unless it is known
+// only in part: its source ended so, or the forwarder or a container runtime
+// cut it. Nothing is written before the whole archive has been read.
 func Cat(ctx context.Context, store Store, w io.Writer, o CatOptions) (CatReport, error) {
 	if o.Memory <= 0 {
 		o.Memory = DefaultMemory
@@ -64,15 +72,41 @@ func Cat(ctx context.Context, store Store, w io.Writer, o CatOptions) (CatReport
 // collect puts all selected lines into the sorter.
 func collect(ctx context.Context, store Store, sorter *sorter, o CatOptions) (CatReport, error) {
 	s := &scan{store: store, filter: o.Filter, whole: true, warn: o.Warn}
+	all := coverages{}
 	err := s.run(ctx, func(obj *object) error {
+		all.add(obj.reader.Meta(), &o.Filter)
 		return obj.reader.Rows(func(r *archive.Row) error {
 			if !o.Filter.row(r) {
 				return nil
 			}
-			return sorter.add(line{raw: r.Raw, offset: r.Offset, source: sorter.source(r.Source), noLF: r.NoLF})
+			if o.Wrapped {
+				return addWrapped(sorter, r)
+			}
+			return sorter.add(line{raw: r.Message, offset: r.Offset, source: sorter.source(r.Source), noLF: !r.Ends()})
 		})
 	})
-	return CatReport{Objects: s.objects, Skipped: s.skipped}, err
+	report := CatReport{Objects: s.objects, Skipped: s.skipped}
+	for key, c := range all {
+		for _, l := range c.source(key, false).Lost {
+			report.LostBytes += l.Bytes()
+			report.LostLines += l.Lines
+		}
+	}
+	return report, err
+}
+
+// addWrapped adds the records of a line as they lay in the file.
+func addWrapped(sorter *sorter, r *archive.Row) error {
+	source := sorter.source(r.Source)
+	if r.Parts == nil {
+		return sorter.add(line{raw: r.Raw, offset: r.Offset, source: source, noLF: r.NoLF})
+	}
+	for i, p := range r.Parts {
+		if err := sorter.add(line{raw: p.Raw, offset: p.Offset, source: source, noLF: r.NoLF && i == len(r.Parts)-1}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // print writes the sorted lines without the duplicates, which are neighbours.

@@ -23,11 +23,11 @@ func TestSources(t *testing.T) {
 	want := []audit.Source{
 		{
 			Node: "web-1", ID: a.ID, Path: "/var/log/a.log.1", Lines: 3, Bytes: 21,
-			Archived: []audit.Span{{From: 0, To: 11}, {From: 20, To: 30}}, Missing: []audit.Span{{From: 11, To: 20}},
+			Archived: []audit.Span{{From: 0, To: 11}, {From: 20, To: 30}}, Missing: []audit.Span{{From: 11, To: 20}}, Lost: []audit.Lost{},
 		},
 		{
 			Node: "web-2", ID: b.ID, Path: "/var/log/b.log", Lines: 1, Bytes: 6,
-			Archived: []audit.Span{{From: 6, To: 12}}, Missing: []audit.Span{{From: 0, To: 6}},
+			Archived: []audit.Span{{From: 6, To: 12}}, Missing: []audit.Span{{From: 0, To: 6}}, Lost: []audit.Lost{},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {

@@ -27,6 +27,14 @@ type Source struct {
 	// and Missing is not known, thus nil.
 	Archived []Span `json:"archived"`
 	Missing  []Span `json:"missing"`
+	// Lost is what the forwarder declared as lost and the archive has not got
+	// after all, in order. With a time filter: declared then.
+	Lost []Lost `json:"lost"`
+	// Joined is what was sent as the end of another source.
+	Joined []Span `json:"joined,omitempty"`
+	// Counter marks a source that only counts lines that were lost: then the
+	// ranges are numbers of lines.
+	Counter bool `json:"counter,omitempty"`
 	// Lines and Bytes count what is archived once, even if objects hold it
 	// several times.
 	Lines int64 `json:"lines"`
@@ -39,38 +47,64 @@ type Source struct {
 // Sources lists the sources in the archive by node and id, from the footers of
 // the objects alone.
 func Sources(ctx context.Context, store Store, filter Filter, warn func(error)) ([]Source, error) {
-	all := map[sourceKey]*coverage{}
+	all := coverages{}
 	s := &scan{store: store, filter: filter, warn: warn}
 	err := s.run(ctx, func(o *object) error {
-		for _, r := range o.reader.Meta().Ranges {
-			if !filter.source(r.Source.Node, r.Source.ID) {
-				continue
-			}
-			key := sourceKey{r.Source.Node, r.Source.ID}
-			if all[key] == nil {
-				all[key] = &coverage{}
-			}
-			all[key].add(r)
-		}
+		all.add(o.reader.Meta(), &filter)
 		return nil
 	})
 	out := make([]Source, 0, len(all))
 	for key, c := range all {
-		src := Source{Node: key.node, ID: key.id, Path: c.path, Overlaps: c.overlaps}
-		for _, sp := range c.spans {
-			src.Archived = append(src.Archived, sp.Span)
-			src.Lines += sp.lines
-			src.Bytes += sp.To - sp.From
-		}
-		if !filter.timed() {
-			src.Missing = gaps(src.Archived)
-		}
-		out = append(out, src)
+		out = append(out, c.source(key, !filter.timed()))
 	}
 	slices.SortFunc(out, func(a, b Source) int {
 		return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.ID, b.ID))
 	})
 	return out, err
+}
+
+// coverages is what is known of each source.
+type coverages map[sourceKey]*coverage
+
+// add takes in what an object has of the selected sources.
+func (all coverages) add(m *archive.Meta, f *Filter) {
+	of := func(node, id string) *coverage {
+		key := sourceKey{node, id}
+		if all[key] == nil {
+			all[key] = &coverage{}
+		}
+		return all[key]
+	}
+	if f.rows(m) {
+		for _, r := range m.Ranges {
+			if f.source(r.Source.Node, r.Source.ID) {
+				of(r.Source.Node, r.Source.ID).add(r)
+			}
+		}
+	}
+	for i := range m.Losses {
+		if l := &m.Losses[i]; f.loss(l) {
+			of(l.Source.Node, l.Source.ID).lose(l)
+		}
+	}
+}
+
+// source sums up. If everything was looked at (complete), what is not known is
+// missing.
+func (c *coverage) source(key sourceKey, complete bool) Source {
+	src := Source{Node: key.node, ID: key.id, Path: c.path, Overlaps: c.overlaps, Archived: []Span{}}
+	for _, sp := range c.spans {
+		src.Archived = append(src.Archived, sp.Span)
+		src.Lines += sp.lines
+		src.Bytes += sp.To - sp.From
+	}
+	var known []Span
+	src.Lost, src.Joined, known = settle(c.losses, src.Archived)
+	src.Counter = len(src.Archived) == 0 && len(src.Lost) > 0 && !slices.ContainsFunc(src.Lost, func(l Lost) bool { return !l.counted() })
+	if complete {
+		src.Missing = gaps(known)
+	}
+	return src
 }
 
 // gaps gives what lies before and between the spans.
@@ -93,6 +127,7 @@ type coverage struct {
 	overlaps int
 	path     string
 	pathEnd  int64 // where the range that path was taken from ends
+	losses   []Lost
 }
 
 type covered struct {
@@ -103,9 +138,7 @@ type covered struct {
 // add takes in a range. A range that is wholly covered repeats lines that are
 // counted; one that wholly covers spans counts in their place.
 func (c *coverage) add(r archive.Range) {
-	if r.To >= c.pathEnd {
-		c.path, c.pathEnd = strings.Clone(r.Source.Path), r.To
-	}
+	c.last(r.Source.Path, r.To)
 	n := covered{Span{r.From, r.To}, int64(r.Lines)}
 	// The spans that touch or overlap n are [i, j).
 	i, _ := slices.BinarySearchFunc(c.spans, n.From, func(s covered, from int64) int { return cmp.Compare(s.To, from) })
@@ -125,4 +158,11 @@ func (c *coverage) add(r archive.Range) {
 		n.From, n.To = min(n.From, s.From), max(n.To, s.To)
 	}
 	c.spans = slices.Replace(c.spans, i, j, n)
+}
+
+// last notes the path of the range that ends last.
+func (c *coverage) last(path string, to int64) {
+	if to >= c.pathEnd {
+		c.path, c.pathEnd = strings.Clone(path), to
+	}
 }

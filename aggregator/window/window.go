@@ -6,7 +6,8 @@
 //   - A batch in a window is exactly what its forwarder read: length, number
 //     of records and checksum are as declared.
 //   - A batch is called a repeat only if one with the same source, range and
-//     checksum went into this window or an earlier one. Windows are stored in
+//     checksum went into this window or an earlier one, a loss only if one with
+//     the same source, range, reason and number of lines did. Windows are stored in
 //     their order, so the message of a repeat may be acknowledged as soon as
 //     the window it came into is stored.
 //   - Raw bytes lie in chunks that are used again for the next window: nothing
@@ -58,7 +59,7 @@ type Window struct {
 
 	batches []archive.Batch
 	lines   int
-	bytes   int64 // raw bytes, and what Hold was told
+	bytes   int64 // raw bytes, what losses take, and what Hold was told
 	opened  time.Time
 
 	chunks [][]byte // each of them with its used part as length
@@ -84,11 +85,18 @@ func (w *Window) Add(header map[string][]string, payload []byte, now time.Time) 
 		return 0, err
 	}
 	id := h.MsgID() + "/" + strconv.FormatUint(uint64(h.CRC), 16)
+	size := h.To - h.From
+	if h.Lost != "" {
+		id += "/" + h.Lost + "/" + strconv.Itoa(h.Records)
+		size = 0
+	}
 	if w.seen(id) {
 		w.open(now)
 		return Repeat, nil
 	}
-	size := h.To - h.From
+	if h.Lost != "" {
+		return w.addLoss(&h, id, payload, now)
+	}
 	if w.bytes > 0 && w.bytes+size > w.limits.Bytes {
 		return Full, nil
 	}
@@ -103,6 +111,28 @@ func (w *Window) Add(header map[string][]string, payload []byte, now time.Time) 
 	w.batches = append(w.batches, archive.Batch{Header: h, Raw: raw})
 	w.lines += h.Records
 	w.bytes += size
+	w.recent[id] = struct{}{}
+	return Added, nil
+}
+
+// lossCost is about what a loss takes besides its texts.
+const lossCost = 512
+
+// addLoss puts the declaration of a loss into the window.
+func (w *Window) addLoss(h *wire.Header, id string, payload []byte, now time.Time) (Result, error) {
+	cost := int64(lossCost + len(h.Source.Node) + len(h.Source.Path))
+	for _, l := range h.Labels {
+		cost += int64(len(l.Key) + len(l.Value))
+	}
+	if w.bytes > 0 && w.bytes+cost > w.limits.Bytes {
+		return Full, nil
+	}
+	if _, err := w.decoder.Decode(nil, h, payload); err != nil {
+		return 0, err
+	}
+	w.open(now)
+	w.batches = append(w.batches, archive.Batch{Header: *h})
+	w.bytes += cost
 	w.recent[id] = struct{}{}
 	return Added, nil
 }
@@ -143,10 +173,11 @@ func (w *Window) room(n int) []byte {
 // Batches gives what was added, in that order. They are valid until Reset.
 func (w *Window) Batches() []archive.Batch { return w.batches }
 
-// Lines is the number of lines in the window.
+// Lines is the number of records in the window.
 func (w *Window) Lines() int { return w.lines }
 
-// Bytes is the number of raw bytes in the window, and of what Hold was told.
+// Bytes is the number of raw bytes in the window, and of what losses take and
+// Hold was told.
 func (w *Window) Bytes() int64 { return w.bytes }
 
 // Done reports whether the window has enough lines or bytes.

@@ -86,10 +86,12 @@ not opened: only a node whose clock is that far ahead can have later lines in it
 func auditCatCommand() command {
 	return command{
 		name:  "audit cat",
-		args:  "--archive URL [--from T] [--to T] [--node N] [--source S]",
+		args:  "--archive URL [--from T] [--to T] [--node N] [--source S] [--wrapped]",
 		short: "Print the archived lines as HAProxy wrote them, each once",
 		long: `
-Lines come byte for byte, ordered by node, source and offset. A line that the archive holds several
+Lines come byte for byte, ordered by node, source and offset. What a container runtime put around
+them is taken off, unless --wrapped asks for what lay in the files; a header of syslog is HAProxy's
+own and stays. A line whose end is not known has no line feed. A line that the archive holds several
 times (delivery is at least once) is printed once; lines that claim the same place but differ are
 all printed, with a warning. Sorting is bounded in memory and goes through TMPDIR when it has to.
 An object that cannot be read is named on stderr, the others are printed, and the exit code is 1.
@@ -103,6 +105,7 @@ An object that cannot be read is named on stderr, the others are printed, and th
 			var f auditFlags
 			f.register(fs)
 			format := fs.String("format", "raw", "raw is the only `FORMAT` so far")
+			wrapped := fs.Bool("wrapped", false, "print the records of container runtimes as they lay in the files")
 			memory := config.Size(audit.DefaultMemory)
 			fs.TextVar(&memory, "memory", memory, "the `SIZE` of lines to hold before sorting through TMPDIR")
 			return func(ctx context.Context, s streams, operands []string) error {
@@ -114,9 +117,13 @@ An object that cannot be read is named on stderr, the others are printed, and th
 					return err
 				}
 				defer store.Close() //nolint:errcheck // only read
-				report, err := audit.Cat(ctx, store, s.out, audit.CatOptions{Filter: filter, Memory: int64(memory), Warn: warner(s.err)})
+				report, err := audit.Cat(ctx, store, s.out, audit.CatOptions{Filter: filter, Memory: int64(memory), Wrapped: *wrapped, Warn: warner(s.err)})
 				if report.Conflicts > 0 {
 					warner(s.err)(fmt.Errorf("%d lines share node, source and offset with another line that differs", report.Conflicts))
+				}
+				if report.LostBytes > 0 || report.LostLines > 0 {
+					warner(s.err)(fmt.Errorf("forwarders declared %d bytes as lost, and %d lines as far as they were counted: see loghaul audit sources",
+						report.LostBytes, report.LostLines))
 				}
 				return err
 			}
@@ -128,12 +135,14 @@ func auditSourcesCommand() command {
 	return command{
 		name:  "audit sources",
 		args:  "--archive URL [--node N] [--source S] [--output table|json]",
-		short: "List the sources: node, path, byte ranges archived and ranges missing",
+		short: "List the sources: node, path, byte ranges archived, lost and missing",
 		long: `
 A source is one byte stream on one node: a generation of a log file. Ranges are half open, in bytes
-of the source. MISSING lists what lies before and between the archived ranges; what comes after the
-last one may not have been sent yet and cannot be known here. Only the footers of the objects are
-read. With --from or --to ARCHIVED covers the selected objects, and MISSING is not known.
+of the source. LOST lists what the forwarder declared as lost, and why; a source that counts lines
+which HAProxy or the kernel dropped has nothing else, and shows how many. MISSING lists what lies
+before and between the ranges archived or lost; what comes after the last one may not have been sent
+yet and cannot be known here. Only the footers of the objects are read. With --from or --to ARCHIVED
+covers the selected objects, LOST what was declared then, and MISSING is not known.
 ` + timeNote,
 		examples: `
 			loghaul audit sources --archive file:///var/lib/loghaul/archive

@@ -16,6 +16,7 @@ import (
 	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/wrapper"
 	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
@@ -103,6 +104,59 @@ func TestAuditCommands(t *testing.T) {
 	}
 	if code != 0 || n != 2 {
 		t.Errorf("ls: exit code %d, %d objects", code, n)
+	}
+}
+
+// TestAuditOfLossesAndContainers has lines of a container, what a forwarder
+// declared as lost, and lines that HAProxy dropped itself.
+func TestAuditOfLossesAndContainers(t *testing.T) {
+	url := "file://" + t.TempDir()
+	store, err := objectstore.Open(t.Context(), url, objectstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, err := archive.NewEncoder(archive.Options{Writer: "agg-1", CreatedBy: "test", Wrapper: wrapper.Auto})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := []byte("2026-11-22T16:17:55.1Z stdout P one \n2026-11-22T16:17:55.2Z stdout F line\n")
+	at := time.Unix(1_800_000_000, 0)
+	lost := func(id, path string, from, to int64, lines int, reason string) archive.Batch {
+		return archive.Batch{Header: wire.Header{
+			Source: wire.Source{ID: strings.Repeat(id, 12), Node: "web-1", Path: path},
+			From:   from, To: to, Records: lines, Lost: reason, Encoding: wire.Plain, ReadAt: at,
+		}}
+	}
+	obj, err := enc.Encode([]archive.Batch{
+		{Header: wire.Header{
+			Source: wire.Source{ID: strings.Repeat("0a", 12), Node: "web-1", Path: "/var/log/pods/n_p_1/c/0.log"},
+			To:     int64(len(raw)), Records: 2, CRC: wire.Checksum(raw), ReadAt: at,
+		}, Raw: raw},
+		lost("0a", "/var/log/pods/n_p_1/c/0.log", 100, 150, 0, "truncated"),
+		lost("0a", "/var/log/pods/n_p_1/c/0.log", 150, 250, 2, "gone"),
+		lost("0b", "haproxy:/run/haproxy.sock", 0, 1, 1, "haproxy_dropped"),
+		lost("0c", "udp://127.0.0.1:514", 0, 12, 12, "kernel_dropped"),
+		lost("0d", "/var/log/pods/n_p_1/c/1.log", 0, 70, 0, "joined"),
+	}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Write(t.Context(), &sinks.Group{Key: obj.Key, Body: obj.Body, SHA256: obj.SHA256, Lines: obj.Lines, RawBytes: obj.RawBytes}); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := call(t, "audit", "sources", "--archive", url)
+	if code != 0 || errs != "" {
+		t.Errorf("sources: exit code %d, %s", code, errs)
+	}
+	golden(t, "audit-losses.txt", out)
+	const said = "loghaul: warning: forwarders declared 150 bytes as lost, and 15 lines as far as they were counted: see loghaul audit sources\n"
+	code, out, errs = call(t, "audit", "cat", "--archive", url)
+	if code != 0 || errs != said || out != "one line\n" {
+		t.Errorf("cat: exit code %d, %q, %q", code, out, errs)
+	}
+	code, out, errs = call(t, "audit", "cat", "--wrapped", "--archive", url)
+	if code != 0 || errs != said || out != string(raw) {
+		t.Errorf("cat --wrapped: exit code %d, %q, %q", code, out, errs)
 	}
 }
 

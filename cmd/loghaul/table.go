@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -24,7 +26,7 @@ func printSources(w io.Writer, sources []audit.Source, output string) error {
 		return json.NewEncoder(w).Encode(sources)
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "NODE\tSOURCE\tLINES\tBYTES\tARCHIVED\tMISSING\tPATH") //nolint:errcheck // Flush reports it
+	fmt.Fprintln(t, "NODE\tSOURCE\tLINES\tBYTES\tARCHIVED\tLOST\tMISSING\tPATH") //nolint:errcheck // Flush reports it
 	for _, s := range sources {
 		missing := "-"
 		if s.Missing == nil {
@@ -36,10 +38,48 @@ func printSources(w io.Writer, sources []audit.Source, output string) error {
 		if s.Overlaps > 0 {
 			lines = "≤" + lines
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", //nolint:errcheck // Flush reports it
-			printable(s.Node), s.ID, lines, s.Bytes, spans(s.Archived), missing, printable(s.Path))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", //nolint:errcheck // Flush reports it
+			printable(s.Node), s.ID, lines, s.Bytes, orDash(spans(s.Archived)), orDash(losses(&s)), missing, printable(s.Path))
 	}
 	return t.Flush()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// losses lists ranges of bytes with their reasons. Where lines were counted,
+// there are no bytes: their number is told, by reason.
+func losses(s *audit.Source) string {
+	var all []string
+	counted := map[string]int64{}
+	for _, l := range s.Lost {
+		switch {
+		case l.Bytes() == 0:
+			counted[l.Reason] += l.Lines
+		case l.Lines > 0:
+			all = append(all, fmt.Sprintf("%d-%d %s (%s)", l.From, l.To, l.Reason, countLines(l.Lines)))
+		default:
+			all = append(all, fmt.Sprintf("%d-%d %s", l.From, l.To, l.Reason))
+		}
+	}
+	if n := len(all); n > maxSpans {
+		all = append(all[:maxSpans], fmt.Sprintf("… %d more", n-maxSpans))
+	}
+	for _, reason := range slices.Sorted(maps.Keys(counted)) {
+		all = append(all, fmt.Sprintf("%s %s", countLines(counted[reason]), reason))
+	}
+	return strings.Join(all, ", ")
+}
+
+func countLines(n int64) string {
+	if n == 1 {
+		return "1 line"
+	}
+	return fmt.Sprintf("%d lines", n)
 }
 
 func spans(l []audit.Span) string {

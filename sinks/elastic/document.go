@@ -19,11 +19,12 @@ const maxPlans = 16
 type Documents struct {
 	// Namespace is that of the data stream; "" is "default".
 	Namespace string
-	// NoMessage leaves the raw line out.
+	// NoMessage leaves the line itself out.
 	NoMessage bool
 
-	plans map[*parser.Format]*plan
-	w     writer
+	plans  map[*parser.Format]*plan
+	labels labels
+	w      writer
 }
 
 // Document appends the document of a row of the object with the given key to
@@ -49,12 +50,17 @@ func (d *Documents) Append(dst []byte, row *archive.Row, key string) []byte {
 	w.text(key)
 	w.key("loghaul.archive.row")
 	w.int(int64(row.Index))
+	var p *plan
 	if row.Record != nil {
-		d.plan(row.Record.Format).append(w, row.Record)
+		p = d.plan(row.Record.Format)
+		p.append(w, row.Record)
+	}
+	if row.Labels != nil {
+		d.labels.append(w, row.Labels, p)
 	}
 	if !d.NoMessage {
 		w.key("message")
-		w.bytes(row.Raw)
+		w.bytes(row.Message)
 	}
 	w.b = append(w.b, '}')
 	dst, w.b = w.b, nil
@@ -84,11 +90,21 @@ func (d *Documents) constant(row *archive.Row, zone int32) {
 	w.int(row.Offset)
 	w.key("loghaul.source")
 	w.text(row.Source.ID)
+	w.put("kubernetes.namespace", row.Namespace)
+	w.put("kubernetes.pod.name", row.Pod)
+	w.put("kubernetes.container.name", row.Container)
+	w.put("container.id", row.ContainerID)
 	if row.Header.Kind != wrapper.None {
 		w.header(&row.Header)
 	}
 	if row.Record == nil {
-		w.b = append(w.b, `,"event.kind":"pipeline_error","error.message":"no HAProxy log format matches this line"`...)
+		why := "no HAProxy log format matches this line"
+		if row.Rest {
+			why = "the rest of a line that was longer than the forwarder's bound"
+		}
+		w.b = append(w.b, `,"event.kind":"pipeline_error"`...)
+		w.key("error.message")
+		w.text(why)
 		return
 	}
 	w.key("loghaul.format")
@@ -115,17 +131,19 @@ func (w *writer) header(h *wrapper.Header) {
 		w.key("log.syslog.severity.code")
 		w.int(int64(h.Severity))
 	}
-	put := func(name string, text []byte) {
-		if text != nil {
-			w.key(name)
-			w.bytes(text)
-		}
+	w.put("log.syslog.hostname", h.Host)
+	w.put("log.syslog.appname", h.Tag)
+	w.put("log.syslog.procid", h.PID)
+	w.put("log.syslog.msgid", h.MsgID)
+	w.put("stream", h.Stream)
+}
+
+// put writes a text unless it is nil.
+func (w *writer) put(name string, text []byte) {
+	if text != nil {
+		w.key(name)
+		w.bytes(text)
 	}
-	put("log.syslog.hostname", h.Host)
-	put("log.syslog.appname", h.Tag)
-	put("log.syslog.procid", h.PID)
-	put("log.syslog.msgid", h.MsgID)
-	put("stream", h.Stream)
 }
 
 func (d *Documents) plan(f *parser.Format) *plan {

@@ -154,6 +154,8 @@ func TestDocumentsOfTheCorpusAreSound(t *testing.T) {
 		for line := range bytes.Lines(raw) {
 			row.Index++
 			row.Raw, row.Record = bytes.TrimSuffix(line, []byte("\n")), nil
+			row.Message = row.Raw
+			row.Labels = []byte(`{"ci":"x","cluster":"a\"","txn_id":"y"}`)
 			if f.Parse(row.Raw, &r) {
 				row.Record, row.Format = &r, f.Name()
 			}
@@ -258,7 +260,7 @@ func BenchmarkDocuments(b *testing.B) {
 	var rows []archive.Row
 	if err := r.Rows(func(row *archive.Row) error {
 		c := *row
-		c.Raw = bytes.Clone(row.Raw)
+		c.Raw, c.Message = bytes.Clone(row.Raw), bytes.Clone(row.Message)
 		rec := &parser.Record{Format: row.Record.Format, Values: slices.Clone(row.Record.Values)}
 		for i := range rec.Values {
 			rec.Values[i].Text = bytes.Clone(rec.Values[i].Text)

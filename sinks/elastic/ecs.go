@@ -63,8 +63,9 @@ func targets() map[string]target {
 
 // plan is how the records of one format become documents.
 type plan struct {
-	steps []step
-	tcp   bool // no %Ta: the duration is %Tt
+	steps  []step
+	tcp    bool            // no %Ta: the duration is %Tt
+	labels map[string]bool // the steps that go to a field below labels
 }
 
 type step struct {
@@ -73,7 +74,7 @@ type step struct {
 }
 
 func newPlan(f *parser.Format) *plan {
-	p := &plan{tcp: true}
+	p := &plan{tcp: true, labels: map[string]bool{}}
 	known, used := targets(), map[string]bool{}
 	for i, field := range f.Fields() {
 		if field.Alias == "Ta" {
@@ -93,6 +94,7 @@ func newPlan(f *parser.Format) *plan {
 			continue
 		default:
 			t = target{labelName(field.Name), emitText}
+			p.labels[t.name] = true
 		}
 		if used[t.name] && shared(t.name) == 0 {
 			continue // the same field again

@@ -20,7 +20,7 @@ const (
 	// TemplateName is the name of the index template.
 	TemplateName = "loghaul-haproxy"
 	// TemplateVersion is the version of the template of this build.
-	TemplateVersion = 2
+	TemplateVersion = 3
 
 	firstInstallWait = time.Second
 	maxInstallWait   = time.Minute
