@@ -63,7 +63,8 @@ func TestEveryWayHAProxyLogs(t *testing.T) {
   - syslog: %s
     mode: "0666"
 haproxy:
-  - {stats: %s, every: 1s}
+  stats: %s
+  every: 1s
 `, out, pod, ways[2].path, ways[3].path, ways[4].path, ways[5].path, stats)})
 	c.start() // sockets exist before HAProxy logs to them
 

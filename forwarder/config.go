@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/loghaul/loghaul/forwarder/haproxy"
 	"github.com/loghaul/loghaul/forwarder/ship"
 	"github.com/loghaul/loghaul/forwarder/tail"
 	"github.com/loghaul/loghaul/internal/broker"
@@ -25,8 +26,8 @@ type Config struct {
 	Labels map[string]string `yaml:"labels"`
 	// Inputs are where lines come from.
 	Inputs []Input `yaml:"inputs"`
-	// HAProxy names the processes whose own losses are asked for.
-	HAProxy []HAProxy `yaml:"haproxy"`
+	// HAProxy says whom to ask for what HAProxy itself dropped.
+	HAProxy HAProxy `yaml:"haproxy"`
 	// Tail is how files are followed.
 	Tail Tail `yaml:"tail"`
 	// Spool keeps what does not come from a file until the broker has it.
@@ -97,6 +98,7 @@ func DefaultConfig() Config {
 			Bytes: config.Size(t.Batch), Linger: t.Linger, Compression: wire.S2.String(),
 			MaxMessage: broker.DefaultStreams().MaxMessage,
 		},
+		HAProxy:      HAProxy{Every: haproxy.DefaultConfig().Every},
 		Spool:        Spool{Bytes: 1 << 30, Sync: 200 * time.Millisecond},
 		Process:      defaultProcess(),
 		InFlight:     4,

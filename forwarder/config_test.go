@@ -54,8 +54,9 @@ func TestConfigIsChecked(t *testing.T) {
 		{"inputs: [{syslog: 'tcp://:514', tls: {cert: a}}]", "tls needs both cert and key"},
 		{"inputs: [{syslog: 'tcp://:514', receive_buffer: 1KiB}]", "receive_buffer 1024 is not"},
 		{"inputs: [{journald: {matches: [haproxy]}}]", "inputs[0].journald.matches"},
-		{"haproxy: [{stats: admin.sock}]", "haproxy[0].stats"},
-		{"haproxy: [{stats: /run/haproxy/admin.sock, every: 1ms}]", "haproxy[0].every"},
+		{"haproxy: {stats: admin.sock}", `stats socket "admin.sock"`},
+		{"haproxy: {stats: [/a, /a]}", "named twice"},
+		{"haproxy: {stats: /run/haproxy/admin.sock, every: 1ms}", "asking every 1ms"},
 		{"spool: {bytes: 1MiB}", "spool.bytes"},
 		{"spool: {sync: 2m}", "spool.sync"},
 		{"process: {memory: 10MiB}", "process.memory"},
@@ -87,8 +88,8 @@ inputs:
   - stdin: true
   - journald: {matches: [_SYSTEMD_UNIT=haproxy.service]}
 haproxy:
-  - stats: /run/haproxy/admin.sock
-  - {stats: "127.0.0.1:9999", every: 1m}
+  stats: [/run/haproxy/admin.sock, "127.0.0.1:9999"]
+  every: 1m
 `), &cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
+	"github.com/loghaul/loghaul/forwarder/haproxy"
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/ship"
 	"github.com/loghaul/loghaul/forwarder/source"
@@ -49,6 +50,7 @@ type Forwarder struct {
 	ledger  *ledger.Ledger
 	tail    *tail.Tailer
 	intakes *intakes
+	haproxy *haproxy.Watcher
 	feeds   []source.Feed
 	turn    int
 	ship    *ship.Shipper
@@ -82,7 +84,10 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 	if err := f.intakes.open(); err != nil {
 		return nil, errors.Join(err, f.intakes.close(), t.Close(), store.Close())
 	}
-	f.feeds = []source.Feed{t, f.intakes}
+	if f.haproxy, err = haproxy.New(cfg.haproxy(), dropped(st.Streams), l, deps.Logger); err != nil {
+		return nil, errors.Join(err, f.intakes.close(), t.Close(), store.Close())
+	}
+	f.feeds = []source.Feed{t, f.intakes, f.haproxy}
 	f.ship = ship.New(cfg.ship(), deps.Broker, deps.Logger)
 	f.calls, f.ended = make(chan func()), make(chan struct{})
 	f.saver = saver{store: store, log: deps.Logger, done: make(chan error, 1), problem: &f.problem}
@@ -103,6 +108,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	f.work(ctx)
 
 	f.drain.Store(true)
+	f.haproxy.Close()
 	f.intakes.stop() // what they have received is in their spools, and synced
 	f.flushed = map[source.Source]bool{}
 	now := time.Now()
@@ -206,7 +212,18 @@ func (f *Forwarder) exhausted() bool {
 func (f *Forwarder) state() checkpoint.State {
 	st := f.tail.State()
 	st.Streams = f.intakes.streams()
+	for _, d := range f.haproxy.Streams() {
+		st.Streams = append(st.Streams, checkpoint.Stream{ID: d.ID, Path: checkpoint.Text(d.Path), Pos: d.Pos})
+	}
 	return st
+}
+
+// dropped gives the positions in what HAProxy has dropped, among others.
+func dropped(known []checkpoint.Stream) (out []haproxy.Stream) {
+	for _, s := range known {
+		out = append(out, haproxy.Stream{ID: s.ID, Path: string(s.Path), Pos: s.Pos})
+	}
+	return out
 }
 
 func (f *Forwarder) dirty() bool {

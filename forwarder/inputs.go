@@ -2,15 +2,14 @@ package forwarder
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/loghaul/loghaul/forwarder/haproxy"
 	"github.com/loghaul/loghaul/forwarder/input/syslog"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/wire"
@@ -73,11 +72,11 @@ type Journald struct {
 	Directory string `yaml:"directory"`
 }
 
-// HAProxy is a process whose own losses are asked for.
+// HAProxy says whom to ask for the lines that HAProxy itself dropped.
 type HAProxy struct {
-	// Stats is its stats socket: an absolute path, or host:port.
-	Stats string `yaml:"stats"`
-	// Every is how often it is asked.
+	// Stats are stats sockets, or a master's: absolute paths, or host:port.
+	Stats config.OneOrMore `yaml:"stats"`
+	// Every is how often they are asked.
 	Every config.Duration `yaml:"every"`
 }
 
@@ -90,8 +89,12 @@ type Spool struct {
 	Sync config.Duration `yaml:"sync"`
 }
 
-// defaultHAProxyEvery keeps asking cheap: one connection each time.
-const defaultHAProxyEvery = 10 * time.Second
+func (c *Config) haproxy() haproxy.Config {
+	h := haproxy.DefaultConfig()
+	h.Node, h.Sockets, h.Every = c.Node, c.HAProxy.Stats, c.HAProxy.Every
+	h.Labels, _ = wire.NewLabels(c.Labels) // Validate has checked them
+	return h
+}
 
 // HasStdin says whether one of the inputs is standard input.
 func (c *Config) HasStdin() bool {
@@ -182,13 +185,10 @@ func (c *Config) validateInputs(bad func(key, format string, a ...any)) {
 		}
 		in.validateKind(kinds[0], at)
 	}
-	for i, h := range c.HAProxy {
-		key := fmt.Sprintf("haproxy[%d].", i)
-		if !filepath.IsAbs(h.Stats) && !isHostPort(h.Stats) {
-			bad(key+"stats", "%q is not the absolute path of a stats socket, nor host:port", h.Stats)
-		}
-		if h.Every != 0 && h.Every < time.Second {
-			bad(key+"every", "%v is below 1s; 10s is usual", h.Every)
+	h := c.haproxy()
+	if err := h.Validate(); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			bad("haproxy", "%s", line)
 		}
 	}
 }
@@ -281,15 +281,6 @@ func (in *Input) syslog() (syslog.Config, error) {
 		c.Mode = os.FileMode(m)
 	}
 	return c, nil
-}
-
-func isHostPort(s string) bool {
-	_, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return false
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && n <= 65535
 }
 
 func orNone(kinds []string) string {

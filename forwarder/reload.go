@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/loghaul/loghaul/forwarder/haproxy"
 	"github.com/loghaul/loghaul/internal/broker"
 )
 
@@ -43,6 +44,9 @@ func (f *Forwarder) apply(cfg Config) error {
 		return err
 	}
 	if err := f.tail.Reconfigure(cfg.tail()); err != nil {
+		return err
+	}
+	if err := f.watch(cfg.haproxy()); err != nil {
 		return err
 	}
 	f.ship.Reconfigure(cfg.ship(), time.Now())
@@ -104,6 +108,22 @@ func (s *intakes) replaced(k *intake, in *Input) *intake {
 		n.cfg = *in
 	}
 	return &n
+}
+
+// watch asks other processes of HAProxy from now on. What the one before has
+// shipped and the broker did not answer yet is declared again, as the same.
+func (f *Forwarder) watch(cfg haproxy.Config) error {
+	if reflect.DeepEqual(cfg, f.cfg.haproxy()) {
+		return nil
+	}
+	w, err := haproxy.New(cfg, f.haproxy.Streams(), f.ledger, f.log)
+	if err != nil {
+		return err
+	}
+	f.haproxy.Close()
+	f.haproxy = w
+	f.feeds[len(f.feeds)-1] = w
+	return nil
 }
 
 // sameListener says whether two inputs differ in nothing but labels.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 const (
@@ -38,6 +39,8 @@ const (
 type Config struct {
 	// Node is this machine's name. It is part of every identity.
 	Node string
+	// Labels travel with every declared loss.
+	Labels wire.Labels
 	// Sockets are stats sockets, or sockets of masters: paths, or host:port.
 	// Any level will do: nothing is changed.
 	Sockets []string

@@ -157,11 +157,11 @@ func TestCheck(t *testing.T) {
 }
 
 func TestOnReadRunsFirst(t *testing.T) {
-	r := New(Desc{Name: "a_total", Kind: KindCounter, Help: "A."})
-	c := r.Counter("a_total")
+	r := New(Desc{Name: "loghaul_a_total", Kind: KindCounter, Help: "A."})
+	c := r.Counter("loghaul_a_total")
 	r.OnRead(func() { c.Set(7) })
 	var b strings.Builder
-	if err := r.WritePrometheus(&b); err != nil || !strings.Contains(b.String(), "a_total 7\n") {
+	if err := r.WritePrometheus(&b); err != nil || !strings.Contains(b.String(), "loghaul_a_total 7\n") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 }

@@ -129,6 +129,26 @@ func (s *site) stop() (cpu time.Duration) {
 	return cpu
 }
 
+// end ends the forwarder alone.
+func (s *site) end() error {
+	if err := s.fwd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return s.fwd.Wait()
+}
+
+// cpuSoFar is what the running forwarder has taken, in seconds.
+func (s *site) cpuSoFar() float64 {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.fwd.Process.Pid))
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	system, _ := strconv.ParseFloat(fields[12], 64)
+	return (user + system) / 100 // USER_HZ
+}
+
 // acked is the position of all sources together.
 func (s *site) acked() int64 {
 	b, err := os.ReadFile(s.dir + "/state/" + checkpoint.FileName)
@@ -279,6 +299,11 @@ func (b *bench) idle(ctx context.Context, encoding string) (result, error) {
 	if _, err := s.await(size); err != nil {
 		return result{}, err
 	}
+	return b.rest(s)
+}
+
+// rest measures a forwarder that has nothing to do.
+func (b *bench) rest(s *site) (result, error) {
 	const settle = 23 * time.Second // buffers are given back meanwhile
 	<-time.After(settle)
 	before, begin := s.switches(), time.Now()
