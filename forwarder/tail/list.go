@@ -1,12 +1,11 @@
 package tail
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -57,8 +56,9 @@ func (t *Tailer) list() (found []candidate, dirs []string) {
 		}
 	}
 	l.beside()
-	slices.SortStableFunc(l.sibs, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.mtime, b.mtime), strings.Compare(b.name, a.name))
+	sort.SliceStable(l.sibs, func(i, j int) bool {
+		a, b := &l.sibs[i], &l.sibs[j]
+		return a.mtime < b.mtime || a.mtime == b.mtime && b.name < a.name
 	})
 	for _, c := range l.sibs {
 		if !l.seen[c.key] {

@@ -1,8 +1,7 @@
 package tail
 
 import (
-	"slices"
-	"strings"
+	"sort"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/source"
@@ -25,11 +24,9 @@ func (t *Tailer) Report() []source.Status {
 		}
 		out = append(out, s)
 	}
-	slices.SortFunc(out, func(a, b source.Status) int {
-		if c := strings.Compare(a.Source.Path, b.Source.Path); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Source.ID, b.Source.ID)
+	sort.Slice(out, func(i, j int) bool {
+		a, b := &out[i].Source, &out[j].Source
+		return a.Path < b.Path || a.Path == b.Path && a.ID < b.ID
 	})
 	return out
 }

@@ -27,7 +27,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
@@ -258,13 +258,9 @@ func (t *Tailer) State() checkpoint.State {
 	for f := range t.files {
 		st.Entries = append(st.Entries, f.entry())
 	}
-	slices.SortFunc(st.Entries, func(a, b checkpoint.Entry) int {
-		switch {
-		case a.Path != b.Path:
-			return compare(a.Path, b.Path)
-		default:
-			return compare(a.ID, b.ID)
-		}
+	sort.Slice(st.Entries, func(i, j int) bool {
+		a, b := &st.Entries[i], &st.Entries[j]
+		return a.Path < b.Path || a.Path == b.Path && a.ID < b.ID
 	})
 	return st
 }
@@ -285,14 +281,4 @@ func (t *Tailer) Close() error {
 		errs = append(errs, t.watch.close())
 	}
 	return errors.Join(errs...)
-}
-
-func compare[T ~string](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

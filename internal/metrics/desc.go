@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -69,7 +70,8 @@ func Check(descs ...Desc) error {
 
 // Unique gives the descriptors sorted by name, each once.
 func Unique(descs ...Desc) []Desc {
-	out := slices.SortedFunc(slices.Values(descs), func(a, b Desc) int { return strings.Compare(a.Name, b.Name) })
+	out := slices.Clone(descs)
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return slices.CompactFunc(out, func(a, b Desc) bool { return a.Name == b.Name })
 }
 
