@@ -88,6 +88,8 @@ type Journal struct {
 	reached string // the cursor behind them
 }
 
+var _ input.Input = (*Journal)(nil)
+
 // New reads the cursor and looks for journalctl.
 func New(cfg Config, deps Deps) (*Journal, error) {
 	for _, m := range cfg.Matches {

@@ -2,7 +2,6 @@ package journald
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -32,7 +31,7 @@ func TestMessagesByteForByte(t *testing.T) {
 	w := follow(t, cfg, &inputtest.Spool{})
 	var want []string
 	for i, m := range messages {
-		for _, line := range strings.Split(strings.TrimSuffix(m, "\n"), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSuffix(m, "\n"), "\n") {
 			for len(line) > cfg.MaxLine {
 				want, line = append(want, head(i+1)+line[:cfg.MaxLine]), line[cfg.MaxLine:]
 			}
@@ -272,7 +271,7 @@ func TestConfigurations(t *testing.T) {
 	} {
 		cfg := config(t, "")
 		change(&cfg)
-		deps := Deps{Spool: &inputtest.Spool{}, Account: ledger.New().Account(Name), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		deps := Deps{Spool: &inputtest.Spool{}, Account: ledger.New().Account(Name), Logger: slog.New(slog.DiscardHandler)}
 		if _, err := New(cfg, deps); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -322,7 +321,7 @@ func FuzzExport(f *testing.F) {
 		for {
 			err := r.next(&e)
 			if err != nil {
-				if !errors.Is(err, errExport) && err != io.EOF && err != io.ErrUnexpectedEOF {
+				if !errors.Is(err, errExport) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Fatal(err)
 				}
 				return
@@ -334,7 +333,7 @@ func FuzzExport(f *testing.F) {
 				}
 			}
 			if len(out) == 0 {
-				t.Fatal(fmt.Sprintf("nothing of %q", text))
+				t.Fatalf("nothing of %q", text)
 			}
 		}
 	})

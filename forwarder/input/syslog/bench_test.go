@@ -52,33 +52,40 @@ func recvfrom(b *testing.B, rate, lines int) {
 	b.Helper()
 	w := newWorld(b, config(udpURL(b, "127.0.0.1")), &inputtest.Spool{Drop: true})
 	d := w.in.(*datagrams) //nolint:errcheck // it is one
+	fd, err := unix.Dup(d.fd)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "udp")
+	defer f.Close()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		b.Fatal(err)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		fd, err := unix.Dup(d.fd)
-		if err != nil {
-			return
-		}
-		f := os.NewFile(uintptr(fd), "udp")
-		defer f.Close()
-		raw, err := f.SyscallConn()
-		if err != nil {
-			return
-		}
 		buf := make([]byte, 64<<10)
-		for n := 0; n < lines; n++ {
+		for err := error(nil); err == nil; {
 			size := 0
-			_ = raw.Read(func(fd uintptr) bool {
+			err = raw.Read(func(fd uintptr) bool {
 				var err error
 				size, _, err = unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
 				return err == nil
 			})
-			if w.spool.Append(buf[:size], 1) != nil {
-				return
+			if err == nil {
+				err = w.spool.Append(buf[:size], 1)
 			}
 		}
 	}()
-	measure(b, w.in.Name(), rate, lines, func() int64 { n, _ := w.spool.Records(); return int64(n) })
+	measure(b, w.in.Name(), rate, lines, func() int64 {
+		n, _ := w.spool.Records()
+		info, _ := memInfo(d.fd)
+		return int64(n) + int64(info[memDrops])
+	})
+	info, _ := memInfo(d.fd)
+	b.ReportMetric(float64(info[memDrops]), "dropped")
+	_ = f.SetReadDeadline(time.Now())
 	<-done
 	w.run()
 	w.stop()

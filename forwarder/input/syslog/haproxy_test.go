@@ -113,8 +113,8 @@ func runHAProxy(t *testing.T, dir string, targets []*target, requests int) []str
 			fmt.Fprintf(&rings, "ring %s\n  format %s\n  maxlen 9000\n  size 4194304\n  timeout connect 5s\n  timeout server 30s\n  server s %s log-proto %s\n",
 				x.name(i), x.format, to, x.ring)
 			to = "ring@" + x.name(i)
-		} else if strings.HasPrefix(to, "unix@") {
-			to = strings.TrimPrefix(to, "unix@")
+		} else if path, ok := strings.CutPrefix(to, "unix@"); ok {
+			to = path
 		}
 		fmt.Fprintf(&logs, "  log %s len 8192 format %s local0\n", to, x.format)
 	}

@@ -3,7 +3,6 @@ package syslog
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -125,7 +124,7 @@ func (w *world) logged(text string) {
 
 func refused(t *testing.T, cfg Config, words ...string) {
 	t.Helper()
-	in, err := New(cfg, Deps{Spool: &inputtest.Spool{}, Account: ledger.New().Account("x"), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	in, err := New(cfg, Deps{Spool: &inputtest.Spool{}, Account: ledger.New().Account("x"), Logger: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
