@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -208,22 +209,13 @@ func (w *Watcher) heard(s *socket, a *answer) {
 		met = append(met, p)
 	}
 	for _, p := range s.processes { // those that ended stay until the broker knows
-		if p.acked < p.total && !contains(met, p) {
+		if p.acked < p.total && !slices.Contains(met, p) {
 			met = append(met, p)
 		}
 	}
 	w.dirty = w.dirty || len(met) != len(s.processes) || len(s.known) > 0
 	s.processes = met
 	clear(s.known) // who did not answer now is no more
-}
-
-func contains(all []*process, p *process) bool {
-	for _, x := range all {
-		if x == p {
-			return true
-		}
-	}
-	return false
 }
 
 // sum brings what others may ask for up to date.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian: HAProxy (the real source of the
 # lines), zstd (a baseline), a JRE and Maven (Elasticsearch and how it is
-# fetched), unzip, a C compiler (the race detector) and Python's venv (DuckDB).
+# fetched), unzip, a C compiler (the race detector), Python's venv (DuckDB) and
+# systemd's journalctl with what writes journals for tests.
 # Does nothing when all of it is there.
 set -euo pipefail
 
@@ -12,6 +13,8 @@ have zstd || packages+=(zstd)
 have java || packages+=(openjdk-17-jre-headless)
 have mvn || packages+=(maven)
 have unzip || packages+=(unzip)
+have journalctl || packages+=(systemd)
+[ -x /lib/systemd/systemd-journal-remote ] || packages+=(systemd-journal-remote)
 have gcc || packages+=(gcc libc6-dev)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
 

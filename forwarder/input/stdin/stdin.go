@@ -61,6 +61,8 @@ type Stdin struct {
 	problem atomic.Pointer[error]
 }
 
+var _ input.Input = (*Stdin)(nil)
+
 // New checks that there is something to read.
 func New(cfg Config, deps Deps) (*Stdin, error) {
 	if cfg.File == nil {

@@ -46,7 +46,7 @@ func newWorld(t *testing.T, spool *inputtest.Spool) *world {
 	go func() { x.done <- in.Run(ctx); close(x.done) }()
 	t.Cleanup(func() {
 		cancel()
-		<-x.done
+		<-x.done //nolint:errcheck // the test has looked, or failed
 		w.Close()
 		r.Close()
 		if err := spool.Check(); err != nil {
@@ -57,7 +57,7 @@ func newWorld(t *testing.T, spool *inputtest.Spool) *world {
 }
 
 func deps(spool *inputtest.Spool) Deps {
-	return Deps{Spool: spool, Account: ledger.New().Account(Name), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return Deps{Spool: spool, Account: ledger.New().Account(Name), Logger: slog.New(slog.DiscardHandler)}
 }
 
 func (x *world) write(s string) {

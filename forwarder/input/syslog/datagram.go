@@ -30,6 +30,8 @@ const (
 	idleEvery = time.Minute
 	// sayEvery is how often a loss that goes on is logged.
 	sayEvery = time.Minute
+	// lastBatches, and one buffer's worth, are taken at the end.
+	lastBatches = 64
 	// troubled is how long to wait after an error of the socket.
 	troubled = time.Second
 )
@@ -120,13 +122,13 @@ func (d *datagrams) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	d.receive(ctx, r, w)
-	// Who sends without end must not keep us: one buffer's worth is enough.
-	for range 1 + d.room/(batch*512) {
-		if n, err := r.receive(); err != nil || n == 0 {
+	// Who sends without end must not keep us.
+	for range lastBatches + d.room/(batch*512) {
+		n, err := r.receive()
+		if err != nil || n == 0 {
 			break
-		} else {
-			d.take(r, n)
 		}
+		d.take(r, n)
 	}
 	d.checkDrops()
 	return nil

@@ -274,7 +274,7 @@ func TestReceiveBuffer(t *testing.T) {
 	cfg := config(udpURL(t, "127.0.0.1"))
 	cfg.ReceiveBuffer = 1 << 30
 	w := listen(t, cfg, &inputtest.Spool{})
-	got, err := unix.GetsockoptInt(w.in.(*datagrams).fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	got, err := unix.GetsockoptInt(w.in.(*datagrams).fd, unix.SOL_SOCKET, unix.SO_RCVBUF) //nolint:errcheck // it is one
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,8 @@ package syslog
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +20,16 @@ import (
 
 const limit = 20 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if v := os.Getenv(sendVariable); v != "" {
+		if err := sendMain(v); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // world is a listener at work.
 type world struct {
@@ -115,7 +124,7 @@ func (w *world) logged(text string) {
 
 func refused(t *testing.T, cfg Config, words ...string) {
 	t.Helper()
-	in, err := New(cfg, Deps{Spool: &inputtest.Spool{}, Account: ledger.New().Account("x"), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	in, err := New(cfg, Deps{Spool: &inputtest.Spool{}, Account: ledger.New().Account("x"), Logger: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

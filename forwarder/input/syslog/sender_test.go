@@ -1,9 +1,13 @@
 package syslog
 
 import (
+	"fmt"
 	"net"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -56,3 +60,44 @@ func (s *sender) send(message []byte, n int) error {
 }
 
 func (s *sender) close() { _ = unix.Close(s.fd) }
+
+// sendVariable makes this program a sender: "URL RATE LINES".
+const sendVariable = "LOGHAUL_TEST_SEND"
+
+// sendFrom gives the command that sends lines of 300 bytes from another
+// process, rate of them a second.
+func sendFrom(url string, rate, lines int) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d", sendVariable, url, rate, lines))
+	return cmd
+}
+
+// sendMain is what that process does.
+func sendMain(variable string) error {
+	var url string
+	var rate, lines int
+	if _, err := fmt.Sscan(variable, &url, &rate, &lines); err != nil {
+		return err
+	}
+	s, err := newSender(url)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	line := []byte(strings.Repeat("x", 299) + "\n")
+	each := max(1, min(senderBatch, rate/1000)) // a burst every millisecond or so
+	tick := time.NewTicker(time.Duration(each) * time.Second / time.Duration(rate))
+	defer tick.Stop()
+	start := time.Now()
+	for sent := 0; sent < lines; <-tick.C {
+		due := int(time.Since(start).Seconds() * float64(rate))
+		for sent < min(due, lines) {
+			n := min(each, lines-sent)
+			if err := s.send(line, n); err != nil {
+				return err
+			}
+			sent += n
+		}
+	}
+	return nil
+}

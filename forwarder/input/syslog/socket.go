@@ -20,7 +20,7 @@ func openUDP(a address) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("listening on udp://%s: %w", a.hostPort(), err)
 	}
-	fd, err := -1, error(nil)
+	var fd int
 	if ip4 := to.IP.To4(); ip4 != nil {
 		fd, err = bindUDP(unix.AF_INET, &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(ip4)})
 	} else {
