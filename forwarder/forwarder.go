@@ -77,7 +77,7 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 		cfg: cfg, log: deps.Logger, store: store, ledger: l, tail: t, feeds: []source.Feed{t},
 		ship: ship.New(cfg.ship(), deps.Broker, deps.Logger),
 	}
-	f.saver = saver{store: store, log: deps.Logger, done: make(chan error, 1), problem: &f.problem}
+	f.saver = saver{store: store, log: deps.Logger, done: make(chan error, 1), problem: &f.problem, stored: t.Stored}
 	f.meter = newMeter(f, deps.Metrics)
 	f.log.Info("forwarder starts", "node", cfg.Node, "inputs", len(cfg.Inputs), "state", cfg.State,
 		"sources", len(st.Entries))

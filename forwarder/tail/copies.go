@@ -85,7 +85,7 @@ func (t *Tailer) overwritten(f *File) bool {
 		return false
 	}
 	st, err := statFile(f.fd)
-	if err != nil || st.size < f.onDisk() {
+	if err != nil || f.extent(st.size) < f.onDisk() {
 		return err == nil
 	}
 	ok, err := f.intact()
@@ -206,6 +206,7 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 		path: string(e.Path), name: string(e.Name), target: string(e.Target), done: e.Done, expire: e.Seen,
 		read: e.Pos, acked: e.Pos, size: max(e.Size, e.Pos), mtime: e.Mtime,
 		guard: guard{sum: e.Guard, n: e.GuardLen, at: e.Pos}, hole: hole{from: e.LostFrom, to: e.LostTo, reason: e.Lost},
+		joined: e.Joined, joint: joint{at: e.JointAt, n: e.JointLen, key: fileKey{e.JointDev, e.JointIno}, sum: e.JointSum, state: -1},
 	}
 	if e.GuardAt > 0 {
 		f.guard.at = e.GuardAt
@@ -248,6 +249,7 @@ func (f *File) entry() checkpoint.Entry {
 	if f.acks.at != f.acked && f.acks.n > 0 {
 		e.GuardAt = f.acks.at
 	}
+	e.Joined, e.JointAt, e.JointLen, e.JointDev, e.JointIno, e.JointSum = f.joined, f.joint.at, f.joint.n, f.joint.key.dev, f.joint.key.ino, f.joint.sum
 	if f.hole.to > f.acked {
 		e.Lost, e.LostFrom, e.LostTo = f.hole.reason, f.hole.from, f.hole.to
 	}

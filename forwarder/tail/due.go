@@ -88,6 +88,7 @@ func (t *Tailer) check(f *File) bool {
 		f.next = t.now.Add(t.cfg.PollOnly)
 		return false
 	}
+	st.size = f.extent(st.size)
 	if st.size < f.onDisk() {
 		t.truncated(f)
 		return false
@@ -104,6 +105,23 @@ func (t *Tailer) check(f *File) bool {
 	}
 	if f.size > 0 && f.stuck != f.size && !t.headed(f) {
 		f.stuck = f.size
+	}
+	if p := t.before(f); p != nil || f.unsure() {
+		f.next = t.now.Add(t.cfg.Linger)
+		return false
+	}
+	if f.parted && f.stuck == f.size && !f.finishing {
+		switch wait := f.grown.Add(partWait); {
+		case t.join(f):
+			f.next = t.now.Add(t.cfg.Linger)
+			return false
+		case !t.now.Before(wait):
+			f.forced = true
+			return true
+		default:
+			f.next = minTime(wait, t.now.Add(t.cfg.Linger))
+			return false
+		}
 	}
 	unread := f.size - f.read
 	if unread == 0 || f.stuck == f.size && !f.finishing {
@@ -142,7 +160,7 @@ func (t *Tailer) quiet(f *File, st info) bool {
 		return false
 	}
 	t.arm(f)
-	if now, err := statFile(f.fd); err == nil && now.size != f.size {
+	if now, err := statFile(f.fd); err == nil && f.extent(now.size) != f.size {
 		f.since = t.now
 		f.next = t.now.Add(t.cfg.Linger)
 		return false
@@ -165,7 +183,7 @@ func (t *Tailer) rotated(f *File, st info) bool {
 		f.next = t.now.Add(min(5*time.Second, max(t.cfg.Linger, t.cfg.RotatedWait/4)))
 		return false
 	}
-	if now, err := statFile(f.fd); err != nil || now.size != f.size { // the last write of the last writer
+	if now, err := statFile(f.fd); err != nil || f.extent(now.size) != f.size { // the last write of the last writer
 		f.next = t.now
 		return false
 	}

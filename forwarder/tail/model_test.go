@@ -92,15 +92,12 @@ func (w *world) do(s step) {
 		w.endPartial()
 		w.lines(w.w, 1+s.a%40, s.b%200)
 	case opPartial:
-		if w.partial == "" {
-			w.partial = w.line(s.b)
-			w.write(w.w, w.partial)
-		}
+		w.begin(s.b)
 	case opLong:
 		w.endPartial()
 		w.lines(w.w, 1, 3000+s.b*40)
 	case opLate:
-		if len(w.late) > 0 {
+		if len(w.late) > 0 && w.mode&inParts == 0 {
 			w.lines(w.late[s.a%len(w.late)], 1+s.b%3, s.b)
 		}
 	case opHangUp:
@@ -114,7 +111,7 @@ func (w *world) do(s step) {
 		}
 	case opCopytruncate:
 		w.endPartial()
-		if len(w.w.gen.bytes) < evidenceMin {
+		if len(w.w.gen.bytes) < evidenceMin || w.mode&inParts != 0 {
 			return
 		}
 		w.copytruncate(func() {
@@ -266,7 +263,7 @@ func number(name string, or uint64) uint64 {
 // LOGHAUL_MODEL_SEED where to begin. What fails is made as short as possible and
 // printed so that it can be added to TestSchedules.
 func TestModel(t *testing.T) {
-	runs, seed := number("LOGHAUL_MODEL_RUNS", 2500), number("LOGHAUL_MODEL_SEED", 1)
+	runs, seed := number("LOGHAUL_MODEL_RUNS", 2000), number("LOGHAUL_MODEL_SEED", 1)
 	if testing.Short() {
 		runs = min(runs, 100)
 	}

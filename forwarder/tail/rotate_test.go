@@ -21,7 +21,10 @@ func (w *world) rotate(dateext bool) {
 		w.must(os.Rename(w.log, w.log+".1"))
 	}
 	w.late = append(w.late, w.w)
-	if w.partial != "" { // this generation ends without LF
+	switch {
+	case w.mode&inParts != 0: // the rest of a line goes into the next file
+		w.hangUp(len(w.late) - 1)
+	case w.partial != "": // this generation ends without LF
 		w.partial = ""
 		w.hangUp(len(w.late) - 1)
 	}
@@ -40,6 +43,9 @@ func (w *world) point(name string) {
 // restart is that of the container: the link gets another target.
 func (w *world) restart() {
 	w.late = append(w.late, w.w)
+	if w.mode&inParts != 0 {
+		w.hangUp(len(w.late) - 1)
+	}
 	w.runs++
 	w.point(fmt.Sprintf("%d.log", w.runs))
 	w.create()

@@ -54,6 +54,8 @@ func (t *Tailer) scan() {
 			found, _ = t.list()
 		}
 	}
+	t.found = found
+	defer func() { t.found = nil }()
 	for path, fl := range t.floors {
 		fl.low = fl.at(t.now)
 		t.floors[path] = fl
@@ -108,6 +110,7 @@ func (t *Tailer) refresh(f *File, c *candidate) {
 		t.dirty = true
 	}
 	f.seen, f.missing, f.pattern, f.target = t.scans, false, c.pattern, cmp.Or(c.target, f.target)
+	c.size = f.extent(c.size)
 	wasLive := f.live
 	f.live = c.live
 	if f.live {

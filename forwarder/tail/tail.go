@@ -21,6 +21,7 @@
 package tail
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -76,6 +77,12 @@ type Input struct {
 	Pattern string
 	// Labels travel with every batch of its files.
 	Labels wire.Labels
+	// MaxLine is where a longer record of these files is cut; 0 is Config's.
+	MaxLine int
+	// Wrapper says what wraps their lines: cri, docker, none, or auto (also
+	// ""): what the beginning of a file looks like. A batch does not end
+	// between the parts of a line that a container's runtime cut.
+	Wrapper string
 }
 
 // DefaultConfig gives the defaults; Node and Inputs are left empty.
@@ -93,6 +100,12 @@ func (c *Config) Validate() error {
 	for _, in := range c.Inputs {
 		if _, err := filepath.Match(in.Pattern, ""); err != nil || !filepath.IsAbs(in.Pattern) {
 			errs = append(errs, fmt.Errorf("path %q: want an absolute path or pattern", in.Pattern))
+		}
+		if _, ok := wrappers[in.Wrapper]; !ok && in.Wrapper != "" && in.Wrapper != "auto" {
+			errs = append(errs, fmt.Errorf("path %q: wrapper %q: want auto, none, cri or docker", in.Pattern, in.Wrapper))
+		}
+		if in.MaxLine != 0 && (in.MaxLine < 4096 || in.MaxLine > 8<<20) {
+			errs = append(errs, fmt.Errorf("path %q: longest line %d: want 4 KiB to 8 MiB", in.Pattern, in.MaxLine))
 		}
 	}
 	if c.MaxLine < 4096 || c.MaxLine > 8<<20 {
@@ -114,7 +127,9 @@ type Tailer struct {
 	now    time.Time // of the current call
 	stats  Stats
 	ledger *ledger.Ledger
-	labels map[string]wire.Labels // by pattern
+	labels map[string]wire.Labels // by pattern, as the next two
+	lines  map[string]int
+	kinds  map[string]string
 
 	files  map[*File]struct{}
 	byLoc  map[fileKey]*File   // where the bytes are; no done files
@@ -129,13 +144,15 @@ type Tailer struct {
 	ignored  map[fileKey]info
 	troubles map[string]string
 
-	scans      uint64
-	nextScan   time.Time
-	incomplete bool // the running scan could not look everywhere
-	dirty      bool
-	orphans    map[fileKey]string // links of files that no position is known of
-	watch      *watcher
-	leaseCheck func(f *File) (gone, known bool)
+	scans          uint64
+	nextScan       time.Time
+	found          []candidate // by the running scan
+	states, stored int         // how many States were asked for; the last of them that is stored
+	incomplete     bool        // the running scan could not look everywhere
+	dirty          bool
+	orphans        map[fileKey]string // links of files that no position is known of
+	watch          *watcher
+	leaseCheck     func(f *File) (gone, known bool)
 }
 
 // New makes a Tailer that goes on from st and counts in l. It opens nothing yet: the first
@@ -145,14 +162,14 @@ func New(cfg Config, st checkpoint.State, l *ledger.Ledger, log *slog.Logger) (*
 		return nil, err
 	}
 	t := &Tailer{
-		cfg: cfg, log: log, ledger: l, labels: map[string]wire.Labels{},
+		cfg: cfg, log: log, ledger: l, labels: map[string]wire.Labels{}, lines: map[string]int{}, kinds: map[string]string{},
 		files: map[*File]struct{}{}, byLoc: map[fileKey]*File{}, byID: map[fileKey][]*File{}, byHead: map[head][]*File{},
 		orphans: map[fileKey]string{}, patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
 		leaseCheck: func(f *File) (bool, bool) { return writersGone(f.fd) },
 	}
 	maps.Copy(t.patterns, st.Patterns)
 	for _, in := range cfg.Inputs {
-		t.labels[in.Pattern] = in.Labels
+		t.labels[in.Pattern], t.kinds[in.Pattern], t.lines[in.Pattern] = in.Labels, in.Wrapper, cmp.Or(in.MaxLine, cfg.MaxLine)
 	}
 	for i := range st.Entries {
 		if err := t.restore(&st.Entries[i]); err != nil {
@@ -261,8 +278,12 @@ func (t *Tailer) Dirty() bool {
 	return d
 }
 
+// Stored says that what State gave last is durable.
+func (t *Tailer) Stored() { t.stored = t.states }
+
 // State gives what has to be remembered.
 func (t *Tailer) State() checkpoint.State {
+	t.states++
 	st := checkpoint.State{Patterns: maps.Clone(t.patterns), Entries: make([]checkpoint.Entry, 0, len(t.files))}
 	for f := range t.files {
 		st.Entries = append(st.Entries, f.entry())
