@@ -35,9 +35,6 @@ const streams = 2
 // closed gives the end of the last (or first) record in p, whole records, after
 // which no line is open on any stream; 0 if there is none.
 func (w wrapper) closed(p []byte, first bool) int {
-	if !first && w.noParts(p) {
-		return len(p)
-	}
 	var open [streams]bool
 	end := 0
 	for off := 0; off < len(p); {
@@ -59,11 +56,6 @@ func (w wrapper) closed(p []byte, first bool) int {
 	return end
 }
 
-// noParts says quickly that p has no part for sure.
-func (w wrapper) noParts(p []byte) bool {
-	return w == cri && !bytes.Contains(p, []byte(" stdout P")) && !bytes.Contains(p, []byte(" stderr P"))
-}
-
 func (w wrapper) part(record []byte) (stream int, part, ok bool) {
 	if w == cri {
 		return criPart(record)
@@ -74,7 +66,11 @@ func (w wrapper) part(record []byte) (stream int, part, ok bool) {
 // criPart reads `2026-11-22T16:17:55.857123456Z stdout P text`: the time, the
 // stream, and F or P, perhaps with tags behind colons.
 func criPart(record []byte) (stream int, part, ok bool) {
-	i := bytes.IndexByte(record[:min(len(record), 40)], ' ')
+	const usual = len("2026-11-22T16:17:55.857123456Z")
+	i := usual
+	if len(record) <= usual || record[usual] != ' ' || record[usual-1] != 'Z' {
+		i = bytes.IndexByte(record[:min(len(record), 40)], ' ')
+	}
 	if i < 20 || record[4] != '-' || record[10] != 'T' {
 		return 0, false, false
 	}
