@@ -79,6 +79,9 @@ type Entry struct {
 	// away or deleted. The entry is kept for a while so that the next file
 	// with the same numbers and head gets another generation.
 	Done bool `json:"done,omitempty"`
+	// Final means that the rotated file was read to its end when no writer was
+	// left: what it is compressed to has nothing more.
+	Final bool `json:"final,omitempty"`
 	// Lost, if not empty, is the reason for which the bytes from LostFrom to
 	// LostTo are not to be had. They are counted, and the broker does not
 	// know it of all of them yet.

@@ -82,6 +82,9 @@ func (t *Tailer) check(f *File) bool {
 	if f.fd == nil && !t.reopen(f) {
 		return false
 	}
+	if f.arc != nil {
+		return t.unpack(f)
+	}
 	st, err := statFile(f.fd)
 	if err != nil {
 		t.trouble(f.name, "can't read log file", err.Error())
@@ -139,7 +142,7 @@ func (t *Tailer) grew(f *File, size int64) {
 	if size <= f.size {
 		return
 	}
-	f.size, f.grown, f.finishing = size, t.now, false
+	f.size, f.grown, f.finishing, f.final = size, t.now, false, false
 	if f.unacked.IsZero() {
 		f.unacked = f.since
 	}
@@ -203,6 +206,7 @@ func (t *Tailer) rotated(f *File, st info) bool {
 		f.next = t.now.Add(5 * time.Second) // Confirm brings it back sooner
 		return false
 	}
+	f.final = true
 	t.close(f)
 	t.deactivate(f)
 	if f.linked {
@@ -223,7 +227,7 @@ func (t *Tailer) rotated(f *File, st info) bool {
 
 // closeSpare closes a file that can be opened again by its name.
 func (t *Tailer) closeSpare(f *File) {
-	if f.fd == nil || f.src.ID == "" {
+	if f.fd == nil || f.src.ID == "" || f.arc != nil {
 		return
 	}
 	if st, err := statPath(f.name); err == nil && st.key == f.loc {
@@ -240,11 +244,20 @@ func (t *Tailer) close(f *File) {
 	}
 	f.fd = nil
 	t.open--
+	if f.arc != nil {
+		f.arc.close()
+		f.arc = nil
+	}
 }
 
 // reopen opens a known file again. If another one lies at its name, the next
 // scan says where it went.
 func (t *Tailer) reopen(f *File) bool {
+	if unpackable(f.name) {
+		t.deactivate(f)
+		t.nextScan = minTime(t.nextScan, t.now.Add(t.cfg.PollOnly)) // that finds it
+		return false
+	}
 	fd, st, err := openFile(f.name)
 	if err == nil && (st.key != f.loc || (f.born != 0 && st.born != 0 && f.born != st.born)) {
 		_ = fd.Close()

@@ -37,6 +37,7 @@ type File struct {
 	live     bool     // lies at path; otherwise rotated away
 	missing  bool     // not found by the last complete scan
 	done     bool     // no further byte can come
+	final    bool     // read to its end, and no writer was left then
 	expire   int64    // when the entry was last of use, in seconds since 1970
 	seen     uint64   // number of the last scan that found it
 
@@ -51,6 +52,7 @@ type File struct {
 	size   int64 // as seen last
 	mtime  int64 // as the last scan found it: what came since may be siblings that no scan saw
 
+	arc    *archive // fd is compressed
 	wrap   wrapper
 	parted bool // no more can be read because a line is open
 	forced bool // it has been open for too long

@@ -51,10 +51,18 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return f.body().ReadAt(p, off-f.joint.n)
 }
 
-func (f *File) body() io.ReaderAt { return f.fd }
+func (f *File) body() io.ReaderAt {
+	if f.arc != nil {
+		return f.arc
+	}
+	return f.fd
+}
 
 // extent is how much the source has if its file has size bytes.
 func (f *File) extent(size int64) int64 {
+	if f.arc != nil {
+		return f.size
+	}
 	if f.joint.n > 0 {
 		return max(size, f.joint.at) + f.joint.n
 	}

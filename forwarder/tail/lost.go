@@ -20,6 +20,9 @@ func (f *File) holed() bool {
 
 // readable is where the bytes end that can be read at once.
 func (f *File) readable() int64 {
+	if f.arc != nil {
+		return f.arc.end()
+	}
 	if f.hole.to > f.read {
 		return min(f.size, f.hole.from)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,6 +41,7 @@ const (
 	opWait
 	opClock
 	opSwitch
+	opCompress
 	ops
 
 	opMode // the first of a schedule: what kind of world it is
@@ -49,13 +51,13 @@ const (
 var weights = [ops]int{
 	opWrite: 20, opPartial: 3, opLong: 2, opLate: 4, opHangUp: 2, opRotate: 7, opCopytruncate: 3, opTruncate: 2, opDelete: 2,
 	opDeleteRotated: 2, opCrash: 5, opStop: 3, opStart: 10, opScan: 10, opShip: 14, opAck: 12, opSave: 5, opWait: 2, opClock: 1,
-	opSwitch: 2,
+	opSwitch: 2, opCompress: 4,
 }
 
 var opNames = [ops]string{
 	"opWrite", "opPartial", "opLong", "opLate", "opHangUp", "opRotate", "opCopytruncate", "opTruncate", "opDelete",
 	"opDeleteRotated", "opCrash", "opStop", "opStart", "opScan", "opShip", "opAck", "opSave", "opWait", "opClock",
-	"opSwitch",
+	"opSwitch", "opCompress",
 }
 
 func (s step) String() string {
@@ -149,6 +151,12 @@ func (w *world) do(s step) {
 		if w.mode&viaLink != 0 {
 			w.endPartial()
 			w.restart()
+		}
+	case opCompress:
+		names := slices.DeleteFunc(w.rotated(), unpackable)
+		if len(names) > 0 {
+			w.abandon(names[s.a%len(names)])
+			w.compress(names[s.a%len(names)], []string{".gz", ".zst"}[s.b%2])
 		}
 	case opStart:
 		w.start()

@@ -57,6 +57,17 @@ func (w *world) hangUp(i int) {
 	w.late = slices.Delete(w.late, i, i+1)
 }
 
+// abandon has the writers of a file close it.
+func (w *world) abandon(name string) {
+	st, err := statPath(name)
+	w.must(err)
+	for i := len(w.late) - 1; i >= 0; i-- {
+		if at, err := statFile(w.late[i].f); err != nil || at.key == st.key {
+			w.hangUp(i)
+		}
+	}
+}
+
 // shift makes room for name.1.
 func (w *world) shift() {
 	names, err := filepath.Glob(w.log + ".[0-9]*")
@@ -126,7 +137,7 @@ func (w *world) remove(name string) {
 			f := w.tail.byLoc[g.key]
 			held = held || f != nil && f.fd != nil
 		}
-		g.dead = !held
+		g.dead = !held || g.packed
 	}
 }
 

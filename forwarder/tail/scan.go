@@ -77,6 +77,7 @@ func (t *Tailer) scan() {
 			}
 		}
 	}
+	t.unpackNew()
 	t.absent()
 	t.bound()
 	for i := range found {
@@ -92,7 +93,7 @@ func (t *Tailer) scan() {
 			}
 		}
 	}
-	t.forgetIgnored(found)
+	t.forgetIgnored(append(found, t.archives...))
 	t.expireEntries()
 }
 
@@ -167,7 +168,7 @@ func (t *Tailer) absent() {
 		case !f.missing:
 			f.missing, f.live, f.verified, f.grown = true, false, false, t.now
 		case t.now.Sub(f.grown) >= t.cfg.RotatedWait && len(f.cuts) == 0 && f.unread() > 0:
-			if t.findCopy(f) {
+			if t.findCopy(f) || t.inArchive(f) {
 				continue
 			}
 			t.log.Error("log file went away with unread bytes", "path", f.path, "source", f.src.ID,

@@ -146,9 +146,11 @@ type Tailer struct {
 
 	scans          uint64
 	nextScan       time.Time
-	found          []candidate // by the running scan
-	states, stored int         // how many States were asked for; the last of them that is stored
-	incomplete     bool        // the running scan could not look everywhere
+	found          []candidate      // by the running scan
+	archives       []candidate      // compressed, by the last scan
+	damaged        map[fileKey]info // compressed files that can't be read
+	states, stored int              // how many States were asked for; the last of them that is stored
+	incomplete     bool             // the running scan could not look everywhere
 	dirty          bool
 	orphans        map[fileKey]string // links of files that no position is known of
 	watch          *watcher
@@ -164,7 +166,7 @@ func New(cfg Config, st checkpoint.State, l *ledger.Ledger, log *slog.Logger) (*
 	t := &Tailer{
 		cfg: cfg, log: log, ledger: l, labels: map[string]wire.Labels{}, lines: map[string]int{}, kinds: map[string]string{},
 		files: map[*File]struct{}{}, byLoc: map[fileKey]*File{}, byID: map[fileKey][]*File{}, byHead: map[head][]*File{},
-		orphans: map[fileKey]string{}, patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
+		orphans: map[fileKey]string{}, damaged: map[fileKey]info{}, patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
 		leaseCheck: func(f *File) (bool, bool) { return writersGone(f.fd) },
 	}
 	maps.Copy(t.patterns, st.Patterns)

@@ -55,6 +55,7 @@ type generation struct {
 	seen      int64 // its size when the forwarder looked last
 	savedSeen int64 // as the stored positions know it
 	unlinked  bool  // no name is left
+	packed    bool  // it lies in a compressed file
 	copied    bool  // it lies in a copy
 	dead      bool  // its end is not to be had any more
 	key       fileKey
@@ -175,6 +176,11 @@ func (w *world) touch(f *os.File) {
 	w.must(unix.Futimes(int(f.Fd()), []unix.Timeval{tv, tv}))
 }
 
+// stamp sets when a file was written.
+func (w *world) stamp(name string, mtime int64) {
+	w.must(os.Chtimes(name, time.Unix(0, mtime), time.Unix(0, mtime)))
+}
+
 // write appends text to a file.
 func (w *world) write(to *writer, text string) {
 	w.t.Helper()
@@ -267,7 +273,7 @@ func (w *world) scan() {
 	w.now = w.now.Add(w.cfg.PollOnly)
 	w.tail.Step(w.now)
 	for _, g := range w.gens {
-		if !g.dead && !g.unlinked && (!w.setBack || g == w.w.gen || g.seen > 0 && !g.copied) {
+		if !g.dead && !g.unlinked && !g.packed && (!w.setBack || g == w.w.gen || g.seen > 0 && !g.copied) {
 			g.seen = int64(len(g.bytes))
 		}
 	}
