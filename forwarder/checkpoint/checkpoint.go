@@ -34,6 +34,9 @@ type State struct {
 	// first time, in nanoseconds since 1970. A rotated file that was last
 	// written before that is none of ours.
 	Patterns map[string]int64
+	// Rebuilt means that the positions were lost to damage: unread files may
+	// be among those of any age. It is not stored.
+	Rebuilt bool
 	// Entries holds one entry per source.
 	Entries []Entry
 }

@@ -203,7 +203,7 @@ func (w *world) checkGeneration(id string, s *stream, g *generation) {
 	if lost := bytes.Count(asBytes(s.have), []byte{byte(declared)}); lost > 0 && !g.dead {
 		w.t.Errorf("source %s declares %d bytes lost that are all there", id, lost)
 	}
-	whole := !g.dead && !(w.setBack && (g.copied || g.packed))
+	whole := !g.dead && (!w.setBack || !g.copied && !g.packed)
 	if want := int64(len(g.bytes)); whole && int64(len(s.have)) < want || int64(len(s.have)) < g.seen {
 		w.t.Errorf("source %s, generation %d: %d bytes are archived or declared, %d were written and %d seen; dead %v",
 			id, g.n, len(s.have), want, g.seen, g.dead)

@@ -276,5 +276,10 @@ func (t *Tailer) reopen(f *File) bool {
 	t.troubleEnds(f.name)
 	f.fd = fd
 	t.open++
+	if f.src.ID != "" && !f.sniffed {
+		if p, _, err := readHead(fd); err == nil {
+			f.detect(p)
+		}
+	}
 	return true
 }

@@ -52,10 +52,11 @@ type File struct {
 	size   int64 // as seen last
 	mtime  int64 // as the last scan found it: what came since may be siblings that no scan saw
 
-	arc    *archive // fd is compressed
-	wrap   wrapper
-	parted bool // no more can be read because a line is open
-	forced bool // it has been open for too long
+	arc     *archive // fd is compressed
+	wrap    wrapper
+	sniffed bool // wrap is known
+	parted  bool // no more can be read because a line is open
+	forced  bool // it has been open for too long
 
 	active    bool // has unread bytes, or had some a moment ago: looked at by the clock, not by inotify
 	finishing bool // rotated away, no writer left: a last record without LF may go

@@ -154,7 +154,7 @@ func (t *Tailer) rewritten(f *File) bool {
 // rejoin reads the joint of a source that is only known from the state. What
 // can't be read is lost.
 func (t *Tailer) rejoin(f *File) {
-	if f.joint.n == 0 || f.joint.bytes != nil || f.acked >= f.joint.at+f.joint.n {
+	if f.joint.n == 0 || f.joint.bytes != nil || f.acked >= f.joint.at+f.joint.n || f.hole.to >= f.joint.at+f.joint.n {
 		return
 	}
 	p := make([]byte, f.joint.n)

@@ -201,8 +201,11 @@ func (t *Tailer) names(dir string) []fs.DirEntry {
 		t.troubleEnds(dir)
 		return names
 	}
-	t.trouble(dir, "can't look for log files", whyUnreadable(dir, err))
 	t.incomplete = true
+	if errors.Is(err, fs.ErrNotExist) { // it may come yet; scan says that nothing matches
+		return nil
+	}
+	t.trouble(dir, "can't look for log files", whyUnreadable(dir, err))
 	return nil
 }
 

@@ -183,6 +183,7 @@ func (w *world) steer(s step) {
 		w.ack(1 + s.a%5)
 	case opSave:
 		w.save()
+	default:
 	}
 }
 

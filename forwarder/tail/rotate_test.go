@@ -61,8 +61,8 @@ func (w *world) hangUp(i int) {
 func (w *world) abandon(name string) {
 	st, err := statPath(name)
 	w.must(err)
-	for i := len(w.late) - 1; i >= 0; i-- {
-		if at, err := statFile(w.late[i].f); err != nil || at.key == st.key {
+	for i, l := range slices.Backward(w.late) {
+		if at, err := statFile(l.f); err != nil || at.key == st.key {
 			w.hangUp(i)
 		}
 	}

@@ -146,6 +146,8 @@ type Tailer struct {
 
 	scans          uint64
 	nextScan       time.Time
+	unmatched      map[string]bool  // patterns of which it was said that nothing matches
+	rebuilt        int64            // when positions that were lost to damage were begun anew
 	found          []candidate      // by the running scan
 	archives       []candidate      // compressed, by the last scan
 	damaged        map[fileKey]info // compressed files that can't be read
@@ -166,12 +168,18 @@ func New(cfg Config, st checkpoint.State, l *ledger.Ledger, log *slog.Logger) (*
 	t := &Tailer{
 		cfg: cfg, log: log, ledger: l, labels: map[string]wire.Labels{}, lines: map[string]int{}, kinds: map[string]string{},
 		files: map[*File]struct{}{}, byLoc: map[fileKey]*File{}, byID: map[fileKey][]*File{}, byHead: map[head][]*File{},
-		orphans: map[fileKey]string{}, damaged: map[fileKey]info{}, patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
+		unmatched: map[string]bool{}, orphans: map[fileKey]string{}, damaged: map[fileKey]info{}, patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
 		leaseCheck: func(f *File) (bool, bool) { return writersGone(f.fd) },
 	}
 	maps.Copy(t.patterns, st.Patterns)
 	for _, in := range cfg.Inputs {
 		t.labels[in.Pattern], t.kinds[in.Pattern], t.lines[in.Pattern] = in.Labels, in.Wrapper, cmp.Or(in.MaxLine, cfg.MaxLine)
+	}
+	if st.Rebuilt { // unread files may be among the oldest
+		for _, in := range cfg.Inputs {
+			t.patterns[in.Pattern] = 0
+		}
+		t.rebuilt = time.Now().UnixNano()
 	}
 	for i := range st.Entries {
 		if err := t.restore(&st.Entries[i]); err != nil {
@@ -218,12 +226,16 @@ func (t *Tailer) Step(now time.Time) {
 	if now.Before(t.nextScan) {
 		return
 	}
-	every := t.cfg.Poll
-	if t.watch == nil {
-		every = t.cfg.PollOnly
-	}
-	t.nextScan = now.Add(every)
+	t.nextScan = now.Add(t.every())
 	t.scan()
+}
+
+// every is how often folders are looked through.
+func (t *Tailer) every() time.Duration {
+	if t.watch == nil {
+		return t.cfg.PollOnly
+	}
+	return t.cfg.Poll
 }
 
 // NextStep says when to call Step and Next again at the latest. Files can wait

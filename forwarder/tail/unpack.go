@@ -129,7 +129,8 @@ func (t *Tailer) unpackNew() {
 		if old, ok := t.ignored[c.key]; ok && old.size == c.size && old.mtime == c.mtime {
 			continue
 		}
-		if c.mtime < max(t.patterns[c.pattern], t.floors[c.path].low) {
+		// After damage an archive can't be told from one that was read when it was plain.
+		if c.mtime < max(t.patterns[c.pattern], t.floors[c.path].low, t.rebuilt) {
 			t.ignored[c.key] = c.info
 			continue
 		}
@@ -205,7 +206,7 @@ func (t *Tailer) unpack(f *File) bool {
 		f.hole = hole{from: a.end(), to: f.size, reason: ledger.Gone}
 	}
 	switch {
-	case f.read < a.end():
+	case f.holed() || f.read < a.end():
 		return true
 	case !a.eof:
 		f.next = t.now

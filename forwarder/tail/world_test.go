@@ -121,7 +121,7 @@ const (
 
 func makeWorld(t failer, dir string, seed uint64, kind mode) *world {
 	w := &world{
-		t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: dir, log: filepath.Join(dir, "haproxy.log"),
+		t: t, r: randomFor(seed), dir: dir, log: filepath.Join(dir, "haproxy.log"),
 		cfg: DefaultConfig(), logger: slog.New(debugTo()), now: time.Now(),
 		broker: newBroker(t),
 	}
@@ -138,6 +138,8 @@ func makeWorld(t failer, dir string, seed uint64, kind mode) *world {
 	w.create()
 	return w
 }
+
+func randomFor(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
 func (w *world) close() {
 	w.crash(0)

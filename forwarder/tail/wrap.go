@@ -17,6 +17,7 @@ var wrappers = map[string]wrapper{"none": bare, "cri": cri, "docker": docker} //
 
 // detect says which wrapper f's records have. head is its complete head.
 func (f *File) detect(head []byte) {
+	f.sniffed = true
 	if w, fixed := wrappers[f.t.kinds[f.pattern]]; fixed {
 		f.wrap = w
 		return
