@@ -184,7 +184,7 @@ func (c *Config) tail() tail.Config {
 		in := &c.Inputs[i]
 		if in.File != "" {
 			labels, _ := in.labels(c.Labels) // Validate has checked them
-			t.Inputs = append(t.Inputs, tail.Input{Pattern: in.Name(), Labels: labels})
+			t.Inputs = append(t.Inputs, tail.Input{Pattern: in.Name(), Labels: labels, MaxLine: int(in.MaxLine), Wrapper: in.Wrapper})
 		}
 	}
 	t.Batch, t.Linger = int64(c.Batch.Bytes), c.Batch.Linger

@@ -90,7 +90,7 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 	f.feeds = []source.Feed{t, f.intakes, f.haproxy}
 	f.ship = ship.New(cfg.ship(), deps.Broker, deps.Logger)
 	f.calls, f.ended = make(chan func()), make(chan struct{})
-	f.saver = saver{store: store, log: deps.Logger, done: make(chan error, 1), problem: &f.problem}
+	f.saver = saver{store: store, log: deps.Logger, done: make(chan error, 1), problem: &f.problem, stored: t.Stored}
 	f.meter = newMeter(f, deps.Metrics)
 	f.log.Info("forwarder starts", "node", cfg.Node, "inputs", len(cfg.Inputs), "state", cfg.State,
 		"sources", len(st.Entries))

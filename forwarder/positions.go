@@ -31,6 +31,7 @@ type saver struct {
 	log     *slog.Logger
 	done    chan error
 	problem *atomic.Pointer[error]
+	stored  func() // called when what state gave last is on disk
 
 	dirty          bool
 	running        bool
@@ -63,6 +64,7 @@ func (s *saver) saved(err error, now time.Time) {
 	s.writes.Add(1)
 	s.at = now.Add(max(saveEvery-now.Sub(s.started), saveShare*now.Sub(s.started)))
 	if err == nil {
+		s.stored()
 		if s.problem.Swap(nil) != nil {
 			s.log.Info("positions are stored again")
 		}

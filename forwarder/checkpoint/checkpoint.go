@@ -98,12 +98,25 @@ type Entry struct {
 	// away or deleted. The entry is kept for a while so that the next file
 	// with the same numbers and head gets another generation.
 	Done bool `json:"done,omitempty"`
+	// Final means that the rotated file was read to its end when no writer was
+	// left: what it is compressed to has nothing more.
+	Final bool `json:"final,omitempty"`
 	// Lost, if not empty, is the reason for which the bytes from LostFrom to
 	// LostTo are not to be had. They are counted, and the broker does not
 	// know it of all of them yet.
 	Lost     string `json:"lost,omitempty"`
 	LostFrom int64  `json:"lost_from,omitempty"`
 	LostTo   int64  `json:"lost_to,omitempty"`
+	// Joined is how many bytes at the beginning are the rest of a line of the
+	// generation before, which has them as its own.
+	Joined int64 `json:"joined,omitempty"`
+	// JointLen bytes, lying at the beginning of the file JointDev, JointIno and
+	// having the CRC-32 JointSum, belong to this source at JointAt.
+	JointAt  int64  `json:"joint_at,omitempty"`
+	JointLen int64  `json:"joint_len,omitempty"`
+	JointDev uint64 `json:"joint_dev,omitempty"`
+	JointIno uint64 `json:"joint_ino,omitempty"`
+	JointSum uint32 `json:"joint_sum,omitempty"`
 }
 
 // Text is a string that survives JSON even when it is not valid UTF-8, as a
@@ -278,7 +291,8 @@ func (e *Entry) valid() error {
 	case len(e.ID) != 24:
 		return fmt.Errorf("id %q is not 24 hexadecimal digits", e.ID)
 	case e.Pos < 0 || e.Gen < 0 || e.HeadLen < 0 || e.GuardLen < 0 || int64(e.GuardLen) > e.Pos,
-		e.GuardAt < 0 || e.GuardAt > e.Pos || e.LostFrom < 0 || e.LostTo < e.LostFrom:
+		e.GuardAt < 0 || e.GuardAt > e.Pos || e.LostFrom < 0 || e.LostTo < e.LostFrom,
+		e.Joined < 0 || e.JointAt < 0 || e.JointLen < 0:
 		return errors.New("a number is out of range")
 	}
 	return nil

@@ -32,6 +32,10 @@ const (
 	SpoolDamaged = "spool_damaged"
 	// KernelDropped: the kernel had no room for a datagram.
 	KernelDropped = "kernel_dropped"
+	// Joined is no loss and in no account: the bytes at the beginning of a file
+	// are the rest of a line that the generation before it begins, and travel
+	// with that.
+	Joined = "joined"
 	// HAProxyDropped: HAProxy itself could not send a line.
 	HAProxyDropped = "haproxy_dropped"
 )

@@ -81,7 +81,7 @@ func (t *Tailer) attach(f *File, fd *os.File, st info, name string) {
 	if !f.linked {
 		f.src.Path = name
 	}
-	f.size, f.grown, f.stuck = max(st.size, f.read, f.hole.to), t.now, -1
+	f.size, f.grown, f.stuck = max(f.extent(st.size), f.read, f.hole.to), t.now, -1
 	if f.size > f.acked {
 		f.unacked = t.now
 	}
@@ -101,6 +101,7 @@ func (t *Tailer) attach(f *File, fd *os.File, st info, name string) {
 // identify gives f its identity. p is its complete head.
 func (t *Tailer) identify(f *File, p []byte) {
 	f.head = makeHead(p)
+	f.detect(p)
 	f.gen, f.guard, f.acks = 0, guard{}, guard{}
 	for _, g := range t.byID[f.id] {
 		if g.head == f.head {
@@ -161,16 +162,19 @@ func (t *Tailer) verify(f *File, c *candidate) {
 	}
 	t.troubleEnds(c.name)
 	why := ""
-	ok, err := f.guard.holds(fd)
+	t.rejoin(f)
+	f.fd = fd // for a moment
+	ok, err := f.guard.holds(f)
+	f.fd = nil
 	switch {
-	case f.src.ID == "" && (st.size < f.size || err != nil || !ok):
+	case f.src.ID == "" && (f.extent(st.size) < f.size || err != nil || !ok):
 		why = "it was cut short or written anew"
 	case f.born != 0 && st.born != 0 && f.born != st.born:
 		why = "the file is gone and its inode was given to another one"
 	case f.src.ID == "":
 	case len(p) < f.head.n || makeHead(p[:f.head.n]) != f.head:
 		why = "another log was written over it"
-	case st.size < f.read:
+	case f.extent(st.size) < min(f.read, f.onDisk()):
 		why = "it was cut short"
 	case err != nil || !ok:
 		why = "what was read before is not there any more"
@@ -178,6 +182,9 @@ func (t *Tailer) verify(f *File, c *candidate) {
 	if why == "" {
 		delete(t.byLoc, f.loc)
 		t.attach(f, fd, st, c.name)
+		if f.src.ID != "" {
+			f.detect(p)
+		}
 		t.headed(f)
 		t.keep(f)
 		return

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"time"
 
@@ -52,6 +53,8 @@ func (t *Tailer) copyOf(c *candidate, fd *os.File, h head) copyKind {
 				return copyTaken
 			}
 			return copyIgnored
+		case g.arc != nil:
+			return copyIgnored
 		case g.fd == nil && ok && strong:
 			return copyIgnored
 		case g.fd == nil && !t.lookAt(g):
@@ -81,11 +84,11 @@ func (t *Tailer) lookAt(g *File) bool {
 // overwritten says whether an open file does not hold any more what was read
 // from it.
 func (t *Tailer) overwritten(f *File) bool {
-	if f.fd == nil {
+	if f.fd == nil || f.arc != nil {
 		return false
 	}
 	st, err := statFile(f.fd)
-	if err != nil || st.size < f.onDisk() {
+	if err != nil || f.extent(st.size) < f.onDisk() {
 		return err == nil
 	}
 	ok, err := f.intact()
@@ -105,7 +108,7 @@ func (t *Tailer) cutOff(f *File, reason, why string) {
 		delete(t.byLoc, f.loc)
 	}
 	t.dirty = true
-	if t.findCopy(f) {
+	if t.findCopy(f) || t.inArchive(f) {
 		return
 	}
 	t.deactivate(f)
@@ -174,6 +177,10 @@ func (t *Tailer) relocate(f *File, fd *os.File, st info, name string) {
 
 // truncated handles that the open file f holds another log now.
 func (t *Tailer) truncated(f *File) {
+	if f.arc != nil {
+		t.giveUp(f, errors.New("it does not hold what was read before"))
+		return
+	}
 	t.stats.Truncations.Add(1)
 	fd, name, live, own := f.fd, f.name, f.live, f.loc == f.id
 	f.fd = nil
@@ -203,9 +210,10 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 	f := &File{
 		t: t, src: wire.Source{ID: e.ID, Node: t.cfg.Node, Path: string(e.Name)},
 		id: fileKey{e.Dev, e.Ino}, loc: fileKey{e.Dev, e.Ino}, gen: e.Gen, head: h, born: e.Born,
-		path: string(e.Path), name: string(e.Name), target: string(e.Target), done: e.Done, expire: e.Seen,
+		path: string(e.Path), name: string(e.Name), target: string(e.Target), done: e.Done, final: e.Final, expire: e.Seen,
 		read: e.Pos, acked: e.Pos, size: max(e.Size, e.Pos), mtime: e.Mtime,
 		guard: guard{sum: e.Guard, n: e.GuardLen, at: e.Pos}, hole: hole{from: e.LostFrom, to: e.LostTo, reason: e.Lost},
+		joined: e.Joined, joint: joint{at: e.JointAt, n: e.JointLen, key: fileKey{e.JointDev, e.JointIno}, sum: e.JointSum, state: -1},
 	}
 	if e.GuardAt > 0 {
 		f.guard.at = e.GuardAt
@@ -240,7 +248,7 @@ func (f *File) entry() checkpoint.Entry {
 	e := checkpoint.Entry{
 		ID: f.src.ID, Path: checkpoint.Text(f.path), Name: checkpoint.Text(f.src.Path), Target: checkpoint.Text(f.target),
 		Dev: f.id.dev, Ino: f.id.ino, Head: f.head.String(), HeadLen: f.head.n, Gen: f.gen, Born: f.born,
-		Pos: f.acked, Guard: f.acks.sum, GuardLen: f.acks.n, Size: f.size, Mtime: f.mtime, Seen: f.expire, Done: f.done,
+		Pos: f.acked, Guard: f.acks.sum, GuardLen: f.acks.n, Size: f.size, Mtime: f.mtime, Seen: f.expire, Done: f.done, Final: f.final,
 	}
 	if f.src.ID == "" {
 		e.Head = ""
@@ -248,6 +256,7 @@ func (f *File) entry() checkpoint.Entry {
 	if f.acks.at != f.acked && f.acks.n > 0 {
 		e.GuardAt = f.acks.at
 	}
+	e.Joined, e.JointAt, e.JointLen, e.JointDev, e.JointIno, e.JointSum = f.joined, f.joint.at, f.joint.n, f.joint.key.dev, f.joint.key.ino, f.joint.sum
 	if f.hole.to > f.acked {
 		e.Lost, e.LostFrom, e.LostTo = f.hole.reason, f.hole.from, f.hole.to
 	}

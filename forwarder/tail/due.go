@@ -82,12 +82,16 @@ func (t *Tailer) check(f *File) bool {
 	if f.fd == nil && !t.reopen(f) {
 		return false
 	}
+	if f.arc != nil {
+		return t.unpack(f)
+	}
 	st, err := statFile(f.fd)
 	if err != nil {
 		t.trouble(f.name, "can't read log file", err.Error())
 		f.next = t.now.Add(t.cfg.PollOnly)
 		return false
 	}
+	st.size = f.extent(st.size)
 	if st.size < f.onDisk() {
 		t.truncated(f)
 		return false
@@ -105,6 +109,23 @@ func (t *Tailer) check(f *File) bool {
 	if f.size > 0 && f.stuck != f.size && !t.headed(f) {
 		f.stuck = f.size
 	}
+	if p := t.before(f); p != nil || f.unsure() {
+		f.next = t.now.Add(t.cfg.Linger)
+		return false
+	}
+	if f.parted && f.stuck == f.size && !f.finishing {
+		switch wait := f.grown.Add(partWait); {
+		case t.join(f):
+			f.next = t.now.Add(t.cfg.Linger)
+			return false
+		case !t.now.Before(wait):
+			f.forced = true
+			return true
+		default:
+			f.next = minTime(wait, t.now.Add(t.cfg.Linger))
+			return false
+		}
+	}
 	unread := f.size - f.read
 	if unread == 0 || f.stuck == f.size && !f.finishing {
 		return t.quiet(f, st)
@@ -121,7 +142,7 @@ func (t *Tailer) grew(f *File, size int64) {
 	if size <= f.size {
 		return
 	}
-	f.size, f.grown, f.finishing = size, t.now, false
+	f.size, f.grown, f.finishing, f.final = size, t.now, false, false
 	if f.unacked.IsZero() {
 		f.unacked = f.since
 	}
@@ -142,7 +163,7 @@ func (t *Tailer) quiet(f *File, st info) bool {
 		return false
 	}
 	t.arm(f)
-	if now, err := statFile(f.fd); err == nil && now.size != f.size {
+	if now, err := statFile(f.fd); err == nil && f.extent(now.size) != f.size {
 		f.since = t.now
 		f.next = t.now.Add(t.cfg.Linger)
 		return false
@@ -165,7 +186,7 @@ func (t *Tailer) rotated(f *File, st info) bool {
 		f.next = t.now.Add(min(5*time.Second, max(t.cfg.Linger, t.cfg.RotatedWait/4)))
 		return false
 	}
-	if now, err := statFile(f.fd); err != nil || now.size != f.size { // the last write of the last writer
+	if now, err := statFile(f.fd); err != nil || f.extent(now.size) != f.size { // the last write of the last writer
 		f.next = t.now
 		return false
 	}
@@ -185,6 +206,7 @@ func (t *Tailer) rotated(f *File, st info) bool {
 		f.next = t.now.Add(5 * time.Second) // Confirm brings it back sooner
 		return false
 	}
+	f.final = true
 	t.close(f)
 	t.deactivate(f)
 	if f.linked {
@@ -205,7 +227,7 @@ func (t *Tailer) rotated(f *File, st info) bool {
 
 // closeSpare closes a file that can be opened again by its name.
 func (t *Tailer) closeSpare(f *File) {
-	if f.fd == nil || f.src.ID == "" {
+	if f.fd == nil || f.src.ID == "" || f.arc != nil {
 		return
 	}
 	if st, err := statPath(f.name); err == nil && st.key == f.loc {
@@ -222,11 +244,20 @@ func (t *Tailer) close(f *File) {
 	}
 	f.fd = nil
 	t.open--
+	if f.arc != nil {
+		f.arc.close()
+		f.arc = nil
+	}
 }
 
 // reopen opens a known file again. If another one lies at its name, the next
 // scan says where it went.
 func (t *Tailer) reopen(f *File) bool {
+	if unpackable(f.name) {
+		t.deactivate(f)
+		t.nextScan = minTime(t.nextScan, t.now.Add(t.cfg.PollOnly)) // that finds it
+		return false
+	}
 	fd, st, err := openFile(f.name)
 	if err == nil && (st.key != f.loc || (f.born != 0 && st.born != 0 && f.born != st.born)) {
 		_ = fd.Close()
@@ -245,5 +276,10 @@ func (t *Tailer) reopen(f *File) bool {
 	t.troubleEnds(f.name)
 	f.fd = fd
 	t.open++
+	if f.src.ID != "" && !f.sniffed {
+		if p, _, err := readHead(fd); err == nil {
+			f.detect(p)
+		}
+	}
 	return true
 }

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -36,17 +37,26 @@ type File struct {
 	live     bool     // lies at path; otherwise rotated away
 	missing  bool     // not found by the last complete scan
 	done     bool     // no further byte can come
+	final    bool     // read to its end, and no writer was left then
 	expire   int64    // when the entry was last of use, in seconds since 1970
 	seen     uint64   // number of the last scan that found it
 
-	read  int64 // read position
-	acked int64 // confirmed position
-	guard guard // of the bytes before read
-	acks  guard // of the bytes before acked
-	cuts  []cut // runs between acked and read, in order
-	hole  hole  // what is lost of it, until that is confirmed
-	size  int64 // as seen last
-	mtime int64 // as the last scan found it: what came since may be siblings that no scan saw
+	read   int64 // read position
+	acked  int64 // confirmed position
+	guard  guard // of the bytes before read
+	acks   guard // of the bytes before acked
+	cuts   []cut // runs between acked and read, in order
+	joint  joint // what it has of the next generation
+	joined int64 // how many bytes at the beginning the generation before has
+	hole   hole  // what is lost of it, until that is confirmed
+	size   int64 // as seen last
+	mtime  int64 // as the last scan found it: what came since may be siblings that no scan saw
+
+	arc     *archive // fd is compressed
+	wrap    wrapper
+	sniffed bool // wrap is known
+	parted  bool // no more can be read because a line is open
+	forced  bool // it has been open for too long
 
 	active    bool // has unread bytes, or had some a moment ago: looked at by the clock, not by inotify
 	finishing bool // rotated away, no writer left: a last record without LF may go
@@ -76,7 +86,9 @@ type cut struct {
 func (f *File) Name() wire.Source { return f.src }
 
 // Labels gives those of the input that matches the file.
-func (f *File) Labels() wire.Labels { return f.t.labels[f.pattern] }
+func (f *File) Labels() wire.Labels { return f.t.inputs[f.pattern].Labels }
+
+func (f *File) maxLine() int { return cmp.Or(f.t.inputs[f.pattern].MaxLine, f.t.cfg.MaxLine) }
 
 // Read is that of source.Source.
 //
@@ -99,8 +111,9 @@ func (f *File) Read(buf []byte, limit int64, sink source.Sink) (source.Run, erro
 		f.t.truncated(f)
 		return nothing, nil
 	}
+	f.parted = false
 	size := f.readable()
-	r := reader{f: f, buf: buf[:min(len(buf), f.t.cfg.MaxLine)], sink: sink, off: from, size: size, end: min(size, from+limit)}
+	r := reader{f: f, buf: buf[:min(len(buf), f.maxLine())], sink: sink, off: from, size: size, end: min(size, from+limit), guard: f.guard}
 	rest, err := f.cutAt(from)
 	if err == nil {
 		err = r.run()
@@ -111,12 +124,12 @@ func (f *File) Read(buf []byte, limit int64, sink source.Sink) (source.Run, erro
 	to := r.off
 	now := f.t.now
 	if to > from {
-		f.read, f.guard, f.stuck = to, r.guard, 0
+		f.read, f.guard, f.stuck, f.forced = to, r.guard, 0, false
 		f.cuts = append(f.cuts, cut{to: to, lines: r.lines, guard: r.guard})
 		f.account.ReadBytes.Add(to - from)
 		f.account.ReadLines.Add(int64(r.lines))
 	} else if f.fd != nil {
-		f.stuck = f.size
+		f.stuck, f.parted = f.size, r.parted
 	}
 	f.burst, f.since = now, now
 	f.t.schedule(f)
@@ -129,19 +142,19 @@ func (f *File) cutAt(off int64) (bool, error) {
 		return false, nil
 	}
 	var p [1]byte
-	if n, err := f.fd.ReadAt(p[:], off-1); n == 0 && !errors.Is(err, io.EOF) {
+	if n, err := f.ReadAt(p[:], off-1); n == 0 && !errors.Is(err, io.EOF) {
 		return false, err
 	}
 	return p[0] != '\n', nil
 }
 
-// intact says whether the bytes before the read position are still there. At
-// position 0 it is the head that tells.
+// intact says whether the bytes before the read position are still there. If
+// none were read it is the head that tells.
 func (f *File) intact() (bool, error) {
-	if f.read > 0 || f.src.ID == "" {
-		return f.guard.holds(f.fd)
+	if f.guard.n > 0 || f.src.ID == "" {
+		return f.guard.holds(f)
 	}
-	p, _, err := readHead(f.fd)
+	p, _, err := readHead(f)
 	return err != nil || len(p) >= f.head.n && makeHead(p[:f.head.n]) == f.head, err
 }
 
@@ -185,6 +198,7 @@ type reader struct {
 	size     int64 // where what can be read now ends
 	lines    int
 	guard    guard
+	parted   bool // a line is open
 }
 
 func (r *reader) run() error {
@@ -195,7 +209,7 @@ func (r *reader) run() error {
 			return nil // the next batch begins with an empty sink
 		}
 		p := r.buf[:min(int64(len(r.buf)), r.size-r.off)]
-		n, err := r.f.fd.ReadAt(p, r.off)
+		n, err := r.f.ReadAt(p, r.off)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
@@ -218,14 +232,53 @@ func (r *reader) run() error {
 			}
 			return r.long()
 		}
+		if i = r.whole(p, i, start, n); i < 0 {
+			return nil
+		}
 		r.add(p[:i+1])
 	}
 	return nil
 }
 
+// whole gives the last LF in p, not after that at i, at which no line of a
+// container is open. The first line goes whole, or as it is if it is longer than
+// the buffer.
+func (r *reader) whole(p []byte, i int, start int64, n int) int {
+	f := r.f
+	if f.wrap == bare || f.forced || f.finishing {
+		return i
+	}
+	end := f.wrap.closed(p[:i+1], false)
+	if end > 0 || r.off > start {
+		return end - 1
+	}
+	all := p[:min(len(p), r.sink.Room())]
+	if end = f.wrap.closed(all[:bytes.LastIndexByte(all, '\n')+1], true); end > 0 {
+		return end - 1
+	}
+	if n < len(r.buf) && n <= len(all) {
+		r.parted = true
+		return -1
+	}
+	return i
+}
+
 func (r *reader) add(run []byte) {
 	r.lines += r.sink.Add(run)
 	r.off += int64(len(run))
+	r.guarded(run)
+}
+
+// guarded takes the guard from run, which ends at r.off, as far as it lies in
+// the file itself.
+func (r *reader) guarded(run []byte) {
+	j := r.f.joint
+	if past := r.off - j.at; j.n > 0 && past > 0 && past < j.n+guardMax {
+		if own := int64(len(run)) - past; own > 0 {
+			r.guard = makeGuard(run[:own], j.at)
+		}
+		return
+	}
 	r.guard = makeGuard(run, r.off)
 }
 
@@ -244,7 +297,7 @@ func (r *reader) long() error {
 			break
 		}
 		p := r.buf[:min(int64(len(r.buf)), start+length-r.off, int64(room))]
-		n, err := f.fd.ReadAt(p, r.off)
+		n, err := f.ReadAt(p, r.off)
 		if n == 0 {
 			whole = false
 			if err == nil || errors.Is(err, io.EOF) {
@@ -254,7 +307,7 @@ func (r *reader) long() error {
 		}
 		r.sink.Add(p[:n])
 		r.off += int64(n)
-		r.guard = makeGuard(p[:n], r.off)
+		r.guarded(p[:n])
 	}
 	r.lines = 1
 	if !whole {
@@ -267,9 +320,9 @@ func (r *reader) long() error {
 // MaxLine bytes when it is longer (whole is false then), or 0 when its end was
 // not written yet. The unfinished end of a finished file is a record.
 func (r *reader) recordLength(off int64) (n int64, whole bool, err error) {
-	f, maxLine := r.f, int64(r.f.t.cfg.MaxLine)
+	f, maxLine := r.f, int64(r.f.maxLine())
 	for n < maxLine {
-		k, err := f.fd.ReadAt(r.buf[:min(int64(len(r.buf)), maxLine-n)], off+n)
+		k, err := f.ReadAt(r.buf[:min(int64(len(r.buf)), maxLine-n)], off+n)
 		if i := bytes.IndexByte(r.buf[:k], '\n'); i >= 0 {
 			return n + int64(i) + 1, true, nil
 		}

@@ -3,6 +3,7 @@ package tail
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -70,6 +71,10 @@ func sourceID(node string, k fileKey, gen int, headBytes []byte) string {
 	h.Write(headBytes)
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }
+
+// headKey stands for the inode of a generation that was compressed before
+// anybody saw it.
+func headKey(h head) fileKey { return fileKey{ino: binary.BigEndian.Uint64(h.sum[:])} }
 
 // guard is the fingerprint of the n bytes that end at a position: it tells
 // whether what lies before the position is still what was read there.

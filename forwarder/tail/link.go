@@ -82,11 +82,14 @@ func (t *Tailer) findLinks() {
 			continue
 		}
 		f := t.byLoc[st.key]
-		if f != nil && t.linkName(f) == link && (f.born == 0 || st.born == 0 || f.born == st.born) {
+		if f != nil && f.born != 0 && st.born != 0 && f.born != st.born {
+			f = nil
+		}
+		switch {
+		case f != nil && t.linkName(f) == link:
 			f.linked = true
 			continue
-		}
-		if f == nil && t.pathOf(link) != "" { // linked after the positions were stored last
+		case f == nil && t.pathOf(link) != "": // linked after the positions were stored last
 			t.orphans[st.key] = link
 			continue
 		}

@@ -62,7 +62,7 @@ func TestKeptFilesAreBounded(t *testing.T) {
 // TestLinksOnAnotherFileSystem: the descriptor alone must do.
 func TestLinksOnAnotherFileSystem(t *testing.T) {
 	w := newWorld(t, 1)
-	dir, err := os.MkdirTemp("/dev/shm", "loghaul-links-")
+	dir, err := os.MkdirTemp("/dev/shm", "loghaul-links-") //nolint:usetesting // on another file system than t.TempDir
 	w.must(err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	w.cfg.Links = dir

@@ -40,6 +40,10 @@ func (t *Tailer) list() (found []candidate, dirs []string) {
 		base := filepath.Base(in.Pattern)
 		for _, dir := range t.folders(filepath.Dir(in.Pattern)) {
 			for _, e := range l.folder(dir) {
+				if unpackable(e.Name()) {
+					l.packed(filepath.Join(dir, e.Name()), base, in.Pattern)
+					continue
+				}
 				logical, live := match(base, e.Name())
 				if logical == "" {
 					continue
@@ -56,6 +60,7 @@ func (t *Tailer) list() (found []candidate, dirs []string) {
 		}
 	}
 	l.beside()
+	t.archives = l.archives
 	sort.SliceStable(l.sibs, func(i, j int) bool {
 		a, b := &l.sibs[i], &l.sibs[j]
 		return a.mtime < b.mtime || a.mtime == b.mtime && b.name < a.name
@@ -77,6 +82,7 @@ type listing struct {
 	seen        map[fileKey]bool
 	found, sibs []candidate
 	targets     map[target]string // and the pattern
+	archives    []candidate
 }
 
 // target is a file that the symbolic link path points to, or has pointed to.
@@ -90,6 +96,20 @@ func (l *listing) add(c candidate) {
 	case !l.seen[c.key]:
 		l.seen[c.key] = true
 		l.found = append(l.found, c)
+	}
+}
+
+// packed adds a compressed file if it is one of a log's.
+func (l *listing) packed(name, base, pattern string) {
+	plain := filepath.Base(strings.TrimSuffix(name, filepath.Ext(name)))
+	if logical, _ := match(base, plain); logical != "" {
+		l.addPacked(candidate{name: name, path: filepath.Join(filepath.Dir(name), logical), pattern: pattern})
+	}
+}
+
+func (l *listing) addPacked(c candidate) {
+	if l.t.stat(&c) {
+		l.archives = append(l.archives, c)
 	}
 }
 
@@ -118,8 +138,12 @@ func (l *listing) beside() {
 			continue // the container is gone, and its folder with it
 		}
 		for _, e := range l.folder(dir) {
-			if !compressed(e.Name()) && (e.Name() == base || sibling(base, e.Name())) {
-				l.add(candidate{name: filepath.Join(dir, e.Name()), path: tg.path, pattern: pattern, target: tg.name})
+			c := candidate{name: filepath.Join(dir, e.Name()), path: tg.path, pattern: pattern, target: tg.name}
+			switch {
+			case unpackable(e.Name()) && sibling(base, e.Name()):
+				l.addPacked(c)
+			case !compressed(e.Name()) && (e.Name() == base || sibling(base, e.Name())):
+				l.add(c)
 			}
 		}
 	}
@@ -177,8 +201,11 @@ func (t *Tailer) names(dir string) []fs.DirEntry {
 		t.troubleEnds(dir)
 		return names
 	}
-	t.trouble(dir, "can't look for log files", whyUnreadable(dir, err))
 	t.incomplete = true
+	if errors.Is(err, fs.ErrNotExist) { // it may come yet; scan says that nothing matches
+		return nil
+	}
+	t.trouble(dir, "can't look for log files", whyUnreadable(dir, err))
 	return nil
 }
 

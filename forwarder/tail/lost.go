@@ -14,10 +14,15 @@ type hole struct {
 }
 
 // holed says whether the next thing to read is a loss.
-func (f *File) holed() bool { return f.hole.to > f.read && f.hole.from <= f.read }
+func (f *File) holed() bool {
+	return f.read < f.joined || f.hole.to > f.read && f.hole.from <= f.read
+}
 
 // readable is where the bytes end that can be read at once.
 func (f *File) readable() int64 {
+	if f.arc != nil {
+		return f.arc.end()
+	}
 	if f.hole.to > f.read {
 		return min(f.size, f.hole.from)
 	}
@@ -46,7 +51,7 @@ func (f *File) filled() {
 
 // unread is how many bytes are neither read nor known to be lost.
 func (f *File) unread() int64 {
-	n := f.size - f.read
+	n := f.size - max(f.read, f.joined)
 	if f.hole.to > f.read {
 		n -= f.hole.to - max(f.hole.from, f.read)
 	}
@@ -56,7 +61,10 @@ func (f *File) unread() int64 {
 // declare is Read where the stream has a hole.
 func (f *File) declare() source.Run {
 	run := source.Run{From: f.read, To: f.hole.to, Lost: f.hole.reason}
-	f.read = f.hole.to
+	if f.read < f.joined {
+		run.To, run.Lost = f.joined, ledger.Joined
+	}
+	f.read = run.To
 	f.cuts = append(f.cuts, cut{to: f.read, lost: true})
 	f.stuck, f.next = -1, f.t.now
 	return run
@@ -83,7 +91,7 @@ func (t *Tailer) lose(f *File, reason string) int64 {
 			t.identify(f, nil)
 		}
 		f.account.Lose(reason, n, 0)
-		f.hole = hole{from: f.read, to: f.size, reason: reason}
+		f.hole = hole{from: max(f.read, f.joined), to: f.size, reason: reason}
 	}
 	if f.holed() {
 		t.activate(f, t.now)

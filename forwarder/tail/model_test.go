@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,6 +41,7 @@ const (
 	opWait
 	opClock
 	opSwitch
+	opCompress
 	ops
 
 	opMode // the first of a schedule: what kind of world it is
@@ -49,13 +51,13 @@ const (
 var weights = [ops]int{
 	opWrite: 20, opPartial: 3, opLong: 2, opLate: 4, opHangUp: 2, opRotate: 7, opCopytruncate: 3, opTruncate: 2, opDelete: 2,
 	opDeleteRotated: 2, opCrash: 5, opStop: 3, opStart: 10, opScan: 10, opShip: 14, opAck: 12, opSave: 5, opWait: 2, opClock: 1,
-	opSwitch: 2,
+	opSwitch: 2, opCompress: 4,
 }
 
 var opNames = [ops]string{
 	"opWrite", "opPartial", "opLong", "opLate", "opHangUp", "opRotate", "opCopytruncate", "opTruncate", "opDelete",
 	"opDeleteRotated", "opCrash", "opStop", "opStart", "opScan", "opShip", "opAck", "opSave", "opWait", "opClock",
-	"opSwitch",
+	"opSwitch", "opCompress",
 }
 
 func (s step) String() string {
@@ -92,15 +94,12 @@ func (w *world) do(s step) {
 		w.endPartial()
 		w.lines(w.w, 1+s.a%40, s.b%200)
 	case opPartial:
-		if w.partial == "" {
-			w.partial = w.line(s.b)
-			w.write(w.w, w.partial)
-		}
+		w.begin(s.b)
 	case opLong:
 		w.endPartial()
 		w.lines(w.w, 1, 3000+s.b*40)
 	case opLate:
-		if len(w.late) > 0 {
+		if len(w.late) > 0 && w.mode&inParts == 0 {
 			w.lines(w.late[s.a%len(w.late)], 1+s.b%3, s.b)
 		}
 	case opHangUp:
@@ -114,7 +113,7 @@ func (w *world) do(s step) {
 		}
 	case opCopytruncate:
 		w.endPartial()
-		if len(w.w.gen.bytes) < evidenceMin {
+		if len(w.w.gen.bytes) < evidenceMin || w.mode&inParts != 0 {
 			return
 		}
 		w.copytruncate(func() {
@@ -153,6 +152,12 @@ func (w *world) do(s step) {
 			w.endPartial()
 			w.restart()
 		}
+	case opCompress:
+		names := slices.DeleteFunc(w.rotated(), unpackable)
+		if len(names) > 0 {
+			w.abandon(names[s.a%len(names)])
+			w.compress(names[s.a%len(names)], []string{".gz", ".zst"}[s.b%2])
+		}
 	case opStart:
 		w.start()
 	default:
@@ -178,6 +183,7 @@ func (w *world) steer(s step) {
 		w.ack(1 + s.a%5)
 	case opSave:
 		w.save()
+	default:
 	}
 }
 
@@ -266,7 +272,7 @@ func number(name string, or uint64) uint64 {
 // LOGHAUL_MODEL_SEED where to begin. What fails is made as short as possible and
 // printed so that it can be added to TestSchedules.
 func TestModel(t *testing.T) {
-	runs, seed := number("LOGHAUL_MODEL_RUNS", 2500), number("LOGHAUL_MODEL_SEED", 1)
+	runs, seed := number("LOGHAUL_MODEL_RUNS", 2000), number("LOGHAUL_MODEL_SEED", 1)
 	if testing.Short() {
 		runs = min(runs, 100)
 	}

@@ -3,8 +3,6 @@ package tail
 import (
 	"path/filepath"
 	"time"
-
-	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // Reconfigure puts another configuration into force, except for its Node and
@@ -16,7 +14,7 @@ func (t *Tailer) Reconfigure(cfg Config) error {
 	}
 	cfg.Node, cfg.Links = t.cfg.Node, t.cfg.Links
 	t.cfg = cfg
-	t.label()
+	t.indexInputs()
 	t.watchAgain()
 	for f := range t.files {
 		if f.done || t.wanted(f.path) {
@@ -31,10 +29,10 @@ func (t *Tailer) Reconfigure(cfg Config) error {
 	return nil
 }
 
-func (t *Tailer) label() {
-	t.labels = map[string]wire.Labels{}
+func (t *Tailer) indexInputs() {
+	t.inputs = map[string]Input{}
 	for _, in := range t.cfg.Inputs {
-		t.labels[in.Pattern] = in.Labels
+		t.inputs[in.Pattern] = in
 	}
 }
 

@@ -21,7 +21,10 @@ func (w *world) rotate(dateext bool) {
 		w.must(os.Rename(w.log, w.log+".1"))
 	}
 	w.late = append(w.late, w.w)
-	if w.partial != "" { // this generation ends without LF
+	switch {
+	case w.mode&inParts != 0: // the rest of a line goes into the next file
+		w.hangUp(len(w.late) - 1)
+	case w.partial != "": // this generation ends without LF
 		w.partial = ""
 		w.hangUp(len(w.late) - 1)
 	}
@@ -40,6 +43,9 @@ func (w *world) point(name string) {
 // restart is that of the container: the link gets another target.
 func (w *world) restart() {
 	w.late = append(w.late, w.w)
+	if w.mode&inParts != 0 {
+		w.hangUp(len(w.late) - 1)
+	}
 	w.runs++
 	w.point(fmt.Sprintf("%d.log", w.runs))
 	w.create()
@@ -49,6 +55,17 @@ func (w *world) restart() {
 func (w *world) hangUp(i int) {
 	w.must(w.late[i].f.Close())
 	w.late = slices.Delete(w.late, i, i+1)
+}
+
+// abandon has the writers of a file close it.
+func (w *world) abandon(name string) {
+	st, err := statPath(name)
+	w.must(err)
+	for i, l := range slices.Backward(w.late) {
+		if at, err := statFile(l.f); err != nil || at.key == st.key {
+			w.hangUp(i)
+		}
+	}
 }
 
 // shift makes room for name.1.
@@ -120,7 +137,7 @@ func (w *world) remove(name string) {
 			f := w.tail.byLoc[g.key]
 			held = held || f != nil && f.fd != nil
 		}
-		g.dead = !held
+		g.dead = !held || g.packed
 	}
 }
 

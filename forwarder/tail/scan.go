@@ -54,10 +54,13 @@ func (t *Tailer) scan() {
 			found, _ = t.list()
 		}
 	}
+	t.found = found
+	defer func() { t.found = nil }()
 	for path, fl := range t.floors {
 		fl.low = fl.at(t.now)
 		t.floors[path] = fl
 	}
+	t.tellUnmatched(found)
 	// Known files first: one that turns out to be cut off looks for its copy
 	// among the files that nobody knows yet.
 	ours := map[fileKey]bool{}
@@ -75,6 +78,7 @@ func (t *Tailer) scan() {
 			}
 		}
 	}
+	t.unpackNew()
 	t.absent()
 	t.bound()
 	for i := range found {
@@ -90,7 +94,7 @@ func (t *Tailer) scan() {
 			}
 		}
 	}
-	t.forgetIgnored(found)
+	t.forgetIgnored(append(found, t.archives...))
 	t.expireEntries()
 }
 
@@ -108,10 +112,18 @@ func (t *Tailer) refresh(f *File, c *candidate) {
 		t.dirty = true
 	}
 	f.seen, f.missing, f.pattern, f.target = t.scans, false, c.pattern, cmp.Or(c.target, f.target)
+	c.size = f.extent(c.size)
 	wasLive := f.live
 	f.live = c.live
 	if f.live {
 		f.finishing = false
+	}
+	if !f.verified && f.untouched(c) {
+		f.verified = true
+		if f.live {
+			t.arm(f)
+		}
+		return
 	}
 	if !f.verified {
 		t.verify(f, c)
@@ -137,6 +149,29 @@ func (t *Tailer) refresh(f *File, c *candidate) {
 	if t.open > t.cfg.MaxOpen {
 		t.closeSpare(f)
 	}
+}
+
+// tellUnmatched says once of each pattern that nothing matches it.
+func (t *Tailer) tellUnmatched(found []candidate) {
+	matched := map[string]bool{}
+	for i := range found {
+		matched[found[i].pattern] = true
+	}
+	for _, in := range t.cfg.Inputs {
+		if p := in.Pattern; matched[p] {
+			delete(t.unmatched, p)
+		} else if !t.unmatched[p] {
+			t.unmatched[p] = true
+			t.log.Info("nothing matches yet", "path", p, "looking_every", t.every())
+		}
+	}
+}
+
+// untouched says whether a file that is only known from the state is as it was
+// when it had been read to its end: then it need not be opened.
+func (f *File) untouched(c *candidate) bool {
+	return f.src.ID != "" && c.size == f.size && c.mtime == f.mtime && c.born == f.born && c.born != 0 &&
+		f.acked == f.size && f.hole.to == 0 && !f.linked
 }
 
 // replaced ends f if its inode was given to another file.
@@ -166,7 +201,7 @@ func (t *Tailer) absent() {
 		case !f.missing:
 			f.missing, f.live, f.verified, f.grown = true, false, false, t.now
 		case t.now.Sub(f.grown) >= t.cfg.RotatedWait && len(f.cuts) == 0 && f.unread() > 0:
-			if t.findCopy(f) {
+			if t.findCopy(f) || t.inArchive(f) {
 				continue
 			}
 			t.log.Error("log file went away with unread bytes", "path", f.path, "source", f.src.ID,

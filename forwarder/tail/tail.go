@@ -76,6 +76,12 @@ type Input struct {
 	Pattern string
 	// Labels travel with every batch of its files.
 	Labels wire.Labels
+	// MaxLine is where a longer record of these files is cut; 0 is Config's.
+	MaxLine int
+	// Wrapper says what wraps their lines: cri, docker, none, or auto (also
+	// ""): what the beginning of a file looks like. A batch does not end
+	// between the parts of a line that a container's runtime cut.
+	Wrapper string
 }
 
 // DefaultConfig gives the defaults; Node and Inputs are left empty.
@@ -93,6 +99,12 @@ func (c *Config) Validate() error {
 	for _, in := range c.Inputs {
 		if _, err := filepath.Match(in.Pattern, ""); err != nil || !filepath.IsAbs(in.Pattern) {
 			errs = append(errs, fmt.Errorf("path %q: want an absolute path or pattern", in.Pattern))
+		}
+		if _, ok := wrappers[in.Wrapper]; !ok && in.Wrapper != "" && in.Wrapper != "auto" {
+			errs = append(errs, fmt.Errorf("path %q: wrapper %q: want auto, none, cri or docker", in.Pattern, in.Wrapper))
+		}
+		if in.MaxLine != 0 && (in.MaxLine < 4096 || in.MaxLine > 8<<20) {
+			errs = append(errs, fmt.Errorf("path %q: longest line %d: want 4 KiB to 8 MiB", in.Pattern, in.MaxLine))
 		}
 	}
 	if c.MaxLine < 4096 || c.MaxLine > 8<<20 {
@@ -114,7 +126,7 @@ type Tailer struct {
 	now    time.Time // of the current call
 	stats  Stats
 	ledger *ledger.Ledger
-	labels map[string]wire.Labels // by pattern
+	inputs map[string]Input // by pattern
 
 	files  map[*File]struct{}
 	byLoc  map[fileKey]*File   // where the bytes are; no done files
@@ -129,13 +141,19 @@ type Tailer struct {
 	ignored  map[fileKey]info
 	troubles map[string]string
 
-	scans      uint64
-	nextScan   time.Time
-	incomplete bool // the running scan could not look everywhere
-	dirty      bool
-	orphans    map[fileKey]string // links of files that no position is known of
-	watch      *watcher
-	leaseCheck func(f *File) (gone, known bool)
+	scans          uint64
+	nextScan       time.Time
+	unmatched      map[string]bool  // patterns of which it was said that nothing matches
+	rebuilt        int64            // when positions that were lost to damage were begun anew
+	found          []candidate      // by the running scan
+	archives       []candidate      // compressed, by the last scan
+	damaged        map[fileKey]info // compressed files that can't be read
+	states, stored int              // how many States were asked for; the last of them that is stored
+	incomplete     bool             // the running scan could not look everywhere
+	dirty          bool
+	orphans        map[fileKey]string // links of files that no position is known of
+	watch          *watcher
+	leaseCheck     func(f *File) (gone, known bool)
 }
 
 // New makes a Tailer that goes on from st and counts in l. It opens nothing yet: the first
@@ -147,11 +165,17 @@ func New(cfg Config, st checkpoint.State, l *ledger.Ledger, log *slog.Logger) (*
 	t := &Tailer{
 		cfg: cfg, log: log, ledger: l,
 		files: map[*File]struct{}{}, byLoc: map[fileKey]*File{}, byID: map[fileKey][]*File{}, byHead: map[head][]*File{},
-		orphans: map[fileKey]string{}, patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
+		unmatched: map[string]bool{}, orphans: map[fileKey]string{}, damaged: map[fileKey]info{}, patterns: map[string]int64{}, floors: map[string]floor{}, ignored: map[fileKey]info{}, troubles: map[string]string{},
 		leaseCheck: func(f *File) (bool, bool) { return writersGone(f.fd) },
 	}
 	maps.Copy(t.patterns, st.Patterns)
-	t.label()
+	t.indexInputs()
+	if st.Rebuilt { // unread files may be among the oldest
+		for _, in := range cfg.Inputs {
+			t.patterns[in.Pattern] = 0
+		}
+		t.rebuilt = time.Now().UnixNano()
+	}
 	for i := range st.Entries {
 		if err := t.restore(&st.Entries[i]); err != nil {
 			return nil, fmt.Errorf("entry %d of the positions: %w", i+1, err)
@@ -190,12 +214,16 @@ func (t *Tailer) Step(now time.Time) {
 	if now.Before(t.nextScan) {
 		return
 	}
-	every := t.cfg.Poll
-	if t.watch == nil {
-		every = t.cfg.PollOnly
-	}
-	t.nextScan = now.Add(every)
+	t.nextScan = now.Add(t.every())
 	t.scan()
+}
+
+// every is how often folders are looked through.
+func (t *Tailer) every() time.Duration {
+	if t.watch == nil {
+		return t.cfg.PollOnly
+	}
+	return t.cfg.Poll
 }
 
 // NextStep says when to call Step and Next again at the latest. Files can wait
@@ -252,8 +280,12 @@ func (t *Tailer) Dirty() bool {
 	return d
 }
 
+// Stored says that what State gave last is durable.
+func (t *Tailer) Stored() { t.stored = t.states }
+
 // State gives what has to be remembered.
 func (t *Tailer) State() checkpoint.State {
+	t.states++
 	st := checkpoint.State{Patterns: maps.Clone(t.patterns), Entries: make([]checkpoint.Entry, 0, len(t.files))}
 	for f := range t.files {
 		st.Entries = append(st.Entries, f.entry())

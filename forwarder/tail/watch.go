@@ -125,11 +125,14 @@ func (t *Tailer) watchDirs(dirs []string) {
 // arm asks for one event at the next change of f. Without it f is looked at by
 // the scans only.
 func (t *Tailer) arm(f *File) {
-	if t.watch == nil || f.fd == nil || f.armed {
+	if t.watch == nil || f.armed {
 		return
 	}
-	wd, err := unix.InotifyAddWatch(t.watch.fd, fmt.Sprintf("/proc/self/fd/%d", f.fd.Fd()), fileMask)
-	if errors.Is(err, unix.ENOENT) { // no /proc
+	wd, err := -1, error(unix.ENOENT)
+	if f.fd != nil {
+		wd, err = unix.InotifyAddWatch(t.watch.fd, fmt.Sprintf("/proc/self/fd/%d", f.fd.Fd()), fileMask)
+	}
+	if errors.Is(err, unix.ENOENT) { // closed, or no /proc
 		wd, err = unix.InotifyAddWatch(t.watch.fd, f.name, fileMask)
 	}
 	if err != nil {
@@ -167,7 +170,13 @@ func (t *Tailer) noticed(e Event) {
 		if e.mask&unix.IN_MODIFY == 0 && soon.Before(t.nextScan) {
 			t.nextScan = soon
 		}
-		t.activate(f, t.now.Add(t.cfg.Linger))
+		at := t.now.Add(t.cfg.Linger)
+		if f.fd != nil {
+			if st, err := statFile(f.fd); err == nil && f.extent(st.size) < f.onDisk() {
+				at = t.now // cut short: the sooner its copy is found the better
+			}
+		}
+		t.activate(f, at)
 		return
 	}
 	dir := t.watch.dirs[e.wd]

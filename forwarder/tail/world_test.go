@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ type generation struct {
 	seen      int64 // its size when the forwarder looked last
 	savedSeen int64 // as the stored positions know it
 	unlinked  bool  // no name is left
+	packed    bool  // it lies in a compressed file
 	copied    bool  // it lies in a copy
 	dead      bool  // its end is not to be had any more
 	key       fileKey
@@ -77,8 +79,9 @@ type world struct {
 	now     time.Time
 	skew    time.Duration // of the clock that stamps files
 	mode    mode
-	runs    int  // of the container
-	setBack bool // that clock was set back
+	runs    int                 // of the container
+	joints  map[*generation]int // bytes that are archived with the generation before; by check
+	setBack bool                // that clock was set back
 	tail    *Tailer
 	ledger  *ledger.Ledger
 	saved   checkpoint.State
@@ -112,20 +115,21 @@ type mode int
 
 const (
 	viaLink mode = 1 << iota // the input is a symbolic link, as in Kubernetes
-	modes        = 1 << iota
+	inParts                  // a container's runtime cuts lines into parts
+	modes   = 1 << iota
 )
 
 func makeWorld(t failer, dir string, seed uint64, kind mode) *world {
 	w := &world{
-		t: t, r: rand.New(rand.NewPCG(seed, 1)), dir: dir, log: filepath.Join(dir, "haproxy.log"),
+		t: t, r: randomFor(seed), dir: dir, log: filepath.Join(dir, "haproxy.log"),
 		cfg: DefaultConfig(), logger: slog.New(debugTo()), now: time.Now(),
 		broker: newBroker(t),
 	}
 	w.cfg.Node, w.cfg.Inputs, w.cfg.NoInotify = "node", []Input{{Pattern: w.log}}, true
 	w.cfg.Batch, w.cfg.MaxLine, w.cfg.MaxOpen = 4096, 4096, 8
 	w.cfg.Links = filepath.Join(dir, "links")
+	w.mode = kind
 	if kind&viaLink != 0 {
-		w.mode = kind
 		w.must(os.Mkdir(filepath.Join(dir, "pod"), 0o700))
 		w.cfg.Inputs[0].Pattern = filepath.Join(dir, "containers", "pod_ns_app.log")
 		w.must(os.Mkdir(filepath.Dir(w.cfg.Inputs[0].Pattern), 0o700))
@@ -134,6 +138,8 @@ func makeWorld(t failer, dir string, seed uint64, kind mode) *world {
 	w.create()
 	return w
 }
+
+func randomFor(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
 func (w *world) close() {
 	w.crash(0)
@@ -172,6 +178,11 @@ func (w *world) touch(f *os.File) {
 	w.must(unix.Futimes(int(f.Fd()), []unix.Timeval{tv, tv}))
 }
 
+// stamp sets when a file was written.
+func (w *world) stamp(name string, mtime int64) {
+	w.must(os.Chtimes(name, time.Unix(0, mtime), time.Unix(0, mtime)))
+}
+
 // write appends text to a file.
 func (w *world) write(to *writer, text string) {
 	w.t.Helper()
@@ -189,6 +200,10 @@ func (w *world) line(size int) string {
 func (w *world) lines(to *writer, n, size int) {
 	var b []byte
 	for range n {
+		if w.mode&inParts != 0 {
+			b = append(b, w.parts(w.line(size), true)...)
+			continue
+		}
 		b = append(append(b, w.line(size)...), '\n')
 	}
 	w.write(to, string(b))
@@ -196,9 +211,48 @@ func (w *world) lines(to *writer, n, size int) {
 
 // endPartial finishes a line that was begun.
 func (w *world) endPartial() {
+	if w.partial == "" {
+		return
+	}
+	w.partial = ""
+	if w.mode&inParts != 0 {
+		w.write(w.w, w.parts("end", true))
+		return
+	}
+	w.write(w.w, "end\n")
+}
+
+// begin writes a line without its end.
+func (w *world) begin(size int) {
 	if w.partial != "" {
-		w.partial = ""
-		w.write(w.w, "end\n")
+		return
+	}
+	w.partial = w.line(size)
+	if w.mode&inParts != 0 {
+		w.partial = w.parts(w.partial, false)
+	}
+	w.write(w.w, w.partial)
+}
+
+// parts cuts a line as a container's runtime does, with a record of the other
+// stream in between. Without end the last part is not the line's last.
+func (w *world) parts(line string, end bool) string {
+	var b strings.Builder
+	size := 100 + w.n%900
+	for {
+		part, more := line[:min(size, len(line))], len(line) > size
+		line = line[len(part):]
+		flag := "P"
+		if !more && end {
+			flag = "F"
+		}
+		fmt.Fprintf(&b, "2026-11-26T01:02:03.%09dZ stdout %s %s\n", w.n, flag, part)
+		if !more {
+			return b.String()
+		}
+		if w.n%5 == 0 {
+			fmt.Fprintf(&b, "2026-11-26T01:02:03.%09dZ stderr F a line of %d\n", w.n, len(line))
+		}
 	}
 }
 
@@ -221,7 +275,7 @@ func (w *world) scan() {
 	w.now = w.now.Add(w.cfg.PollOnly)
 	w.tail.Step(w.now)
 	for _, g := range w.gens {
-		if !g.dead && !g.unlinked && (!w.setBack || g == w.w.gen || g.seen > 0 && !g.copied) {
+		if !g.dead && !g.unlinked && !g.packed && (!w.setBack || g == w.w.gen || g.seen > 0 && !g.copied) {
 			g.seen = int64(len(g.bytes))
 		}
 	}
@@ -257,6 +311,7 @@ func (w *world) crash(stored int) {
 
 func (w *world) save() {
 	w.saved = w.tail.State()
+	w.tail.Stored()
 	w.lost.countedSaved, w.lost.declaredSaved = w.lost.counted+w.lostNow(), w.lost.declared
 	for _, g := range w.gens {
 		g.savedSeen = g.seen
@@ -300,7 +355,7 @@ func (w *world) ack(n int) {
 	for _, fl := range w.flights[:n] {
 		w.broker.store(fl.f.src.ID, fl.run, fl.raw)
 		fl.f.Confirm(fl.run.To)
-		if fl.run.Lost != "" {
+		if fl.run.Lost != "" && fl.run.Lost != ledger.Joined {
 			w.lost.declared += fl.run.To - fl.run.From
 		}
 	}

@@ -122,7 +122,7 @@ func (c *cursor) save() error {
 	if err := c.sync(); err != nil {
 		return fmt.Errorf("syncing the spool: %w", err)
 	}
-	if err := durable.WriteFile(c.path, encodeCursor(c.at), 0o600); err != nil {
+	if err := durable.WriteFile(durable.OS{}, c.path, encodeCursor(c.at), 0o600); err != nil {
 		return fmt.Errorf("storing the journal's cursor in %s: %w", c.path, err)
 	}
 	c.stored, c.failing = c.at, false
