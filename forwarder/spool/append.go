@@ -177,12 +177,32 @@ func (s *Spool) create(seg *segment, records []byte) (f durable.File, err error)
 
 // refuse keeps Append from trying for a while. mu must be held.
 func (s *Spool) refuse(err error) error {
-	if s.refusal == nil {
+	if s.ill == nil {
 		s.log.Error("lines can't be stored; trying again until they can", "dir", s.cfg.Dir, "why", explain(err))
 	}
+	s.ill = err
 	s.refusal, s.retry = err, s.now().Add(retryEvery)
 	signal(s.work)
 	return err
+}
+
+// well says that it is over. mu must be held.
+func (s *Spool) well() {
+	if s.ill != nil && s.refusal == nil {
+		s.ill = nil
+		s.log.Info("lines are stored again", "dir", s.cfg.Dir)
+	}
+}
+
+// Problem says why lines can't be stored, nil if they can. It may be called by
+// anybody at any time.
+func (s *Spool) Problem() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ill == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %s", s.cfg.Path, explain(s.ill))
 }
 
 func explain(err error) string {

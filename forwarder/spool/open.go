@@ -173,7 +173,7 @@ func (s *Spool) firstRecord(f *found) {
 		return
 	}
 	sc := scanner{f: file, seed: s.seed, size: f.file}
-	if h, ok := sc.find(0, 1<<62); ok {
+	if h, ok := sc.find(0, maxOffset+1); ok {
 		f.base, f.damaged = h.off, false
 	}
 	_ = file.Close()
@@ -259,7 +259,7 @@ func (s *Spool) lastRecord(seg *segment) (end, at int64, clean bool, err error) 
 		h, to, ok := sc.next()
 		if !ok {
 			at := sc.pos
-			if _, ok = sc.find(end, 1<<62); !ok {
+			if _, ok = sc.find(end, maxOffset+1); !ok {
 				sc.pos = at
 				break
 			}

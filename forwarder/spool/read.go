@@ -174,7 +174,7 @@ func (r *reader) whole(next int64) bool {
 	for i < len(p) && r.off+int64(out) < next {
 		h, ok := decodeHead(p[i:], r.s.seed)
 		body := i + headSize
-		if !ok || h.kind != kindData || h.off != r.off+int64(out) || h.size > int64(len(p)-body) {
+		if !ok || h.kind != kindData || h.off != r.off+int64(out) || h.size > int64(len(p)-body) || h.off+h.size > next {
 			break
 		}
 		payload := p[body : body+int(h.size)]
@@ -222,7 +222,7 @@ func (r *reader) single(next int64) (more bool, lost *loss, err error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return false, nil, err
 		}
-		if !ok || err != nil || crc32.ChecksumIEEE(p) != h.payload {
+		if !ok || err != nil || crc32.ChecksumIEEE(p) != h.payload || r.off+l.advance() > next {
 			c.pos++
 			return r.skip(next)
 		}
@@ -232,6 +232,10 @@ func (r *reader) single(next int64) (more bool, lost *loss, err error) {
 	}
 	if r.taken > 0 {
 		return false, nil, nil // it begins the next batch
+	}
+	if h.off+h.size > next {
+		c.pos++
+		return r.skip(next)
 	}
 	switch ok, err := r.s.check(c.pos+headSize, &h, r.buf); {
 	case err != nil && r.s.fails < unreadable:
@@ -325,7 +329,7 @@ func (r *reader) skip(next int64) (more bool, lost *loss, err error) {
 	c := &r.s.cur
 	sc := scanner{f: c.file, seed: r.s.seed, pos: c.pos, size: c.stop}
 	to := next
-	if h, ok := sc.find(r.off, 1<<62); ok {
+	if h, ok := sc.find(r.off, maxOffset+1); ok {
 		to = min(h.off, next)
 	}
 	c.pos = min(sc.pos, c.stop)
@@ -416,7 +420,7 @@ func (s *Spool) seek(off int64) {
 		if h.off >= off && h.kind != kindEnd {
 			return
 		}
-		if to > off && h.kind == kindData {
+		if to > off && to <= next && h.kind == kindData {
 			buf := make([]byte, scanBuffer)
 			if good, _ := s.check(pos+headSize, &h, buf); !good {
 				c.pos = sc.pos

@@ -98,6 +98,7 @@ type Spool struct {
 	buf     []byte
 	acked   int64
 
+	ill     error     // why lines could not be stored, until an fsync succeeded again
 	refusal error     // why Append is refused now, nil if it is not
 	failed  bool      // an fsync failed: what lies after synced must be written anew
 	limbo   []byte    // that, when it is read already

@@ -149,6 +149,7 @@ func (s *Spool) syncLocked() error {
 	s.old = s.old[len(files)-1:]
 	s.dirty = s.now()
 	s.durableTo(end, edge)
+	s.well()
 	return nil
 }
 
@@ -176,6 +177,7 @@ func (s *Spool) mend(now time.Time) {
 		return
 	}
 	var err error
+	renewed := s.failed
 	switch {
 	case s.failed:
 		err = s.renew()
@@ -189,7 +191,9 @@ func (s *Spool) mend(now time.Time) {
 		return
 	}
 	s.refusal = nil
-	s.log.Info("lines are stored again, or it is tried", "dir", s.cfg.Dir)
+	if renewed {
+		s.well() // that was an fsync
+	}
 	s.roomier()
 }
 
