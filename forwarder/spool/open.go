@@ -183,8 +183,7 @@ func (s *Spool) firstRecord(f *found) {
 // aside, what is void is removed.
 func (s *Spool) adopt(all []*found) error {
 	limit := int64(1<<63 - 1)
-	for i := len(all) - 1; i >= 0; i-- {
-		f := all[i]
+	for i, f := range slices.Backward(all) {
 		if !f.headed {
 			s.firstRecord(f)
 		}
@@ -276,8 +275,8 @@ func (s *Spool) lastRecord(seg *segment) (end, at int64, clean bool, err error) 
 // unfinished says whether a segment without a header is one that a crash kept
 // from being made: then the one before still has what was to be copied.
 func (s *Spool) unfinished(f *found, before []*found) bool {
-	for i := len(before) - 1; i >= 0; i-- {
-		if p := before[i]; p.headed && p.hdr.id == s.src.ID {
+	for _, p := range slices.Backward(before) {
+		if p.headed && p.hdr.id == s.src.ID {
 			end, _, _, err := s.lastRecord(&p.segment)
 			return err == nil && end > f.base
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
@@ -119,7 +120,7 @@ func (s *Spool) syncLocked() error {
 		s.mu.Unlock()
 		return err
 	}
-	files := append(s.old[:len(s.old):len(s.old)], s.file)
+	files := append(slices.Clip(s.old), s.file)
 	end, edge, newName := s.end, place{s.segs[len(s.segs)-1], s.at}, s.newName
 	s.newName = false
 	s.mu.Unlock()
@@ -265,7 +266,7 @@ func (s *Spool) collect() []byte {
 		out = s.record(out, off, &l)
 		off = to
 	}
-	files := append(s.old[:len(s.old):len(s.old)], s.file)
+	files := append(slices.Clip(s.old), s.file)
 	first := len(s.segs) - len(files)
 	for i, f := range files {
 		seg, pos := s.segs[first+i], int64(headerSize)
