@@ -351,7 +351,8 @@ func (s *Spool) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.refusal = fmt.Errorf("spool %s: %w", s.cfg.Dir, os.ErrClosed)
+	closed := fmt.Errorf("spool %s: %w", s.cfg.Dir, os.ErrClosed)
+	s.refusal.Store(&closed)
 	s.roomier()
 	if s.file != nil {
 		if err == nil && !s.failed {

@@ -98,18 +98,19 @@ type Spool struct {
 	buf     []byte
 	acked   int64
 
-	ill     error     // why lines could not be stored, until an fsync succeeded again
-	refusal error     // why Append is refused now, nil if it is not
-	failed  bool      // an fsync failed: what lies after synced must be written anew
-	limbo   []byte    // that, when it is read already
-	litter  []string  // segments that were given up and could not be removed
-	swept   bool      // the folder was not synced since some were removed
-	tail    bool      // garbage lies behind at
-	retry   time.Time // when to try again
+	ill     error                 // why lines could not be stored, until an fsync succeeded again
+	refusal atomic.Pointer[error] // why Append is refused now, nil if it is not; written under mu
+	failed  bool                  // an fsync failed: what lies after synced must be written anew
+	limbo   []byte                // that, when it is read already
+	litter  []string              // segments that were given up and could not be removed
+	swept   bool                  // the folder was not synced since some were removed
+	tail    bool                  // garbage lies behind at
+	retry   time.Time             // when to try again
 	closed  bool
 	epoch   int     // counts failed fsyncs
 	floors  []int64 // synced at each of them
 	atBound bool    // Append was refused for the bound
+	wanted  int64   // the most that was refused
 	room    chan struct{}
 
 	oldest  time.Time // when the oldest unread byte was written, zero if there is none

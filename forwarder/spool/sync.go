@@ -65,7 +65,7 @@ func (s *Spool) tend(now time.Time) (next time.Time) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.refusal != nil {
+	if s.refusal.Load() != nil {
 		sooner(s.retry)
 	}
 	return next
@@ -86,7 +86,7 @@ func (s *Spool) await(end int64, epoch int) error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
 	s.mu.Lock()
-	synced, now, refusal := s.synced.Load(), s.epoch, s.refusal
+	synced, now, refusal := s.synced.Load(), s.epoch, s.refusal.Load()
 	if now > epoch { // an fsync failed meanwhile
 		synced = s.floors[epoch]
 	}
@@ -96,9 +96,9 @@ func (s *Spool) await(end int64, epoch int) error {
 		return nil
 	case now > epoch:
 		if refusal == nil {
-			refusal = fmt.Errorf("%w: fsync failed", ErrFull)
+			return fmt.Errorf("%w: fsync failed", ErrFull)
 		}
-		return refusal
+		return *refusal
 	}
 	return s.syncLocked()
 }
@@ -113,12 +113,12 @@ func (s *Spool) sync() error {
 func (s *Spool) syncLocked() error {
 	s.mu.Lock()
 	if s.failed || s.closed || s.end == s.synced.Load() && !s.newName {
-		err := s.refusal
-		if !s.failed {
-			err = nil
-		}
+		failed := s.failed
 		s.mu.Unlock()
-		return err
+		if err := s.refusal.Load(); failed && err != nil {
+			return *err
+		}
+		return nil
 	}
 	files := append(slices.Clip(s.old), s.file)
 	end, edge, newName := s.end, place{s.segs[len(s.segs)-1], s.at}, s.newName
@@ -168,31 +168,35 @@ func (s *Spool) durableTo(end int64, edge place) {
 	}
 }
 
-// mend tries again what failed, when that is due.
+// mend tries again what failed, when that is due. mu is not held during I/O: what
+// is written does not change while Append is refused, and the reader must not
+// wait for a sick disk.
 func (s *Spool) mend(now time.Time) {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.refusal == nil || s.closed || now.Before(s.retry) {
+	due := s.refusal.Load() != nil && !s.closed && !now.Before(s.retry)
+	failed, tail, file, at := s.failed, s.tail, s.file, s.at
+	s.mu.Unlock()
+	if !due {
 		return
 	}
 	var err error
-	renewed := s.failed
 	switch {
-	case s.failed:
+	case failed:
 		err = s.renew()
-	case s.tail:
-		if err = s.file.Truncate(s.at); err == nil {
-			s.tail = false
-		}
+	case tail:
+		err = file.Truncate(at)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err != nil {
 		s.retry = s.now().Add(retryEvery)
 		return
 	}
-	s.refusal = nil
-	if renewed {
+	s.tail = false
+	s.refusal.Store(nil)
+	if failed {
 		s.well() // that was an fsync
 	}
 	s.roomier()
@@ -200,9 +204,9 @@ func (s *Spool) mend(now time.Time) {
 
 // renew begins a new segment at synced and writes there what was not synced:
 // after a failed fsync the kernel may hold it as clean though the disk does not
-// have it. Both locks must be held.
+// have it. syncing must be held, and Append be refused.
 func (s *Spool) renew() error {
-	synced := s.synced.Load()
+	s.mu.Lock()
 	seq := uint64(1)
 	if len(s.segs) > 0 {
 		seq = s.segs[len(s.segs)-1].seq + 1
@@ -210,7 +214,8 @@ func (s *Spool) renew() error {
 	for _, path := range s.litter {
 		seq = max(seq, seqOf(path)+1)
 	}
-	seg := &segment{seq: seq, base: synced}
+	seg := &segment{seq: seq, base: s.synced.Load()}
+	s.mu.Unlock()
 	f, err := s.create(seg, s.limbo)
 	if err != nil {
 		return err
@@ -222,25 +227,34 @@ func (s *Spool) renew() error {
 		s.litter = append(s.litter, seg.path)
 		return errors.Join(err, f.Close())
 	}
+	edge, files := s.edge, append(slices.Clip(s.old), s.file)
+
+	s.mu.Lock()
 	// What lies behind synced in older segments is void from now on.
-	for _, old := range append(s.old, s.file) {
-		if old != nil {
-			_ = old.Close()
-		}
-	}
-	for len(s.segs) > 0 && s.segs[len(s.segs)-1] != s.edge.seg {
+	for len(s.segs) > 0 && s.segs[len(s.segs)-1] != edge.seg {
 		void := s.segs[len(s.segs)-1]
 		s.litter = append(s.litter, void.path)
 		s.used -= void.size
 		s.segs = s.segs[:len(s.segs)-1]
 	}
-	s.cut(s.edge)
+	if edge.seg != nil {
+		s.used -= edge.seg.size - edge.at
+		edge.seg.size = edge.at
+	}
 	s.segs = append(s.segs, seg)
 	s.used += seg.size
 	s.old, s.file, s.at, s.newName, s.tail = nil, f, seg.size, false, false
 	s.limbo, s.failed = nil, false
-	_ = s.sweep()
 	s.durableTo(s.end, place{seg, s.at})
+	s.mu.Unlock()
+
+	for _, old := range files {
+		if old != nil {
+			_ = old.Close()
+		}
+	}
+	s.cut(edge)
+	_ = s.sweep()
 	return nil
 }
 
@@ -308,7 +322,7 @@ func (s *Spool) record(b []byte, off int64, l *loss) []byte {
 	return append(b, p...)
 }
 
-// cut takes off what lies behind a place, as well as it can.
+// cut takes off what lies behind a place in a file, as well as it can.
 func (s *Spool) cut(p place) {
 	if p.seg == nil || p.at < headerSize {
 		return
@@ -318,16 +332,13 @@ func (s *Spool) cut(p place) {
 		return
 	}
 	if size, err := f.Size(); err == nil && size > p.at {
-		err = f.Truncate(p.at)
-		if err == nil && p.seg.size > p.at {
-			s.used -= p.seg.size - p.at
-			p.seg.size = p.at
-		}
+		_ = f.Truncate(p.at)
 	}
 	_ = f.Close()
 }
 
-// sweep removes segments that were given up. mu must be held.
+// sweep removes segments that were given up. mu must be held, or Append be
+// refused.
 func (s *Spool) sweep() error {
 	for len(s.litter) > 0 {
 		if err := s.fs.Remove(s.litter[0]); err != nil && !errors.Is(err, os.ErrNotExist) {
