@@ -256,5 +256,8 @@ func (s *Spool) Close() error {
 	for _, f := range s.old {
 		err = errors.Join(err, f.Close())
 	}
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
 	return errors.Join(err, s.closeCursor())
 }

@@ -240,6 +240,31 @@ func TestFullAndRoom(t *testing.T) {
 	}
 }
 
+// TestTwoForwarders: the second one is refused, and the first goes on.
+func TestTwoForwarders(t *testing.T) {
+	cfg := Config{Dir: filepath.Join(t.TempDir(), "a", "b"), Bytes: 1 << 20}
+	first, err := Open(cfg, -1, "", ledger.New().Account("p"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(cfg, -1, "", ledger.New().Account("p"), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another forwarder has it") {
+		t.Errorf("opened twice: %v", err)
+	}
+	if err := first.Append([]byte("line\n"), 1); err != nil {
+		t.Error(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	second, err := Open(cfg, -1, "", ledger.New().Account("p"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNoAllocations: an Append costs a copy and a write(2).
 func TestNoAllocations(t *testing.T) {
 	s := newSite(t)
