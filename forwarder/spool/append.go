@@ -39,14 +39,18 @@ func (s *Spool) add(records []byte, n int) (end int64, epoch int, err error) {
 		return 0, 0, fmt.Errorf("spool %s: %d bytes at once are more than half of its bound of %d", s.cfg.Dir, len(records), s.cfg.Bytes)
 	}
 	for {
+		if err := s.refusal.Load(); err != nil {
+			return 0, 0, *err // without a lock: the disk may hold it for long
+		}
 		s.mu.Lock()
-		if s.refusal != nil {
-			defer s.mu.Unlock()
-			return 0, 0, s.refusal
+		if err := s.refusal.Load(); err != nil {
+			s.mu.Unlock()
+			return 0, 0, *err
 		}
 		if !s.fits(size) {
 			defer s.mu.Unlock()
 			s.atBound = true
+			s.wanted = max(s.wanted, size)
 			return 0, 0, s.full
 		}
 		// At most two segments are not synced: that bounds what has to be
@@ -70,7 +74,7 @@ func (s *Spool) add(records []byte, n int) (end int64, epoch int, err error) {
 		return 0, 0, err
 	}
 	if s.atBound {
-		s.atBound = false
+		s.atBound, s.wanted = false, 0
 		signal(s.work) // what was declared lost meanwhile can be written
 	}
 	return s.end, s.epoch, nil
@@ -144,7 +148,7 @@ func (s *Spool) roll() error {
 }
 
 // create makes the file of a segment, with what it holds from the first. mu must
-// be held. A file that was given up is removed now or later.
+// be held, or Append be refused. A file that was given up is removed now or later.
 func (s *Spool) create(seg *segment, records []byte) (f durable.File, err error) {
 	if err := s.sweep(); err != nil {
 		return nil, err
@@ -177,12 +181,33 @@ func (s *Spool) create(seg *segment, records []byte) (f durable.File, err error)
 
 // refuse keeps Append from trying for a while. mu must be held.
 func (s *Spool) refuse(err error) error {
-	if s.refusal == nil {
+	if s.ill == nil {
 		s.log.Error("lines can't be stored; trying again until they can", "dir", s.cfg.Dir, "why", explain(err))
 	}
-	s.refusal, s.retry = err, s.now().Add(retryEvery)
+	s.ill = err
+	s.refusal.Store(&err)
+	s.retry = s.now().Add(retryEvery)
 	signal(s.work)
 	return err
+}
+
+// well says that it is over. mu must be held.
+func (s *Spool) well() {
+	if s.ill != nil && s.refusal.Load() == nil {
+		s.ill = nil
+		s.log.Info("lines are stored again", "dir", s.cfg.Dir)
+	}
+}
+
+// Problem says why lines can't be stored, nil if they can. It may be called by
+// anybody at any time.
+func (s *Spool) Problem() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ill == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %s", s.cfg.Path, explain(s.ill))
 }
 
 func explain(err error) string {
@@ -203,7 +228,7 @@ func (s *Spool) WaitRoom(ctx context.Context) error {
 		s.mu.Lock()
 		room := s.room
 		// Not for every confirmed segment: who waits should then find some room.
-		ok := s.closed || s.refusal == nil && s.fits(s.cfg.Bytes/16)
+		ok := s.closed || s.refusal.Load() == nil && s.fits(max(s.cfg.Bytes/16, s.wanted))
 		s.mu.Unlock()
 		if ok {
 			return nil

@@ -157,14 +157,22 @@ func TestCorruptions(t *testing.T) {
 		fresh  bool  // a new source is begun
 	}{
 		{name: "none", damage: func(*site) {}, want: all()},
-		{name: "machine went down", damage: func(s *site) { s.boot++ }, want: all(),
-			losses: []source.Run{damaged(end, end+1, 0)}, said: "in its last 1m0s may be missing"},
-		{name: "bit in a payload", damage: func(s *site) { s.edit(s.segment(2), flip(at(3)+headSize+7)) }, want: all(12),
-			losses: []source.Run{damaged(12*recordSize, 13*recordSize, 1)}, said: "a record is damaged"},
-		{name: "bit in a head", damage: func(s *site) { s.edit(s.segment(2), flip(at(3)+17)) }, want: all(12),
-			losses: []source.Run{damaged(12*recordSize, 13*recordSize, 0)}, said: "a segment is damaged"},
-		{name: "bit in the head of a segment's last record", damage: func(s *site) { s.edit(s.segment(2), flip(at(8)+17)) }, want: all(17),
-			losses: []source.Run{damaged(17*recordSize, 18*recordSize, 0)}, said: "a segment is damaged"},
+		{
+			name: "machine went down", damage: func(s *site) { s.boot++ }, want: all(),
+			losses: []source.Run{damaged(end, end+1, 0)}, said: "in its last 1m0s may be missing",
+		},
+		{
+			name: "bit in a payload", damage: func(s *site) { s.edit(s.segment(2), flip(at(3)+headSize+7)) }, want: all(12),
+			losses: []source.Run{damaged(12*recordSize, 13*recordSize, 1)}, said: "a record is damaged",
+		},
+		{
+			name: "bit in a head", damage: func(s *site) { s.edit(s.segment(2), flip(at(3)+17)) }, want: all(12),
+			losses: []source.Run{damaged(12*recordSize, 13*recordSize, 0)}, said: "a segment is damaged",
+		},
+		{
+			name: "bit in the head of a segment's last record", damage: func(s *site) { s.edit(s.segment(2), flip(at(8)+17)) }, want: all(17),
+			losses: []source.Run{damaged(17*recordSize, 18*recordSize, 0)}, said: "a segment is damaged",
+		},
 		{name: "bit in a header", damage: func(s *site) { s.edit(s.segment(2), flip(30)) }, want: all(), said: "header of a segment is damaged"},
 		{name: "bits in all headers", damage: func(s *site) {
 			for i := range last {
@@ -191,10 +199,14 @@ func TestCorruptions(t *testing.T) {
 		}, want: all(), losses: []source.Run{damaged(end, end+11, 0)}, said: "torn off"},
 		{name: "segment without a byte", damage: func(s *site) { s.edit(s.segment(last+1), func([]byte) []byte { return nil }) }, want: all()},
 		{name: "segment cut in its header", damage: func(s *site) { s.edit(s.segment(last+1), func([]byte) []byte { return []byte(magic) }) }, want: all()},
-		{name: "segment missing", damage: func(s *site) { s.must(os.Remove(s.segment(2))) }, want: all(9, 10, 11, 12, 13, 14, 15, 16, 17),
-			losses: []source.Run{damaged(9*recordSize, 18*recordSize, 0)}, said: "a segment is damaged"},
-		{name: "segment of zeros", damage: func(s *site) { s.edit(s.segment(2), func(b []byte) []byte { clear(b); return b }) },
-			want: all(9, 10, 11, 12, 13, 14, 15, 16, 17), losses: []source.Run{damaged(9*recordSize, 18*recordSize, 0)}, said: "kept aside"},
+		{
+			name: "segment missing", damage: func(s *site) { s.must(os.Remove(s.segment(2))) }, want: all(9, 10, 11, 12, 13, 14, 15, 16, 17),
+			losses: []source.Run{damaged(9*recordSize, 18*recordSize, 0)}, said: "a segment is damaged",
+		},
+		{
+			name: "segment of zeros", damage: func(s *site) { s.edit(s.segment(2), func(b []byte) []byte { clear(b); return b }) },
+			want: all(9, 10, 11, 12, 13, 14, 15, 16, 17), losses: []source.Run{damaged(9*recordSize, 18*recordSize, 0)}, said: "kept aside",
+		},
 		{name: "segment of another spool", damage: func(s *site) {
 			other := newSite(s.t)
 			other.fill()

@@ -21,6 +21,9 @@ const (
 	headSize = 32
 	// maxRecord bounds the payload of a record.
 	maxRecord = 64 << 20
+	// maxOffset and maxLoss bound what is believed.
+	maxOffset = 1 << 60
+	maxLoss   = 1 << 50
 )
 
 // recordMagic begins each record, so that one can be found behind damage. Its
@@ -88,7 +91,7 @@ func decodeHeader(b []byte) (header, error) {
 		born:  time.Unix(0, int64(binary.LittleEndian.Uint64(b[52:]))), //nolint:gosec // bits
 	}
 	copy(h.boot[:], b[36:])
-	if h.base < 0 {
+	if h.base < 0 || h.base > maxOffset {
 		return header{}, errDamaged
 	}
 	return h, nil
@@ -143,7 +146,7 @@ func decodeHead(b []byte, seed uint32) (head, bool) {
 		lines:   int64(binary.LittleEndian.Uint32(b[24:])),
 		payload: binary.LittleEndian.Uint32(b[28:]),
 	}
-	return h, h.kind >= kindData && h.kind <= kindEnd && h.off >= 0 && h.size <= maxRecord && h.off <= 1<<62
+	return h, h.kind >= kindData && h.kind <= kindEnd && h.off >= 0 && h.size <= maxRecord && h.off <= maxOffset
 }
 
 // loss is the payload of a loss mark.
@@ -175,7 +178,7 @@ func decodeLoss(b []byte) (loss, bool) {
 		bytes:  int64(binary.LittleEndian.Uint64(b[8:])), //nolint:gosec // checked below
 		reason: string(b[16:]),
 	}
-	return l, l.lines >= 0 && l.bytes >= 0 && l.lines < 1<<60 && l.bytes < 1<<60
+	return l, l.lines >= 0 && l.bytes >= 0 && l.lines < maxLoss && l.bytes < maxLoss
 }
 
 // bootID names this boot of the machine, 0 if the kernel does not say.

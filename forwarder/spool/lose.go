@@ -39,7 +39,7 @@ func merge(all []loss, l loss) []loss {
 func (s *Spool) mark(now time.Time) (next time.Time) {
 	s.mu.Lock()
 	gap := markEvery
-	if s.atBound || s.refusal != nil {
+	if s.atBound || s.refusal.Load() != nil {
 		gap = s.markGap
 	}
 	s.mu.Unlock()
@@ -82,7 +82,7 @@ func (s *Spool) write(all []loss) (left []loss) {
 	defer s.mu.Unlock()
 	for i, l := range all {
 		p := l.encode()
-		if s.refusal != nil || s.closed || s.used+headSize+int64(len(p)) > s.cfg.Bytes {
+		if s.refusal.Load() != nil || s.closed || s.used+headSize+int64(len(p)) > s.cfg.Bytes {
 			return all[i:]
 		}
 		h := head{kind: kindLoss, size: int64(len(p)), off: s.end, lines: l.lines}

@@ -6,23 +6,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
-	"github.com/loghaul/loghaul/internal/durable"
 )
-
-// cursor is where the reader is. It belongs to the reader's goroutine.
-type cursor struct {
-	seg  *segment
-	file durable.File // of seg, nil until it is needed
-	pos  int64        // of the next head or, with left, of the next byte of a payload
-	stop int64        // where the part of the file ends that may be read
-	left int64        // of a record that was checked and is read in parts
-	rest bool         // the last batch ended within a line
-}
 
 type cut struct {
 	to, bytes, lines int64
@@ -174,7 +162,7 @@ func (r *reader) whole(next int64) bool {
 	for i < len(p) && r.off+int64(out) < next {
 		h, ok := decodeHead(p[i:], r.s.seed)
 		body := i + headSize
-		if !ok || h.kind != kindData || h.off != r.off+int64(out) || h.size > int64(len(p)-body) {
+		if !ok || h.kind != kindData || h.off != r.off+int64(out) || h.size > int64(len(p)-body) || h.off+h.size > next {
 			break
 		}
 		payload := p[body : body+int(h.size)]
@@ -222,7 +210,7 @@ func (r *reader) single(next int64) (more bool, lost *loss, err error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return false, nil, err
 		}
-		if !ok || err != nil || crc32.ChecksumIEEE(p) != h.payload {
+		if !ok || err != nil || crc32.ChecksumIEEE(p) != h.payload || r.off+l.advance() > next {
 			c.pos++
 			return r.skip(next)
 		}
@@ -232,6 +220,10 @@ func (r *reader) single(next int64) (more bool, lost *loss, err error) {
 	}
 	if r.taken > 0 {
 		return false, nil, nil // it begins the next batch
+	}
+	if h.off+h.size > next {
+		c.pos++
+		return r.skip(next)
 	}
 	switch ok, err := r.s.check(c.pos+headSize, &h, r.buf); {
 	case err != nil && r.s.fails < unreadable:
@@ -325,7 +317,7 @@ func (r *reader) skip(next int64) (more bool, lost *loss, err error) {
 	c := &r.s.cur
 	sc := scanner{f: c.file, seed: r.s.seed, pos: c.pos, size: c.stop}
 	to := next
-	if h, ok := sc.find(r.off, 1<<62); ok {
+	if h, ok := sc.find(r.off, maxOffset+1); ok {
 		to = min(h.off, next)
 	}
 	c.pos = min(sc.pos, c.stop)
@@ -342,91 +334,4 @@ func (r *reader) lose(to, lines int64, why string) *loss {
 	r.s.log.Error("lines of the spool can't be read back; they are declared lost", "dir", r.s.cfg.Dir, "from", r.off, "to", to, "why", why)
 	r.off = to
 	return l
-}
-
-// locate makes the cursor's segment the one that holds off, and gives where that
-// one ends, at most end.
-func (s *Spool) locate(off, end int64) (next int64, ok bool) {
-	s.mu.Lock()
-	i := len(s.segs) - 1
-	for i > 0 && s.segs[i].base > off {
-		i--
-	}
-	if i < 0 {
-		s.mu.Unlock()
-		return 0, false
-	}
-	seg, next := s.segs[i], end
-	if i+1 < len(s.segs) {
-		next = min(next, s.segs[i+1].base)
-	}
-	stop := seg.size
-	if seg == s.edge.seg {
-		stop = s.edge.at
-	}
-	s.mu.Unlock()
-	if seg != s.cur.seg {
-		_ = s.closeCursor()
-		s.cur = cursor{seg: seg, pos: headerSize, rest: s.cur.rest}
-	}
-	s.cur.stop = stop
-	return next, true
-}
-
-func (s *Spool) openSegment() error {
-	if s.cur.file != nil {
-		return nil
-	}
-	f, err := s.fs.OpenFile(s.cur.seg.path, os.O_RDONLY, 0)
-	if err != nil {
-		return err
-	}
-	s.cur.file = f
-	return nil
-}
-
-func (s *Spool) closeCursor() error {
-	if s.cur.file == nil {
-		return nil
-	}
-	err := s.cur.file.Close()
-	s.cur.file = nil
-	return err
-}
-
-// seek puts the cursor to a place of the stream, which may lie within a record.
-func (s *Spool) seek(off int64) {
-	next, ok := s.locate(off, s.synced.Load())
-	if !ok || off >= next || s.openSegment() != nil {
-		return // the reader finds out
-	}
-	c := &s.cur
-	sc := scanner{f: c.file, seed: s.seed, pos: c.pos, size: c.stop}
-	for at := c.seg.base; at <= off; {
-		pos := sc.pos
-		h, to, ok := sc.next()
-		if !ok {
-			h, ok = sc.find(at, next)
-			if c.pos = sc.pos; !ok || h.off >= off {
-				return
-			}
-			continue
-		}
-		c.pos = pos
-		if h.off >= off && h.kind != kindEnd {
-			return
-		}
-		if to > off && h.kind == kindData {
-			buf := make([]byte, scanBuffer)
-			if good, _ := s.check(pos+headSize, &h, buf); !good {
-				c.pos = sc.pos
-				return // the reader declares the rest of it lost
-			}
-			c.pos, c.left = pos+headSize+off-h.off, to-off
-			_, _ = c.file.ReadAt(buf[:1], c.pos-1)
-			c.rest = buf[0] != '\n'
-			return
-		}
-		at, c.pos = max(at, to), sc.pos
-	}
 }

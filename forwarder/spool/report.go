@@ -41,8 +41,8 @@ func (s *Spool) Report() []source.Status {
 	st := source.Status{
 		Source: s.src, Input: s.cfg.Path, State: "spool", Read: s.read.Load(), Acked: s.acked, Size: s.end, Since: s.unacked,
 	}
-	if s.refusal != nil {
-		st.Problem = s.refusal.Error()
+	if why := s.refusal.Load(); why != nil {
+		st.Problem = (*why).Error()
 	}
 	return []source.Status{st}
 }

@@ -20,10 +20,14 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
@@ -77,6 +81,7 @@ type Spool struct {
 	host
 	account *ledger.Account
 	log     *slog.Logger
+	lock    io.Closer // of the folder
 	src     wire.Source
 	seed    uint32
 	reserve int64 // of Bytes, for loss marks
@@ -98,17 +103,19 @@ type Spool struct {
 	buf     []byte
 	acked   int64
 
-	refusal error     // why Append is refused now, nil if it is not
-	failed  bool      // an fsync failed: what lies after synced must be written anew
-	limbo   []byte    // that, when it is read already
-	litter  []string  // segments that were given up and could not be removed
-	swept   bool      // the folder was not synced since some were removed
-	tail    bool      // garbage lies behind at
-	retry   time.Time // when to try again
+	ill     error                 // why lines could not be stored, until an fsync succeeded again
+	refusal atomic.Pointer[error] // why Append is refused now, nil if it is not; written under mu
+	failed  bool                  // an fsync failed: what lies after synced must be written anew
+	limbo   []byte                // that, when it is read already
+	litter  []string              // segments that were given up and could not be removed
+	swept   bool                  // the folder was not synced since some were removed
+	tail    bool                  // garbage lies behind at
+	retry   time.Time             // when to try again
 	closed  bool
 	epoch   int     // counts failed fsyncs
 	floors  []int64 // synced at each of them
 	atBound bool    // Append was refused for the bound
+	wanted  int64   // the most that was refused
 	room    chan struct{}
 
 	oldest  time.Time // when the oldest unread byte was written, zero if there is none
@@ -148,7 +155,32 @@ type placed struct {
 // confirmed position, -1 if unknown, and the source's id, "" if unknown. Losses
 // are counted in a. Run must be called after it, and Close at last.
 func Open(cfg Config, pos int64, id string, a *ledger.Account, log *slog.Logger) (*Spool, error) {
-	return open(host{fs: durable.OS{}, now: time.Now, boot: bootID()}, cfg, pos, id, a, log)
+	lock, err := takeLock(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(host{fs: durable.OS{}, now: time.Now, boot: bootID()}, cfg, pos, id, a, log)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// takeLock makes the folder if it is missing and holds an flock(2) on it for the
+// life of the process: two writers would ruin it.
+func takeLock(dir string) (io.Closer, error) {
+	if err := durable.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("making the folder of a spool: %w", err)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the folder of a spool: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("spool %s: %w: another forwarder has it: stop that, or give this one another folder", dir, err), f.Close())
+	}
+	return f, nil
 }
 
 // host is what a spool knows of the machine it runs on.

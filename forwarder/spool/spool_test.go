@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -241,6 +240,31 @@ func TestFullAndRoom(t *testing.T) {
 	}
 }
 
+// TestTwoForwarders: the second one is refused, and the first goes on.
+func TestTwoForwarders(t *testing.T) {
+	cfg := Config{Dir: filepath.Join(t.TempDir(), "a", "b"), Bytes: 1 << 20}
+	first, err := Open(cfg, -1, "", ledger.New().Account("p"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(cfg, -1, "", ledger.New().Account("p"), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another forwarder has it") {
+		t.Errorf("opened twice: %v", err)
+	}
+	if err := first.Append([]byte("line\n"), 1); err != nil {
+		t.Error(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	second, err := Open(cfg, -1, "", ledger.New().Account("p"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNoAllocations: an Append costs a copy and a write(2).
 func TestNoAllocations(t *testing.T) {
 	s := newSite(t)
@@ -251,60 +275,4 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 	s.must(sp.Close())
-}
-
-// FuzzOpen: whatever lies in the folder, opening and reading it ends, without
-// much memory, with every offset read or declared lost once, and goes on.
-func FuzzOpen(f *testing.F) {
-	id := "0123456789abcdef01234567"
-	h := header{id: id, base: 0, every: time.Second, boot: [16]byte{1}}
-	var b []byte
-	for i, off := 0, int64(0); i < 5; i++ {
-		p := []byte(line(i)[:50+i] + "\n")
-		hd := head{kind: kindData, size: int64(len(p)), off: off, lines: 1}
-		sp := Spool{seed: seed(id)}
-		if i == 3 {
-			b = sp.record(b, off, &loss{reason: ledger.SpoolFull, lines: 3, bytes: 5})
-			off += 5
-			continue
-		}
-		hd.payload = crc32.ChecksumIEEE(p)
-		n := len(b)
-		b = append(b, make([]byte, headSize)...)
-		hd.encode(b[n:], seed(id))
-		b = append(b, p...)
-		off += hd.size
-	}
-	f.Add(h.encode(), b, int64(-1))
-	f.Add(h.encode(), b[:70], int64(30))
-	f.Add([]byte(magic), b, int64(0))
-	f.Fuzz(func(t *testing.T, first, second []byte, pos int64) {
-		dir := t.TempDir()
-		for name, content := range map[string][]byte{"00000001.seg": append(bytes.Clone(first), second...), "00000002.seg": second} {
-			if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		cfg := Config{Dir: dir, Node: "n", Path: "p", Bytes: 1 << 20, Segment: 4096, SyncEvery: time.Hour, Batch: 4096}
-		s, err := Open(cfg, pos, id, ledger.New().Account("p"), slog.New(slog.DiscardHandler))
-		if err != nil {
-			if !errors.Is(err, ErrVersion) {
-				t.Fatal(err)
-			}
-			return
-		}
-		drain(t, s)
-		if err := s.Append([]byte("more\n"), 1); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.sync(); err != nil {
-			t.Fatal(err)
-		}
-		if raw, losses := drain(t, s); string(raw) != "more\n" || losses != nil {
-			t.Fatalf("then it reads %q, %+v", raw, losses)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	})
 }

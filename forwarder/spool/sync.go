@@ -2,13 +2,9 @@ package spool
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"hash/crc32"
-	"os"
+	"slices"
 	"time"
-
-	"github.com/loghaul/loghaul/forwarder/ledger"
 )
 
 // Run does what takes time, until ctx ends: fsync by policy, loss marks, and
@@ -64,7 +60,7 @@ func (s *Spool) tend(now time.Time) (next time.Time) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.refusal != nil {
+	if s.refusal.Load() != nil {
 		sooner(s.retry)
 	}
 	return next
@@ -85,7 +81,7 @@ func (s *Spool) await(end int64, epoch int) error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
 	s.mu.Lock()
-	synced, now, refusal := s.synced.Load(), s.epoch, s.refusal
+	synced, now, refusal := s.synced.Load(), s.epoch, s.refusal.Load()
 	if now > epoch { // an fsync failed meanwhile
 		synced = s.floors[epoch]
 	}
@@ -95,9 +91,9 @@ func (s *Spool) await(end int64, epoch int) error {
 		return nil
 	case now > epoch:
 		if refusal == nil {
-			refusal = fmt.Errorf("%w: fsync failed", ErrFull)
+			return fmt.Errorf("%w: fsync failed", ErrFull)
 		}
-		return refusal
+		return *refusal
 	}
 	return s.syncLocked()
 }
@@ -112,14 +108,14 @@ func (s *Spool) sync() error {
 func (s *Spool) syncLocked() error {
 	s.mu.Lock()
 	if s.failed || s.closed || s.end == s.synced.Load() && !s.newName {
-		err := s.refusal
-		if !s.failed {
-			err = nil
-		}
+		failed := s.failed
 		s.mu.Unlock()
-		return err
+		if err := s.refusal.Load(); failed && err != nil {
+			return *err
+		}
+		return nil
 	}
-	files := append(s.old[:len(s.old):len(s.old)], s.file)
+	files := append(slices.Clip(s.old), s.file)
 	end, edge, newName := s.end, place{s.segs[len(s.segs)-1], s.at}, s.newName
 	s.newName = false
 	s.mu.Unlock()
@@ -149,6 +145,7 @@ func (s *Spool) syncLocked() error {
 	s.old = s.old[len(files)-1:]
 	s.dirty = s.now()
 	s.durableTo(end, edge)
+	s.well()
 	return nil
 }
 
@@ -164,172 +161,4 @@ func (s *Spool) durableTo(end int64, edge place) {
 	if before, after := was-read, end-read; before <= 0 && after > 0 || before < s.cfg.Batch && after >= s.cfg.Batch {
 		signal(s.wake)
 	}
-}
-
-// mend tries again what failed, when that is due.
-func (s *Spool) mend(now time.Time) {
-	s.syncing.Lock()
-	defer s.syncing.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.refusal == nil || s.closed || now.Before(s.retry) {
-		return
-	}
-	var err error
-	switch {
-	case s.failed:
-		err = s.renew()
-	case s.tail:
-		if err = s.file.Truncate(s.at); err == nil {
-			s.tail = false
-		}
-	}
-	if err != nil {
-		s.retry = s.now().Add(retryEvery)
-		return
-	}
-	s.refusal = nil
-	s.log.Info("lines are stored again, or it is tried", "dir", s.cfg.Dir)
-	s.roomier()
-}
-
-// renew begins a new segment at synced and writes there what was not synced:
-// after a failed fsync the kernel may hold it as clean though the disk does not
-// have it. Both locks must be held.
-func (s *Spool) renew() error {
-	synced := s.synced.Load()
-	seq := uint64(1)
-	if len(s.segs) > 0 {
-		seq = s.segs[len(s.segs)-1].seq + 1
-	}
-	for _, path := range s.litter {
-		seq = max(seq, seqOf(path)+1)
-	}
-	seg := &segment{seq: seq, base: synced}
-	f, err := s.create(seg, s.limbo)
-	if err != nil {
-		return err
-	}
-	if err = f.Sync(); err == nil {
-		err = s.fs.SyncDir(s.cfg.Dir)
-	}
-	if err != nil {
-		s.litter = append(s.litter, seg.path)
-		return errors.Join(err, f.Close())
-	}
-	// What lies behind synced in older segments is void from now on.
-	for _, old := range append(s.old, s.file) {
-		if old != nil {
-			_ = old.Close()
-		}
-	}
-	for len(s.segs) > 0 && s.segs[len(s.segs)-1] != s.edge.seg {
-		void := s.segs[len(s.segs)-1]
-		s.litter = append(s.litter, void.path)
-		s.used -= void.size
-		s.segs = s.segs[:len(s.segs)-1]
-	}
-	s.cut(s.edge)
-	s.segs = append(s.segs, seg)
-	s.used += seg.size
-	s.old, s.file, s.at, s.newName, s.tail = nil, f, seg.size, false, false
-	s.limbo, s.failed = nil, false
-	_ = s.sweep()
-	s.durableTo(s.end, place{seg, s.at})
-	return nil
-}
-
-// collect gives the records after synced, as they are. Those whose Append was
-// refused are left out, those that can't be read back become loss marks. Both
-// locks must be held.
-func (s *Spool) collect() []byte {
-	out := []byte{}
-	off, end := s.synced.Load(), s.end
-	if s.cfg.SyncEvery == 0 {
-		s.end = off
-		for _, m := range s.marks {
-			s.declare(m.loss)
-		}
-		s.marks = nil
-		s.cut(s.edge) // at once: they must not come back
-		return out
-	}
-	lost := func(to int64) {
-		l := loss{reason: ledger.SpoolDamaged, bytes: to - off}
-		s.account.Lose(l.reason, l.bytes, 0)
-		s.log.Error("lines are lost: fsync failed, and they can't be read back", "bytes", l.bytes)
-		out = s.record(out, off, &l)
-		off = to
-	}
-	files := append(s.old[:len(s.old):len(s.old)], s.file)
-	first := len(s.segs) - len(files)
-	for i, f := range files {
-		seg, pos := s.segs[first+i], int64(headerSize)
-		if s.segs[first+i] == s.edge.seg {
-			pos = s.edge.at
-		}
-		sc := scanner{f: f, seed: s.seed, pos: pos, size: seg.size}
-		for off < end {
-			h, ok := sc.find(off, end)
-			if !ok {
-				break
-			}
-			p := make([]byte, headSize+h.size)
-			if n, _ := f.ReadAt(p, sc.pos); int64(n) < int64(len(p)) || crc32.ChecksumIEEE(p[headSize:]) != h.payload {
-				sc.pos++
-				continue
-			}
-			if h.off > off {
-				lost(h.off)
-			}
-			out = append(out, p...)
-			off += h.advance(p[headSize:])
-			sc.pos += int64(len(p))
-		}
-	}
-	if off < end {
-		lost(end)
-	}
-	return out
-}
-
-// record appends a loss mark at off.
-func (s *Spool) record(b []byte, off int64, l *loss) []byte {
-	p := l.encode()
-	h := head{kind: kindLoss, size: int64(len(p)), off: off, lines: l.lines, payload: crc32.ChecksumIEEE(p)}
-	n := len(b)
-	b = append(b, make([]byte, headSize)...)
-	h.encode(b[n:], s.seed)
-	return append(b, p...)
-}
-
-// cut takes off what lies behind a place, as well as it can.
-func (s *Spool) cut(p place) {
-	if p.seg == nil || p.at < headerSize {
-		return
-	}
-	f, err := s.fs.OpenFile(p.seg.path, os.O_RDWR, 0)
-	if err != nil {
-		return
-	}
-	if size, err := f.Size(); err == nil && size > p.at {
-		err = f.Truncate(p.at)
-		if err == nil && p.seg.size > p.at {
-			s.used -= p.seg.size - p.at
-			p.seg.size = p.at
-		}
-	}
-	_ = f.Close()
-}
-
-// sweep removes segments that were given up. mu must be held.
-func (s *Spool) sweep() error {
-	for len(s.litter) > 0 {
-		if err := s.fs.Remove(s.litter[0]); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		s.litter = s.litter[1:]
-		s.swept = true
-	}
-	return nil
 }

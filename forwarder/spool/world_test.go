@@ -12,6 +12,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
 	"github.com/loghaul/loghaul/internal/durable/faulty"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // world is a spool on a disk that fails and loses power, somebody who appends,
@@ -342,6 +343,13 @@ func (w *world) read(n int) error {
 			return fmt.Errorf("read %+v with %d bytes", run, len(k.raw))
 		case size > w.cfg.Batch && bytes.Count(k.raw, []byte{'\n'}) > 1:
 			return fmt.Errorf("read %+v, more than a batch", run)
+		}
+		h := wire.Header{Source: w.sp.Name(), From: run.From, To: run.To, Records: int(run.LostLines), Lost: run.Lost, Rest: run.Continued, Encoding: wire.Plain}
+		if run.Lost == "" {
+			h.Records = wire.CountRecords(k.raw)
+		}
+		if _, err := wire.DecodeHeader(h.Encode()); err != nil {
+			return fmt.Errorf("what is read can't be sent: %w", err)
 		}
 		if run.Lost == "" && k.raw[size-1] != '\n' {
 			w.reached["line cut"]++

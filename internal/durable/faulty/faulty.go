@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -133,10 +134,7 @@ func (f *FS) Restart(power bool) {
 				n.data = slices.Clone(n.disk)
 			}
 		}
-		d.pending, d.names = nil, map[string]*inode{}
-		for name, n := range d.disk {
-			d.names[name] = n
-		}
+		d.pending, d.names = nil, maps.Clone(d.disk)
 	}
 }
 
