@@ -202,7 +202,8 @@ func (e *Encoder) addBatch(row int, b *Batch) int {
 		if e.join.skips(here) {
 			continue
 		}
-		joined := e.lines.OpensLine(line) && !(b.Header.Rest && here == 0) && e.join.find(&e.lines.Splitter, here)
+		isRest := b.Header.Rest && here == 0
+		joined := e.lines.OpensLine(line) && !isRest && e.join.find(&e.lines.Splitter, here)
 		flags := int32(0)
 		if joined {
 			noLF = e.join.noLF()
@@ -215,7 +216,7 @@ func (e *Encoder) addBatch(row int, b *Batch) int {
 		switch {
 		case joined:
 			e.addJoined(row)
-		case b.Header.Rest && here == 0:
+		case isRest:
 			e.addRest(row, line)
 		default:
 			e.addLine(row, line)
@@ -227,20 +228,6 @@ func (e *Encoder) addBatch(row int, b *Batch) int {
 	return row
 }
 
-// addOrigin adds what all rows of a batch have in common.
-func (e *Encoder) addOrigin(from, to int, h *wire.Header) {
-	t := e.table.columns
-	for _, o := range originOf(h) {
-		if o.text != nil {
-			t[o.col].addRun(from, to, o.text)
-		}
-	}
-	readAt := h.ReadAt.UnixMilli()
-	for range to - from {
-		t[colReadTime].chunk.Int64s = append(t[colReadTime].chunk.Int64s, readAt)
-	}
-}
-
 // addRest adds the rest of a line that the forwarder cut: nobody can know by
 // itself what it is.
 func (e *Encoder) addRest(row int, line []byte) {
@@ -248,34 +235,6 @@ func (e *Encoder) addRest(row int, line []byte) {
 	flags[len(flags)-1] |= flagRest
 	e.rests++
 	e.table.columns[colRaw].addText(row, line)
-}
-
-// addJoined adds the line that e.join found. Its bytes are not in one piece, so
-// they are kept.
-func (e *Encoder) addJoined(row int) {
-	e.flush()
-	k, t := &e.block, e.table.columns
-	t[colParts].addText(row, e.join.gaps)
-	i := -1
-	e.header.Kind = wrapper.None
-	if !e.refused[row] {
-		var message []byte
-		if message, i = e.lines.ParseJoined(e.join.lines, k.records[0], &e.header); i < 0 {
-			i = e.parseCut(message, k.records[0])
-		}
-		e.addHeader(row)
-	}
-	if e.header.Kind != wrapper.None && (i < 0 || !e.plans[i].dated) {
-		e.addHeaderTime(row)
-	}
-	if i < 0 {
-		e.unparsed++
-		t[colRaw].addText(row, e.join.kept)
-		return
-	}
-	k.plan, k.row, k.n, k.kept = &e.plans[i], row, 1, 1
-	k.lines[0] = e.join.kept
-	e.flush()
 }
 
 // parseCut reads a message that no format matches as one that HAProxy cut.

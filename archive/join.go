@@ -111,6 +111,34 @@ func (j *joiner) collect() {
 // noLF reports whether the last part has no LF.
 func (j *joiner) noLF() bool { return j.parts[len(j.parts)-1].to == int64(len(j.raw)) }
 
+// addJoined adds the line that e.join found. Its bytes are not in one piece, so
+// they are kept.
+func (e *Encoder) addJoined(row int) {
+	e.flush()
+	k, t := &e.block, e.table.columns
+	t[colParts].addText(row, e.join.gaps)
+	i := -1
+	e.header.Kind = wrapper.None
+	if !e.refused[row] {
+		var message []byte
+		if message, i = e.lines.ParseJoined(e.join.lines, k.records[0], &e.header); i < 0 {
+			i = e.parseCut(message, k.records[0])
+		}
+		e.addHeader(row)
+	}
+	if e.header.Kind != wrapper.None && (i < 0 || !e.plans[i].dated) {
+		e.addHeaderTime(row)
+	}
+	if i < 0 {
+		e.unparsed++
+		t[colRaw].addText(row, e.join.kept)
+		return
+	}
+	k.plan, k.row, k.n, k.kept = &e.plans[i], row, 1, 1
+	k.lines[0] = e.join.kept
+	e.flush()
+}
+
 // Part is one record of a line that lay in several ones.
 type Part struct {
 	// Offset is where the record starts in its source.

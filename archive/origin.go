@@ -48,3 +48,17 @@ func labelsText(l wire.Labels) []byte {
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }
+
+// addOrigin adds what all rows of a batch have in common.
+func (e *Encoder) addOrigin(from, to int, h *wire.Header) {
+	t := e.table.columns
+	for _, o := range originOf(h) {
+		if o.text != nil {
+			t[o.col].addRun(from, to, o.text)
+		}
+	}
+	readAt := h.ReadAt.UnixMilli()
+	for range to - from {
+		t[colReadTime].chunk.Int64s = append(t[colReadTime].chunk.Int64s, readAt)
+	}
+}

@@ -109,7 +109,7 @@ func (s *Splitter) CutsJoined(records [][]byte) int {
 }
 
 // OpensLine is Opens for a line of the current source: one that has bare lines has no records of a runtime.
-func (p *Parser) OpensLine(line []byte) bool { return p.Opens(line) && !(p.bare && p.kind == Auto) }
+func (p *Parser) OpensLine(line []byte) bool { return (!p.bare || p.kind != Auto) && p.Opens(line) }
 
 // ParseJoined is Parse for a line that a container runtime wrote as several records, see Splitter.CutsJoined.
 func (p *Parser) ParseJoined(records [][]byte, r *parser.Record, h *Header) (message []byte, format int) {
