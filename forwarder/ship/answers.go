@@ -352,6 +352,12 @@ func (s *Shipper) Relax(now time.Time) {
 	if s.pack == nil || len(s.flight) > 0 || now.Before(s.used.Add(idleAfter)) {
 		return
 	}
+	held := len(s.scratch)
+	for _, b := range s.free {
+		held += cap(b)
+	}
 	s.pack, s.scratch, s.free = nil, nil, nil
-	debug.FreeOSMemory()
+	if held >= worthACollection {
+		debug.FreeOSMemory()
+	}
 }
