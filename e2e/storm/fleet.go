@@ -75,6 +75,11 @@ func (f *fleet) ask(o order) (answer, error) {
 		sum.Connected += a.Connected
 		sum.Stored += a.Stored
 		sum.RSS += a.RSS
+		sum.Dialed += a.Dialed
+		sum.Failed += a.Failed
+		if a.Why != "" {
+			sum.Why = a.Why
+		}
 		sum.Dials = append(sum.Dials, a.Dials...)
 		sum.Back = append(sum.Back, a.Back...)
 		sum.Done = append(sum.Done, a.Done...)

@@ -119,14 +119,14 @@ func run(ctx context.Context, s settings) (err error) {
 // storm is the experiment.
 func storm(ctx context.Context, s settings, srv *server, f *fleet) (*result, error) {
 	r := &result{Cut: s.cut, Nodes: s.nodes}
-	if err := r.await(ctx, f, 0, 0); err != nil { // all connected
+	if err := r.await(ctx, srv, f, 0, 0); err != nil { // all connected
 		return nil, err
 	}
 	// One batch each is stored; the second is under way when the cut comes.
 	if _, err := f.ask(order{Write: true}); err != nil {
 		return nil, err
 	}
-	if err := r.await(ctx, f, 0, int64(s.nodes)); err != nil {
+	if err := r.await(ctx, srv, f, 0, int64(s.nodes)); err != nil {
 		return nil, err
 	}
 	quiet, err := f.ask(order{})
@@ -155,21 +155,27 @@ func storm(ctx context.Context, s settings, srv *server, f *fleet) (*result, err
 		return nil, err
 	}
 	r.Down = time.Since(cut).Seconds()
-	if err := r.await(ctx, f, cut.UnixNano(), r.Batches); err != nil {
+	if err := r.await(ctx, srv, f, cut.UnixNano(), r.Batches); err != nil {
 		return nil, err
 	}
 	return r, r.finish(ctx, s, srv, f, cut)
 }
 
 // await waits until every node has connected after since and batches are stored.
-func (r *result) await(ctx context.Context, f *fleet, since, batches int64) error {
+func (r *result) await(ctx context.Context, srv *server, f *fleet, since, batches int64) error {
 	var a answer
 	said := time.Now()
 	err := until(ctx, 10*time.Minute, "the fleet is connected and its batches are stored", func() (ok bool, err error) {
+		select {
+		case <-srv.exited:
+			return false, fmt.Errorf("nats-server has ended by itself: %s", srv.lastWords())
+		default:
+		}
 		a, err = f.ask(order{Since: since})
 		if time.Since(said) > 5*time.Second {
 			said = time.Now()
-			fmt.Fprintf(os.Stderr, "%s: %d of %d nodes connected, %d batches stored\n", said.Format(time.TimeOnly), a.Connected, r.Nodes, a.Stored)
+			fmt.Fprintf(os.Stderr, "%s: %d of %d nodes connected, %d batches stored; %d dials, %d failed %s\n",
+				said.Format(time.TimeOnly), a.Connected, r.Nodes, a.Stored, a.Dialed, a.Failed, a.Why)
 		}
 		return a.Connected == r.Nodes && a.Stored >= batches, err
 	})

@@ -27,6 +27,8 @@ type node struct {
 
 	mu        sync.Mutex
 	dials     []int64 // moments, Unix nanoseconds
+	failed    int     // dials
+	why       string  // the last one did
 	connected int64   // the last time
 	confirmed int64   // the last batch
 	stored    atomic.Int64
@@ -60,7 +62,14 @@ func (n *node) Dial(network, address string) (net.Conn, error) {
 	n.mu.Lock()
 	n.dials = append(n.dials, time.Now().UnixNano())
 	n.mu.Unlock()
-	return n.socket.Dial(network, address)
+	c, err := n.socket.Dial(network, address)
+	if err != nil {
+		n.mu.Lock()
+		n.failed++
+		n.why = err.Error()
+		n.mu.Unlock()
+	}
+	return c, err
 }
 
 // write makes one more batch.

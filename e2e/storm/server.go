@@ -84,6 +84,12 @@ func (s *server) start(ctx context.Context) error {
 	})
 }
 
+// lastWords is the end of its log.
+func (s *server) lastWords() string {
+	b, _ := os.ReadFile(filepath.Join(s.dir, "nats.log"))
+	return string(b[max(0, len(b)-2000):])
+}
+
 // kill is a crash.
 func (s *server) kill() {
 	if s.cmd == nil {

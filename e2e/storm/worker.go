@@ -40,6 +40,9 @@ type answer struct {
 	Connected int     `json:"connected"` // nodes that have connected
 	Stored    int64   `json:"stored"`    // batches, since the start
 	RSS       float64 `json:"rss"`       // MB
+	Dialed    int     `json:"dialed"`    // attempts, since the start
+	Failed    int     `json:"failed"`    // of them, for lack of a TCP connection
+	Why       string  `json:"why,omitempty"`
 	Dials     []int64 `json:"dials,omitempty"`
 	Back      []int64 `json:"back,omitempty"` // the last connect of each node
 	Done      []int64 `json:"done,omitempty"` // the last confirmation of each node
@@ -86,6 +89,11 @@ func (n *node) tell(o *order, a *answer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a.Stored += n.stored.Load()
+	a.Dialed += len(n.dials)
+	a.Failed += n.failed
+	if n.why != "" {
+		a.Why = n.why
+	}
 	if n.connected > o.Since {
 		a.Connected++
 	}
