@@ -119,13 +119,7 @@ func run(ctx context.Context, s settings) (err error) {
 // storm is the experiment.
 func storm(ctx context.Context, s settings, srv *server, f *fleet) (*result, error) {
 	r := &result{Cut: s.cut, Nodes: s.nodes}
-	if err := r.await(ctx, srv, f, 0, 0); err != nil { // all connected
-		return nil, err
-	}
 	// One batch each is stored; the second is under way when the cut comes.
-	if _, err := f.ask(order{Write: true}); err != nil {
-		return nil, err
-	}
 	if err := r.await(ctx, srv, f, 0, int64(s.nodes)); err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 
 // order is what the parent asks for.
 type order struct {
-	// Start connects nodes From to To-1.
+	// Start connects nodes From to To-1, each with a batch to send.
 	Start    *share `json:"start,omitempty"`
 	Write    bool   `json:"write,omitempty"`  // one more batch per node
 	Report   bool   `json:"report,omitempty"` // every moment since Since
@@ -66,6 +66,7 @@ func work(in io.Reader, out io.Writer) error {
 			for i := s.From; i < s.To; i++ {
 				n := newNode(i, s)
 				nodes = append(nodes, n)
+				n.write()
 				wg.Go(func() { n.run(ctx) })
 			}
 		}

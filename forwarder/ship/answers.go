@@ -160,6 +160,9 @@ func (s *Shipper) fail(err error) {
 
 func (s *Shipper) recovered() {
 	s.fails = 0
+	if s.leave != staying {
+		return // what was in flight is answered; nothing more is sent
+	}
 	for _, b := range s.flight {
 		if b.refused > 0 && !b.done {
 			return // the others are stored, this one still waits

@@ -4,7 +4,7 @@
 // binary against a nats-server process of its own that syncs every message;
 // what is measured is the agent's process alone (getrusage, /proc).
 //
-//	go run ./e2e/bench/forwarder [-corpus FILE] [-runs 3] [-only catchup,paced,idle]
+//	go run ./e2e/bench/forwarder [-corpus FILE] [-runs 3] [-only catchup,paced,idle] [-tls]
 package main
 
 import (
@@ -26,6 +26,7 @@ type settings struct {
 	rate         float64 // bytes a second
 	seconds      int
 	only         string
+	tls          bool
 }
 
 func main() {
@@ -37,6 +38,7 @@ func main() {
 	flag.Float64Var(&s.rate, "rate", 5e6, "bytes a second when paced")
 	flag.IntVar(&s.seconds, "seconds", 15, "length of a paced or idle run")
 	flag.StringVar(&s.only, "only", "catchup,paced,idle", "what to measure")
+	flag.BoolVar(&s.tls, "tls", false, "speak TLS with the broker")
 	flag.Parse()
 	if err := run(context.Background(), s); err != nil {
 		fmt.Fprintln(os.Stderr, err)
