@@ -160,6 +160,9 @@ func (s *Shipper) fail(err error) {
 
 func (s *Shipper) recovered() {
 	s.fails = 0
+	if s.leave != staying {
+		return // what was in flight is answered; nothing more is sent
+	}
 	for _, b := range s.flight {
 		if b.refused > 0 && !b.done {
 			return // the others are stored, this one still waits
@@ -352,6 +355,12 @@ func (s *Shipper) Relax(now time.Time) {
 	if s.pack == nil || len(s.flight) > 0 || now.Before(s.used.Add(idleAfter)) {
 		return
 	}
+	held := len(s.scratch)
+	for _, b := range s.free {
+		held += cap(b)
+	}
 	s.pack, s.scratch, s.free = nil, nil, nil
-	debug.FreeOSMemory()
+	if held >= worthACollection {
+		debug.FreeOSMemory()
+	}
 }

@@ -60,6 +60,9 @@ const (
 	probeEvery  = 5 * time.Second
 	// idleAfter is when buffers are given back.
 	idleAfter = 20 * time.Second
+	// worthACollection is how many bytes of buffers, given back, are worth a
+	// run of the garbage collector.
+	worthACollection = 128 << 10
 )
 
 // batch is one batch in flight.
@@ -252,7 +255,7 @@ func (s *Shipper) prepare() error {
 	if err != nil {
 		return err
 	}
-	s.pack, s.scratch = p, make([]byte, chunk)
+	s.pack, s.scratch = p, make([]byte, min(chunk, max(s.cfg.Batch, 4<<10)))
 	return nil
 }
 

@@ -13,6 +13,10 @@ import (
 // of nats.go, which are held while a write blocks. It is safe for concurrent
 // use. One Socket belongs to one Connect.
 type Socket struct {
+	// LocalAddr, if set, is where connections come from. Linux gives out half
+	// of its ports to one address quickly, 14,000, and the others slowly.
+	LocalAddr *net.TCPAddr
+
 	timeout time.Duration // of a dial; set by Connect
 
 	mu     sync.Mutex
@@ -35,6 +39,9 @@ func (s *Socket) Dial(network, address string) (net.Conn, error) {
 	s.mu.Unlock()
 
 	d := net.Dialer{KeepAlive: -1}
+	if s.LocalAddr != nil {
+		d.LocalAddr = s.LocalAddr
+	}
 	nc, err := d.DialContext(ctx, network, address)
 
 	s.mu.Lock()

@@ -4,7 +4,7 @@
 // binary against a nats-server process of its own that syncs every message;
 // what is measured is the agent's process alone (getrusage, /proc).
 //
-//	go run ./e2e/bench/forwarder [-corpus FILE] [-runs 3] [-only catchup,paced,udp,idle,quiet,restart]
+//	go run ./e2e/bench/forwarder [-corpus FILE] [-runs 3] [-only catchup,paced,udp,idle,quiet,restart] [-tls]
 package main
 
 import (
@@ -28,6 +28,7 @@ type settings struct {
 	rates        string // MB a second, one or more
 	seconds      int
 	only         string
+	tls          bool
 }
 
 func main() {
@@ -39,6 +40,7 @@ func main() {
 	flag.StringVar(&s.rates, "rates", "1,5,50", "MB a second when paced, each measured by itself")
 	flag.IntVar(&s.seconds, "seconds", 15, "length of a paced or idle run")
 	flag.StringVar(&s.only, "only", "catchup,paced,udp,idle,quiet,restart", "what to measure")
+	flag.BoolVar(&s.tls, "tls", false, "speak TLS with the broker")
 	flag.Parse()
 	if err := run(context.Background(), s); err != nil {
 		fmt.Fprintln(os.Stderr, err)

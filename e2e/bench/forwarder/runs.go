@@ -73,6 +73,14 @@ func (b *bench) start(ctx context.Context, encoding string, more ...string) (*si
 	}
 	s := &site{dir: dir, input: filepath.Join(dir, "haproxy.log")}
 	conf := fmt.Sprintf("host: 127.0.0.1\nport: %d\njetstream { store_dir: %q, sync_interval: always, max_file_store: 8GB }\n", natsPort, dir)
+	ca := ""
+	if b.s.tls {
+		if err := certificate(dir); err != nil {
+			return nil, err
+		}
+		ca = dir + "/cert.pem"
+		conf += fmt.Sprintf("tls { cert_file: %q, key_file: %q, timeout: 10 }\n", ca, dir+"/key.pem")
+	}
 	if err := os.WriteFile(dir+"/nats.conf", []byte(conf), 0o600); err != nil {
 		return nil, err
 	}
@@ -80,12 +88,12 @@ func (b *bench) start(ctx context.Context, encoding string, more ...string) (*si
 	if err := s.nats.Start(); err != nil {
 		return nil, err
 	}
-	if err := setUp(ctx); err != nil {
+	if err := setUp(ctx, ca); err != nil {
 		s.stop()
 		return nil, err
 	}
 	yaml := fmt.Sprintf("node: bench\nstate: %s/state\ninputs:\n  - file: %s\n%sbatch: {compression: %s}\nlog: {level: warn}\nhttp: 127.0.0.1:0\n"+
-		"broker: {servers: ['nats://127.0.0.1:%d'], shards: 1, delay: {first: 0s, step: 100ms, max: 1s}}\n", dir, s.input, strings.Join(more, ""), encoding, natsPort)
+		"broker: {servers: ['nats://127.0.0.1:%d'], shards: 1, delay: {first: 0s, step: 100ms, max: 1s}, tls: {ca: %q}}\n", dir, s.input, strings.Join(more, ""), encoding, natsPort, ca)
 	if err := os.WriteFile(dir+"/forwarder.yaml", []byte(yaml), 0o600); err != nil {
 		s.stop()
 		return nil, err
@@ -95,8 +103,9 @@ func (b *bench) start(ctx context.Context, encoding string, more ...string) (*si
 	return s, nil
 }
 
-func setUp(ctx context.Context) error {
+func setUp(ctx context.Context, ca string) error {
 	cfg := broker.DefaultConfig()
+	cfg.TLS.CA = ca
 	cfg.Servers, cfg.Shards = []string{fmt.Sprintf("nats://127.0.0.1:%d", natsPort)}, 1
 	cfg.Delay = broker.Delay{Step: 50 * time.Millisecond, Max: 200 * time.Millisecond}
 	nc, err := broker.Connect(ctx, cfg, broker.Options{Name: "bench-setup"})
