@@ -24,6 +24,13 @@ type sick struct {
 func newSick(t *testing.T, every time.Duration) *sick {
 	t.Helper()
 	s := &sick{disk: faulty.New(1), now: time.Unix(1_800_000_000, 0)}
+	s.start(t, every)
+	return s
+}
+
+// start opens the spool, again after a crash.
+func (s *sick) start(t *testing.T, every time.Duration) {
+	t.Helper()
 	cfg := Config{Dir: "/s", Node: "n", Path: "p", Bytes: 1 << 20, Segment: 64 << 10, SyncEvery: every, Batch: 1 << 20, Linger: time.Second}
 	on := host{fs: s.disk, now: func() time.Time { return s.now }, boot: [16]byte{1}}
 	sp, err := open(on, cfg, -1, "", ledger.New().Account("p"), slog.New(slog.NewTextHandler(&s.out, nil)))
@@ -31,7 +38,57 @@ func newSick(t *testing.T, every time.Duration) *sick {
 		t.Fatal(err)
 	}
 	s.Spool = sp
-	return s
+}
+
+// TestRefusedLinesStayAway: lines whose Append failed because fsync did are not
+// there when the process dies after that.
+func TestRefusedLinesStayAway(t *testing.T) {
+	s := newSick(t, 0)
+	if err := s.Append([]byte("taken\n"), 1); err != nil {
+		t.Fatal(err)
+	}
+	s.disk.Fail(faulty.Faults{Sync: 1})
+	if err := s.Append([]byte("refused\n"), 1); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	s.disk.Fail(faulty.Faults{})
+	s.disk.Restart(false)
+	s.start(t, 0)
+	if raw, losses := drain(t, s.Spool); string(raw) != "taken\n" || losses != nil {
+		t.Errorf("read %q, lost %+v", raw, losses)
+	}
+}
+
+// TestTheEndIsNotRemoved: a segment is confirmed and could go, but the one behind
+// it, which alone would know the end of the stream then, is not durable yet.
+func TestTheEndIsNotRemoved(t *testing.T) {
+	s := newSick(t, time.Hour)
+	big := []byte(strings.Repeat("x", 60<<10) + "\n")
+	if err := s.Append(big, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(big, 1); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, s.Spool) // confirms what is durable
+	if len(s.segs) != 2 {
+		t.Errorf("%d segments, want both", len(s.segs))
+	}
+	s.disk.Restart(true)
+	s.start(t, time.Hour)
+	if s.end < int64(len(big)) {
+		t.Errorf("the stream ends at %d, where other bytes would get offsets that were used", s.end)
+	}
+	if err := s.sync(); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, s.Spool)
+	if len(s.segs) != 1 {
+		t.Errorf("%d segments, want the last one", len(s.segs))
+	}
 }
 
 // TestDiskRecovers: while the disk is full, or fails to sync, Append refuses;
