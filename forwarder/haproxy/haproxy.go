@@ -26,6 +26,7 @@ import (
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 const (
@@ -42,6 +43,8 @@ type Config struct {
 	// Sockets are stats sockets, or sockets of masters: paths, or host:port.
 	// Any level will do: nothing is changed.
 	Sockets []string
+	// Labels travel with every loss.
+	Labels wire.Labels
 	// Every is how often they are asked, Timeout how long one may take.
 	Every, Timeout time.Duration
 }

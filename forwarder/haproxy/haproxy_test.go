@@ -102,7 +102,7 @@ func (n *node) only() (id string, run source.Run) {
 	n.t.Helper()
 	all := n.read()
 	if len(all) != 1 {
-		n.t.Fatalf("%d sources have losses: %+v", len(all), all)
+		n.t.Fatalf("%d sources have losses: %+v; %v\n%s", len(all), all, n.w.Problem(), n.log.b.String())
 	}
 	for id, run = range all {
 	}
@@ -291,6 +291,13 @@ func TestWorkersOfAMaster(t *testing.T) {
 	master := filepath.Join(t.TempDir(), "master")
 	d := startDropper(t, "-W", "-S", master)
 	first := d.drop(60)
+	answers := func(workers int) func() bool { // not while it executes itself anew
+		return func() bool {
+			reply, err := talk(t.Context(), master, "show proc")
+			return err == nil && len(parseWorkers(reply)) == workers
+		}
+	}
+	testenv.Eventually(t, limit, "the master answers", answers(1))
 	n := watch(t, nil, master)
 	n.poll()
 	old, run := n.only()
@@ -305,10 +312,7 @@ func TestWorkersOfAMaster(t *testing.T) {
 	defer hold.Close()
 	fmt.Fprint(hold, "GET / HTTP/1.1\r\n") // the old worker waits for the rest
 	d.proc.Signal(syscall.SIGUSR2)
-	testenv.Eventually(t, limit, "there are two workers", func() bool {
-		reply, err := talk(t.Context(), master, "show proc")
-		return err == nil && len(parseWorkers(reply)) == 2
-	})
+	testenv.Eventually(t, limit, "there are two workers", answers(2))
 	d.up()
 	second := d.drop(40)
 	n.poll()

@@ -80,8 +80,8 @@ func (p *process) counted(counter uint32) int64 {
 // Name is the identity of the process.
 func (p *process) Name() wire.Source { return wire.Source{ID: p.id, Node: p.node, Path: p.path} }
 
-// Labels are none of its own.
-func (p *process) Labels() wire.Labels { return nil }
+// Labels are those of the configuration.
+func (p *process) Labels() wire.Labels { return p.w.cfg.Labels }
 
 // Read gives the lines that were lost since the last one. There are no bytes.
 func (p *process) Read([]byte, int64, source.Sink) (source.Run, error) {
