@@ -65,9 +65,12 @@ type ListenerTLS struct {
 
 // Journald says which entries of the journal to read.
 type Journald struct {
-	// Matches are FIELD=value as journalctl takes them: all of one field are
-	// alternatives, fields must all match.
+	// Matches are FIELD=value as journalctl takes them, or + between groups:
+	// all of one field are alternatives, different fields must all match.
 	Matches []string `yaml:"matches"`
+	// Since is where to begin the first time, as journalctl --since takes it;
+	// empty: at the beginning of the journal.
+	Since string `yaml:"since"`
 	// Directory is another journal than the machine's own.
 	Directory string `yaml:"directory"`
 }
@@ -217,7 +220,7 @@ func (in *Input) validateKind(kind string, at func(key, format string, a ...any)
 		in.validateSyslog(at)
 	case "journald":
 		for _, m := range in.Journald.Matches {
-			if field, _, ok := strings.Cut(m, "="); !ok || field == "" || strings.ToUpper(field) != field {
+			if field, _, ok := strings.Cut(m, "="); m != "+" && (!ok || field == "" || strings.ToUpper(field) != field) {
 				at(".journald.matches", "%q is not FIELD=value, such as _SYSTEMD_UNIT=haproxy.service", m)
 			}
 		}

@@ -93,7 +93,7 @@ func (s *intakes) add(in *Input) error {
 	if err != nil {
 		return err
 	}
-	if k.input, err = listen(in, k.spool, s.ledger.Account(k.name), s.log); err != nil {
+	if k.input, err = listen(in, s.cfg.State, k.spool, s.ledger.Account(k.name), s.log); err != nil {
 		return errors.Join(err, k.spool.Close())
 	}
 	s.take(k)

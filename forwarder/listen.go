@@ -1,10 +1,11 @@
 package forwarder
 
 import (
-	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/loghaul/loghaul/forwarder/input"
+	"github.com/loghaul/loghaul/forwarder/input/journald"
 	"github.com/loghaul/loghaul/forwarder/input/stdin"
 	"github.com/loghaul/loghaul/forwarder/input/syslog"
 	"github.com/loghaul/loghaul/forwarder/ledger"
@@ -14,8 +15,9 @@ import (
 // bound (log ... len) is 65,535.
 const defaultMaxLine = 64 << 10
 
-// listen opens an input that is no file.
-func listen(in *Input, to input.Spool, account *ledger.Account, log *slog.Logger) (input.Input, error) {
+// listen opens an input that is no file. What it has to remember besides its
+// spool lies in the folder state.
+func listen(in *Input, state string, to input.Spool, account *ledger.Account, log *slog.Logger) (input.Input, error) {
 	longest := defaultMaxLine
 	if in.MaxLine > 0 {
 		longest = int(in.MaxLine)
@@ -31,5 +33,9 @@ func listen(in *Input, to input.Spool, account *ledger.Account, log *slog.Logger
 	case in.Stdin:
 		return stdin.New(stdin.Config{MaxLine: longest}, stdin.Deps{Spool: to, Account: account, Logger: log})
 	}
-	return nil, fmt.Errorf("%s can't be read", in.Name())
+	cfg := journald.Config{
+		Matches: in.Journald.Matches, Directory: in.Journald.Directory, Since: in.Journald.Since,
+		Cursor: filepath.Join(state, "journal.cursor"), MaxLine: longest,
+	}
+	return journald.New(cfg, journald.Deps{Spool: to, Account: account, Logger: log})
 }

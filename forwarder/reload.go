@@ -77,7 +77,7 @@ func (s *intakes) reconfigure() error {
 		if k.input == nil || !sameListener(in, &k.cfg) {
 			n := s.replaced(k, in)
 			s.all[i] = n
-			if n.input, err = listen(in, n.spool, s.ledger.Account(n.name), s.log); err != nil {
+			if n.input, err = listen(in, s.cfg.State, n.spool, s.ledger.Account(n.name), s.log); err != nil {
 				n.input = nil
 				errs = append(errs, err)
 				continue

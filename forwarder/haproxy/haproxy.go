@@ -40,11 +40,11 @@ const (
 type Config struct {
 	// Node is this machine's name. It is part of every identity.
 	Node string
-	// Labels travel with every declared loss.
-	Labels wire.Labels
 	// Sockets are stats sockets, or sockets of masters: paths, or host:port.
 	// Any level will do: nothing is changed.
 	Sockets []string
+	// Labels travel with every loss.
+	Labels wire.Labels
 	// Every is how often they are asked, Timeout how long one may take.
 	Every, Timeout time.Duration
 }

@@ -98,7 +98,9 @@ func (s *Spool) await(end int64, epoch int) error {
 	return s.syncLocked()
 }
 
-// sync makes everything durable that is written.
+// Sync makes everything durable that was appended. Anybody may call it.
+func (s *Spool) Sync() error { return s.sync() }
+
 func (s *Spool) sync() error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()

@@ -257,14 +257,9 @@ func (j *Journal) take(e *entry) {
 // flush stores the records. While the spool is full it waits, and journalctl
 // does too. What is not stored at the end of ctx is read again.
 func (j *Journal) flush(ctx context.Context) error {
-	for j.n > 0 && j.deps.Spool.Append(j.out, j.n) != nil {
-		j.stats.Refusals.Add(1)
-		if err := j.deps.Spool.WaitRoom(ctx); err != nil {
-			return err
-		}
+	if err := input.Store(ctx, j.deps.Spool, &j.stats, j.out, j.n); err != nil {
+		return err
 	}
-	j.stats.Records.Add(int64(j.n))
-	j.stats.Bytes.Add(int64(len(j.out)))
 	j.out, j.n = j.out[:0], 0
 	j.cursor.moved(j.reached)
 	if err := j.cursor.due(); err != nil {
