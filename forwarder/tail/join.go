@@ -119,8 +119,8 @@ func (t *Tailer) join(f *File) bool {
 	}
 	own := f.size - f.read
 	p := make([]byte, own+min(g.size, maxLine))
-	if n, err := f.ReadAt(p[:own], f.read); int64(n) < own {
-		return err != nil && false
+	if n, _ := f.ReadAt(p[:own], f.read); int64(n) < own {
+		return false
 	}
 	n, err := g.ReadAt(p[own:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {

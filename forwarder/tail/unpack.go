@@ -18,8 +18,9 @@ func (t *Tailer) inArchive(f *File) bool {
 	if f.guard.n+f.head.n == 0 || f.arc != nil {
 		return false
 	}
-	for i := range t.archives {
-		c := &t.archives[i]
+	archives := t.archives // looking for a copy lists anew
+	for i := range archives {
+		c := &archives[i]
 		if c.path != f.path || t.damaged[c.key] == c.info {
 			continue
 		}
@@ -117,8 +118,9 @@ func (t *Tailer) unpackNew() {
 			t.headed(f) // it may be known by its head since a moment ago
 		}
 	}
-	for i := range t.archives {
-		c := &t.archives[i]
+	archives := t.archives // looking for a copy lists anew
+	for i := range archives {
+		c := &archives[i]
 		if f := t.byLoc[c.key]; f != nil && !t.replaced(f, c) {
 			f.seen, f.missing = t.scans, false
 			if f.fd == nil && !f.done {
