@@ -113,9 +113,18 @@ func (t *Tailer) unpackNew() {
 	if len(t.archives) == 0 {
 		return
 	}
+	wanted := map[string]bool{} // paths that miss a file whose end nobody saw
 	for f := range t.files {
+		if f.fd == nil && f.seen != t.scans && !f.done && !f.final {
+			wanted[f.path] = true
+		}
 		if f.fd != nil && f.seen != t.scans {
-			t.headed(f) // it may be known by its head since a moment ago
+			// What it is compressed to must be known by its head.
+			if t.overwritten(f) {
+				t.truncated(f)
+			} else {
+				t.headed(f)
+			}
 		}
 	}
 	archives := t.archives // looking for a copy lists anew
@@ -128,11 +137,12 @@ func (t *Tailer) unpackNew() {
 			}
 			continue
 		}
-		if old, ok := t.ignored[c.key]; ok && old.size == c.size && old.mtime == c.mtime {
+		if is, ok := t.ignored[c.key]; ok && is.size == c.size && is.mtime == c.mtime {
 			continue
 		}
 		// After damage an archive can't be told from one that was read when it was plain.
-		if c.mtime < max(t.patterns[c.pattern], t.floors[c.path].low, t.rebuilt) {
+		old := c.mtime < max(t.patterns[c.pattern], t.floors[c.path].low, t.rebuilt)
+		if old && !wanted[c.path] {
 			t.ignored[c.key] = c.info
 			continue
 		}
@@ -153,6 +163,10 @@ func (t *Tailer) unpackNew() {
 			continue
 		}
 		n := headLen(p)
+		if old {
+			t.ignored[c.key] = c.info
+			n = 0
+		}
 		if n == 0 || n < headMax && p[n-1] != '\n' && !a.eof { // still being written
 			a.close()
 			_ = fd.Close()
