@@ -89,7 +89,10 @@ func (t *Tailer) before(g *File) *File {
 		return nil
 	}
 	for f := range t.files {
-		if f.path == g.path && f.target == g.target && f != g && f.active && !f.done && f.wrap != bare && f.unread() > 0 && older(f, g) {
+		if f.path != g.path || f.target != g.target || f == g || !f.active || f.done || f.wrap == bare || f.unread() == 0 || !older(f, g) {
+			continue
+		}
+		if f.stuck != f.size || t.now.Sub(f.grown) < 2*partWait { // a writer that never leaves holds up nobody
 			return f
 		}
 	}
