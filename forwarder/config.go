@@ -191,6 +191,7 @@ func (c *Config) tail() tail.Config {
 	t.MaxLine, t.MaxOpen = int(c.Tail.MaxLine), c.Tail.MaxOpen
 	t.Poll, t.PollOnly, t.NoInotify = c.Tail.Poll, c.Tail.PollOnly, !c.Tail.Inotify
 	t.RotatedWait = c.Tail.RotatedWait
+	t.Links = filepath.Join(c.State, "links")
 	return t
 }
 

@@ -18,6 +18,8 @@ func example() State {
 				ID: "0123456789abcdef01234567", Path: "/var/log/haproxy.log", Name: "/var/log/haproxy.log.1",
 				Dev: 1 << 40, Ino: 1<<63 + 5, AtDev: 1, AtIno: 2, Head: "00112233445566778899aabbccddeeff", HeadLen: 200,
 				Gen: 3, Born: 5, Pos: 1 << 40, Guard: 0xffffffff, GuardLen: 256, Size: 1<<40 + 7, Mtime: 9, Seen: 10, Done: true,
+				Target: "/pods/\xff/0.log", GuardAt: 1<<40 - 1, Final: true, Lost: "gone", LostFrom: 1 << 40, LostTo: 1<<40 + 7,
+				Joined: 3, JointAt: 4, JointLen: 5, JointDev: 6, JointIno: 7, JointSum: 8,
 			},
 			{Path: "/var/log/with \xff\xfe%41\n", Dev: 1, Ino: 7},
 		},

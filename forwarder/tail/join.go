@@ -89,7 +89,10 @@ func (t *Tailer) before(g *File) *File {
 		return nil
 	}
 	for f := range t.files {
-		if f.path == g.path && f.target == g.target && f != g && f.active && !f.done && f.wrap != bare && f.unread() > 0 && older(f, g) {
+		if f.path != g.path || f.target != g.target || f == g || !f.active || f.done || f.wrap == bare || f.unread() == 0 || !older(f, g) {
+			continue
+		}
+		if f.stuck != f.size || t.now.Sub(f.grown) < 2*partWait { // a writer that never leaves holds up nobody
 			return f
 		}
 	}
@@ -119,8 +122,8 @@ func (t *Tailer) join(f *File) bool {
 	}
 	own := f.size - f.read
 	p := make([]byte, own+min(g.size, maxLine))
-	if n, err := f.ReadAt(p[:own], f.read); int64(n) < own {
-		return err != nil && false
+	if n, _ := f.ReadAt(p[:own], f.read); int64(n) < own {
+		return false
 	}
 	n, err := g.ReadAt(p[own:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {

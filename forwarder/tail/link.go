@@ -24,7 +24,11 @@ import (
 // linkName gives the name of f's link. It holds what is needed to know it
 // again without positions.
 func (t *Tailer) linkName(f *File) string {
-	return filepath.Join(t.cfg.Links, fmt.Sprintf("%x-%x-%s", f.loc.dev, f.loc.ino, url.PathEscape(f.path)))
+	path := url.PathEscape(f.path)
+	if len(path) > 200 { // names end at 255 bytes; such a link is only known with the positions
+		path = ""
+	}
+	return filepath.Join(t.cfg.Links, fmt.Sprintf("%x-%x-%s", f.loc.dev, f.loc.ino, path))
 }
 
 // keep links f if that is due.

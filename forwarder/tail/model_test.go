@@ -60,6 +60,7 @@ var opNames = [ops]string{
 	"opSwitch", "opCompress",
 }
 
+// String prints a step as Go code.
 func (s step) String() string {
 	if s.op == opMode {
 		return fmt.Sprintf("{opMode, %d, 0}", s.a)
@@ -260,6 +261,18 @@ func shrink(steps []step, fails func([]step) bool) []step {
 	return steps
 }
 
+// asCode prints steps so that they can be pasted.
+func asCode(steps []step) string {
+	var b strings.Builder
+	for i, s := range steps {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(s.String())
+	}
+	return "{" + b.String() + "}"
+}
+
 // number gives a setting of the model test from the environment.
 func number(name string, or uint64) uint64 {
 	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
@@ -283,17 +296,6 @@ func TestModel(t *testing.T) {
 			continue
 		}
 		short := shrink(steps, func(less []step) bool { return play(less) != "" })
-		t.Fatalf("seed %d: %s\n\nshrunk to\n%v\n%s", s, failed, short, play(short))
-	}
-}
-
-// TestSchedules replays what TestModel found once.
-func TestSchedules(t *testing.T) {
-	for i, steps := range [][]step{
-		{},
-	} {
-		if failed := play(steps); failed != "" {
-			t.Errorf("schedule %d: %s", i, failed)
-		}
+		t.Fatalf("seed %d: %s\n\nshrunk to\n%s\n%s", s, failed, asCode(short), play(short))
 	}
 }

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -45,6 +46,13 @@ func (t *Tailer) scan() {
 	}
 	if len(t.troubles) > 0 {
 		t.forgetTroubles()
+	}
+	if t.watch != nil && len(t.watch.dirs) == 0 { // before the first look, or all would be looked at twice
+		var dirs []string
+		for _, in := range t.cfg.Inputs {
+			dirs = append(dirs, t.folders(filepath.Dir(in.Pattern))...)
+		}
+		t.watchDirs(dirs)
 	}
 	found, dirs := t.list()
 	if t.watch != nil {

@@ -18,8 +18,9 @@ func (t *Tailer) inArchive(f *File) bool {
 	if f.guard.n+f.head.n == 0 || f.arc != nil {
 		return false
 	}
-	for i := range t.archives {
-		c := &t.archives[i]
+	archives := t.archives // looking for a copy lists anew
+	for i := range archives {
+		c := &archives[i]
 		if c.path != f.path || t.damaged[c.key] == c.info {
 			continue
 		}
@@ -112,13 +113,23 @@ func (t *Tailer) unpackNew() {
 	if len(t.archives) == 0 {
 		return
 	}
+	wanted := map[string]bool{} // paths that miss a file whose end nobody saw
 	for f := range t.files {
+		if f.fd == nil && f.seen != t.scans && !f.done && !f.final {
+			wanted[f.path] = true
+		}
 		if f.fd != nil && f.seen != t.scans {
-			t.headed(f) // it may be known by its head since a moment ago
+			// What it is compressed to must be known by its head.
+			if t.overwritten(f) {
+				t.truncated(f)
+			} else {
+				t.headed(f)
+			}
 		}
 	}
-	for i := range t.archives {
-		c := &t.archives[i]
+	archives := t.archives // looking for a copy lists anew
+	for i := range archives {
+		c := &archives[i]
 		if f := t.byLoc[c.key]; f != nil && !t.replaced(f, c) {
 			f.seen, f.missing = t.scans, false
 			if f.fd == nil && !f.done {
@@ -126,11 +137,12 @@ func (t *Tailer) unpackNew() {
 			}
 			continue
 		}
-		if old, ok := t.ignored[c.key]; ok && old.size == c.size && old.mtime == c.mtime {
+		if is, ok := t.ignored[c.key]; ok && is.size == c.size && is.mtime == c.mtime {
 			continue
 		}
 		// After damage an archive can't be told from one that was read when it was plain.
-		if c.mtime < max(t.patterns[c.pattern], t.floors[c.path].low, t.rebuilt) {
+		old := c.mtime < max(t.patterns[c.pattern], t.floors[c.path].low, t.rebuilt)
+		if old && !wanted[c.path] {
 			t.ignored[c.key] = c.info
 			continue
 		}
@@ -151,6 +163,10 @@ func (t *Tailer) unpackNew() {
 			continue
 		}
 		n := headLen(p)
+		if old {
+			t.ignored[c.key] = c.info
+			n = 0
+		}
 		if n == 0 || n < headMax && p[n-1] != '\n' && !a.eof { // still being written
 			a.close()
 			_ = fd.Close()

@@ -21,12 +21,13 @@ func (w *world) compress(name, ext string) {
 	w.must(err)
 	switch ext {
 	case ".gz":
-		z := gzip.NewWriter(f)
+		z, err := gzip.NewWriterLevel(f, gzip.BestSpeed)
+		w.must(err)
 		_, err = z.Write(b)
 		w.must(err)
 		w.must(z.Close())
 	case ".zst":
-		z, err := zstd.NewWriter(f)
+		z, err := zstd.NewWriter(f, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10))
 		w.must(err)
 		_, err = z.Write(b)
 		w.must(err)
