@@ -46,8 +46,9 @@ type intakes struct {
 	cfg    *Config
 	log    *slog.Logger
 	ledger *ledger.Ledger
-	known  []checkpoint.Stream // positions as of the start
+	known  []checkpoint.Stream // positions as of the start, of spools that are not removed
 	all    []*intake
+	gone   bool                      // one was removed: its position is to be forgotten
 	shown  atomic.Pointer[[]*intake] // all, for others
 	wake   chan struct{}
 	work   context.Context //nolint:containedctx // of Run, for inputs that a reload adds; nil before
@@ -291,6 +292,9 @@ func (s *intakes) reap() {
 			s.log.Warn("the spool of an input that is not configured any more could not be removed", "folder", k.dir, "why", err)
 		}
 		s.log.Info("the spool of an input that is not configured any more is empty and removed", "input", k.name)
+		// Should the input come back, its new spool lacks nothing.
+		s.known = slices.DeleteFunc(s.known, func(st checkpoint.Stream) bool { return string(st.Path) == k.name })
+		s.gone = true
 		return true
 	})
 	if len(s.all) == n {
@@ -358,9 +362,10 @@ func (s *intakes) Flush(now time.Time) {
 	}
 }
 
-// Dirty says whether a position has moved.
+// Dirty says whether a position has moved or is to be forgotten.
 func (s *intakes) Dirty() bool {
-	dirty := false
+	dirty := s.gone
+	s.gone = false
 	for _, k := range s.all {
 		dirty = k.spool.Dirty() || dirty
 	}
