@@ -288,6 +288,7 @@ func (s *intakes) reap() {
 			return false
 		}
 		k.end()
+		k.spool.UpdateLag() // for the last time
 		if err := errors.Join(k.spool.Close(), os.RemoveAll(k.dir)); err != nil {
 			s.log.Warn("the spool of an input that is not configured any more could not be removed", "folder", k.dir, "why", err)
 		}

@@ -48,3 +48,22 @@ func TestInputThatComesBack(t *testing.T) {
 	}
 	s.stored(20)
 }
+
+// TestLagOfAnInputThatIsGone ends with it.
+func TestLagOfAnInputThatIsGone(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	socket := filepath.Join(s.dir, "s.sock")
+	s.cfg.Inputs = append(s.cfg.Inputs, Input{Syslog: "unix-stream://" + socket})
+	s.srv.Stop()
+	s.start()
+	s.say("unix", socket, 100)
+	s.eventually("it lags", func() bool { return s.fwd.Status().LagBytes > 0 })
+	cfg := s.cfg
+	cfg.Inputs = cfg.Inputs[:1]
+	s.reload(cfg)
+	s.serve()
+	s.awaitAcked(100)
+	s.withoutSpools()
+	s.eventually("nothing lags", func() bool { return s.fwd.Status().LagBytes == 0 && s.fwd.Status().Lag == 0 })
+}
