@@ -308,6 +308,7 @@ func (s *intakes) reap() {
 func (s *intakes) problems() error {
 	var errs []error
 	for _, k := range *s.shown.Load() {
+		errs = append(errs, k.spool.Problem())
 		if k.input != nil {
 			if err := k.input.Problem(); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", k.name, err))

@@ -3,6 +3,7 @@ package forwarder
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -66,4 +67,36 @@ func TestLagOfAnInputThatIsGone(t *testing.T) {
 	s.awaitAcked(100)
 	s.withoutSpools()
 	s.eventually("nothing lags", func() bool { return s.fwd.Status().LagBytes == 0 && s.fwd.Status().Lag == 0 })
+}
+
+// TestReadyTellsOfASpool that can't be written to.
+func TestReadyTellsOfASpool(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	socket := filepath.Join(s.dir, "s.sock")
+	s.cfg.Inputs = []Input{{Syslog: "unix-stream://" + socket}}
+	s.cfg.Batch.MaxMessage = 64 << 10
+	s.cfg.Spool.Bytes = 16 << 20 // segments have 4 MiB
+	s.start()
+	s.eventually("ready", func() bool { return s.fwd.Ready() == nil })
+	s.srv.Stop() // so that nothing is read back
+	dir := s.fwd.intakes.all[0].dir
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	const lines = 60_000 // of 90 bytes: more than a segment takes
+	said := make(chan struct{})
+	go func() { defer close(said); s.say("unix", socket, lines) }()
+	s.eventually("the spool's problem is told", func() bool {
+		err := s.fwd.Ready()
+		return err != nil && strings.Contains(err.Error(), "making a segment")
+	})
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	<-said
+	s.serve()
+	s.awaitAcked(lines)
+	s.eventually("ready again", func() bool { return s.fwd.Ready() == nil })
+	s.stored(lines)
 }
