@@ -50,6 +50,7 @@ type intakes struct {
 	all    []*intake
 	gone   bool                      // one was removed: its position is to be forgotten
 	shown  atomic.Pointer[[]*intake] // all, for others
+	shut   atomic.Pointer[error]     // what the last reload could not open
 	wake   chan struct{}
 	work   context.Context //nolint:containedctx // of Run, for inputs that a reload adds; nil before
 }
@@ -307,6 +308,9 @@ func (s *intakes) reap() {
 // problems are those of the inputs. Anybody may ask at any time.
 func (s *intakes) problems() error {
 	var errs []error
+	if p := s.shut.Load(); p != nil {
+		errs = append(errs, *p)
+	}
 	for _, k := range *s.shown.Load() {
 		errs = append(errs, k.spool.Problem())
 		if k.input != nil {

@@ -12,6 +12,10 @@ import (
 	"github.com/loghaul/loghaul/internal/broker"
 )
 
+// ErrInputs is wrapped by the error of a Reload after which everything is in
+// force but the inputs that it names.
+var ErrInputs = errors.New("inputs can't be opened; the next reload or start tries again")
+
 // Reload puts another configuration into force, without closing a file or
 // giving up a batch. A configuration that is wrong, or needs a restart, changes
 // nothing; an input that can't be opened is named and all others are in force.
@@ -92,7 +96,12 @@ func (s *intakes) reconfigure() error {
 		}
 	}
 	s.show()
-	return errors.Join(errs...)
+	failed := errors.Join(errs...)
+	if s.shut.Store(nil); failed != nil {
+		failed = fmt.Errorf("%w: %w", ErrInputs, failed)
+		s.shut.Store(&failed)
+	}
+	return failed
 }
 
 // replaced ends the input of k and gives an intake with the same spool. Nobody

@@ -69,6 +69,30 @@ func TestLagOfAnInputThatIsGone(t *testing.T) {
 	s.eventually("nothing lags", func() bool { return s.fwd.Status().LagBytes == 0 && s.fwd.Status().Lag == 0 })
 }
 
+// TestReloadWithAnInputThatCannotBe says so for as long as it is true.
+func TestReloadWithAnInputThatCannotBe(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	s.start()
+	s.eventually("ready", func() bool { return s.fwd.Ready() == nil })
+	folder := filepath.Join(s.dir, "sockets")
+	cfg := s.cfg
+	cfg.Inputs = append(cfg.Inputs[:1:1], Input{Syslog: "unix://" + filepath.Join(folder, "s.sock")})
+	if err := s.fwd.Reload(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), folder) {
+		t.Errorf("a socket in no folder: %v", err)
+	}
+	if err := s.fwd.Ready(); err == nil || !strings.Contains(err.Error(), folder) {
+		t.Errorf("ready: %v", err)
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.reload(cfg)
+	if err := s.fwd.Ready(); err != nil {
+		t.Errorf("ready: %v", err)
+	}
+}
+
 // TestReadyTellsOfASpool that can't be written to.
 func TestReadyTellsOfASpool(t *testing.T) {
 	s := newSite(t, nil)

@@ -133,11 +133,14 @@ func reloads(ctx context.Context, hangup <-chan os.Signal, o Options, f *forward
 		if err == nil {
 			err = f.Reload(ctx, cfg)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, forwarder.ErrInputs):
+			log.Error("the configuration is reloaded, but for some inputs", "file", o.Config, "why", err)
+		case err != nil:
 			log.Error("the configuration is not reloaded; the one before stays in force", "file", o.Config, "why", err)
-			continue
+		default:
+			log.Info("the configuration is reloaded", "file", o.Config)
 		}
-		log.Info("the configuration is reloaded", "file", o.Config)
 	}
 }
 
