@@ -31,6 +31,9 @@ func (f *Forwarder) Reload(ctx context.Context, cfg Config) error {
 
 // apply runs in the goroutine of Run.
 func (f *Forwarder) apply(cfg Config) error {
+	if f.drain.Load() {
+		return errors.New("the forwarder is stopping") // nobody would close what is opened now
+	}
 	fixed := func(key string, same bool) error {
 		if same {
 			return nil

@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/loghaul/loghaul/forwarder/ship"
 )
 
 // reload puts cfg into force.
@@ -67,6 +70,24 @@ func TestLagOfAnInputThatIsGone(t *testing.T) {
 	s.awaitAcked(100)
 	s.withoutSpools()
 	s.eventually("nothing lags", func() bool { return s.fwd.Status().LagBytes == 0 && s.fwd.Status().Lag == 0 })
+}
+
+// TestReloadAtTheEnd: nothing is opened that nobody would close.
+func TestReloadAtTheEnd(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	s.cfg.Batch.Compression = "none" // more than the stream takes in a message
+	s.cfg.DrainTimeout = 2 * time.Second
+	s.write(1000)
+	s.start()
+	s.eventually("a batch stays in flight", func() bool { return s.fwd.ship.Stats().Retries(ship.ReasonRefused).Load() > 0 })
+	s.stop()
+	s.eventually("it drains", s.fwd.drain.Load)
+	cfg := s.cfg
+	cfg.Inputs = append(cfg.Inputs[:1:1], Input{Syslog: "unix://" + filepath.Join(s.dir, "s.sock")})
+	if err := s.fwd.Reload(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "stopping") {
+		t.Errorf("a reload while draining: %v", err)
+	}
 }
 
 // TestReloadWithAnInputThatCannotBe says so for as long as it is true.
