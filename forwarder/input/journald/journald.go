@@ -35,6 +35,8 @@ import (
 const (
 	// Name is under which the lines have their account.
 	Name = "journald"
+	// MaxLine is the most that Config.MaxLine can be.
+	MaxLine = maxMessage
 	// restartFirst and restartMax bound the waits before journalctl is started
 	// again; each is twice the one before.
 	restartFirst, restartMax = time.Second, 30 * time.Second
@@ -100,8 +102,8 @@ func New(cfg Config, deps Deps) (*Journal, error) {
 	switch {
 	case cfg.Directory != "" && !filepath.IsAbs(cfg.Directory):
 		return nil, fmt.Errorf("journald: directory %q is not absolute", cfg.Directory)
-	case cfg.MaxLine < input.MinLine || cfg.MaxLine > maxMessage:
-		return nil, fmt.Errorf("journald: a longest line of %d bytes: want %d to %d", cfg.MaxLine, input.MinLine, maxMessage)
+	case cfg.MaxLine < input.MinLine || cfg.MaxLine > MaxLine:
+		return nil, fmt.Errorf("journald: a longest line of %d bytes: want %d to %d", cfg.MaxLine, input.MinLine, MaxLine)
 	case cfg.Journalctl == "":
 		cfg.Journalctl = "journalctl"
 	}
