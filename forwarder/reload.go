@@ -45,6 +45,7 @@ func (f *Forwarder) apply(cfg Config) error {
 		fixed("state", cfg.State == f.cfg.State),
 		fixed("http", cfg.HTTP == f.cfg.HTTP),
 		fixed("log", cfg.Log == f.cfg.Log),
+		fixed("spool", cfg.Spool == f.cfg.Spool),
 		fixed("process", cfg.Process == f.cfg.Process),
 		fixed("broker (but for shards)", sameBroker(cfg.Broker, f.cfg.Broker)),
 	); err != nil {
