@@ -145,3 +145,40 @@ func TestReadyTellsOfASpool(t *testing.T) {
 	s.eventually("ready again", func() bool { return s.fwd.Ready() == nil })
 	s.stored(lines)
 }
+
+// TestCountersOfAnInputThatIsReplaced: what it counted since they were read last
+// is counted.
+func TestCountersOfAnInputThatIsReplaced(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	socket := filepath.Join(s.dir, "s.sock")
+	s.cfg.Inputs = []Input{{Syslog: "unix-stream://" + socket}}
+	s.start()
+	records := func() string {
+		var b strings.Builder
+		if err := s.reg.WritePrometheus(&b); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(b.String()) {
+			if strings.HasPrefix(line, inputPrefix+"records_total") {
+				return line[strings.LastIndexByte(line, ' ')+1 : len(line)-1]
+			}
+		}
+		return "none"
+	}
+	s.say("unix", socket, 10)
+	s.awaitAcked(10)
+	if got := records(); got != "10" {
+		t.Fatalf("%s records, want 10", got)
+	}
+	s.say("unix", socket, 10)
+	s.awaitAcked(20)
+	cfg := s.cfg
+	cfg.Inputs = []Input{{Syslog: "unix-stream://" + socket, MaxConnections: 5}}
+	s.reload(cfg)
+	s.say("unix", socket, 10)
+	s.awaitAcked(30)
+	if got := records(); got != "30" {
+		t.Errorf("%s records, want 30", got)
+	}
+}
