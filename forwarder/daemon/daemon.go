@@ -82,6 +82,10 @@ func (o *Options) load() (forwarder.Config, error) {
 }
 
 func run(ctx context.Context, o Options, cfg forwarder.Config, log *slog.Logger) error {
+	// Before what takes long: nobody's SIGHUP may end the process.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	cfg.Process.Apply(log)
 	reg := metrics.New(forwarder.Metrics()...)
 	f, err := forwarder.New(cfg, forwarder.Deps{Logger: log, Metrics: reg})
@@ -90,9 +94,6 @@ func run(ctx context.Context, o Options, cfg forwarder.Config, log *slog.Logger)
 	}
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 
 	// The pages answer until the drain is over: a pod that drains must be
 	// neither restarted nor sent work.
