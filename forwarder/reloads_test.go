@@ -182,3 +182,22 @@ func TestCountersOfAnInputThatIsReplaced(t *testing.T) {
 		t.Errorf("%s records, want 30", got)
 	}
 }
+
+// TestLagOfAFileThatIsNotWantedAnyMore ends with the reload: nobody waits for it.
+func TestLagOfAFileThatIsNotWantedAnyMore(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	s.srv.Stop()
+	s.write(100)
+	s.start()
+	s.eventually("it lags", func() bool { return s.fwd.Status().LagBytes > 0 })
+	cfg := s.cfg
+	cfg.Inputs = []Input{{File: filepath.Join(s.dir, "another.log")}}
+	s.reload(cfg)
+	s.eventually("nothing lags", func() bool { return s.fwd.Status().LagBytes == 0 && s.fwd.Status().Lag == 0 })
+	s.reload(s.cfg)
+	s.eventually("it lags again", func() bool { return s.fwd.Status().LagBytes > 0 })
+	s.serve()
+	s.awaitAcked(100)
+	s.stored(100)
+}
