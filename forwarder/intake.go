@@ -33,9 +33,10 @@ type intake struct {
 	spool *spool.Spool
 	input input.Input // nil: it is not configured any more, and its spool is emptied
 
-	stop    context.CancelFunc // ends the input
-	ended   chan struct{}      // closed when the input has ended
-	halt    context.CancelFunc // ends the spool's syncing
+	stop    context.CancelFunc     // ends the input
+	ended   chan struct{}          // closed when the input has ended
+	failed  *atomic.Pointer[error] // why it ended by itself
+	halt    context.CancelFunc     // ends the spool's syncing
 	halted  chan struct{}
 	removed bool // by a reload: goes when the spool is empty
 }
@@ -118,7 +119,7 @@ func (s *intakes) openSpool(in *Input, folder string) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &intake{cfg: *in, name: in.Name(), dir: filepath.Join(spoolFolder(s.cfg.State), folder)}
+	k := &intake{cfg: *in, name: in.Name(), dir: filepath.Join(spoolFolder(s.cfg.State), folder), failed: new(atomic.Pointer[error])}
 	id, pos := "", int64(-1)
 	for _, st := range s.known {
 		if string(st.Path) == k.name {
@@ -195,9 +196,10 @@ func (s *intakes) start(k *intake) {
 func (s *intakes) listen(k *intake) {
 	reading, stop := context.WithCancel(s.work)
 	k.stop, k.ended = stop, make(chan struct{})
-	in, ended := k.input, k.ended
+	in, ended, failed := k.input, k.ended, k.failed
 	go func() {
 		if err := in.Run(reading); err != nil {
+			failed.Store(&err)
 			s.log.Error("an input has failed; restart the forwarder when it is repaired", "input", k.name, "why", err)
 		}
 		close(ended)
@@ -314,12 +316,23 @@ func (s *intakes) problems() error {
 	for _, k := range *s.shown.Load() {
 		errs = append(errs, k.spool.Problem())
 		if k.input != nil {
-			if err := k.input.Problem(); err != nil {
+			if err := k.problem(); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", k.name, err))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// problem is that of the input, which there must be.
+func (k *intake) problem() error {
+	if err := k.input.Problem(); err != nil {
+		return err
+	}
+	if p := k.failed.Load(); p != nil {
+		return fmt.Errorf("the input has ended: %w", *p)
+	}
+	return nil
 }
 
 func (s *intakes) updateLag() {
@@ -383,7 +396,7 @@ func (s *intakes) Report() (out []source.Status) {
 	for _, k := range s.all {
 		st := k.spool.Report()[0]
 		if k.input != nil {
-			if err := k.input.Problem(); err != nil && st.Problem == "" {
+			if err := k.problem(); err != nil && st.Problem == "" {
 				st.Problem = err.Error()
 			}
 		}

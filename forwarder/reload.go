@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/haproxy"
@@ -116,7 +117,7 @@ func (s *intakes) replaced(k *intake, in *Input) *intake {
 		k.stop()
 		<-k.ended
 	}
-	n.input, n.stop, n.ended, n.removed = nil, nil, nil, in == nil
+	n.input, n.stop, n.ended, n.removed, n.failed = nil, nil, nil, in == nil, new(atomic.Pointer[error])
 	if in != nil {
 		n.cfg = *in
 	}

@@ -1,11 +1,15 @@
 package forwarder
 
 import (
+	"context"
 	"errors"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/loghaul/loghaul/forwarder/input"
 	"github.com/loghaul/loghaul/forwarder/source"
 	"github.com/loghaul/loghaul/internal/wire"
 )
@@ -62,4 +66,36 @@ func TestASourceThatCannotBeRead(t *testing.T) {
 	}
 	s.eventually("it is tried again", func() bool { return bad.tries.Load() > 10 })
 	s.stored(100)
+}
+
+// failing is an input that ends with an error.
+type failing struct{ input.Input }
+
+func (failing) Run(context.Context) error { return errors.New("no memory for datagrams") }
+
+// TestAnInputThatFails is told by readiness until a reload replaces it.
+func TestAnInputThatFails(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	socket := filepath.Join(s.dir, "s.sock")
+	s.cfg.Inputs = []Input{{Syslog: "unix://" + socket}}
+	s.start(func(f *Forwarder) {
+		k := f.intakes.all[0]
+		first, stop := context.WithCancel(t.Context())
+		stop()
+		if err := k.input.Run(first); err != nil { // ends the real one
+			t.Error(err)
+		}
+		k.input = failing{k.input}
+	})
+	s.eventually("the problem is told", func() bool {
+		err := s.fwd.Ready()
+		return err != nil && strings.Contains(err.Error(), "no memory for datagrams")
+	})
+	cfg := s.cfg
+	cfg.Inputs = []Input{{Syslog: "unix://" + socket, Mode: "0600"}}
+	s.reload(cfg)
+	s.eventually("ready", func() bool { return s.fwd.Ready() == nil })
+	s.say("unixgram", socket, 10)
+	s.awaitAcked(10)
 }
