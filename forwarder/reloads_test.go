@@ -125,7 +125,7 @@ func TestReadyTellsOfASpool(t *testing.T) {
 	s.start()
 	s.eventually("ready", func() bool { return s.fwd.Ready() == nil })
 	s.srv.Stop() // so that nothing is read back
-	dir := s.fwd.intakes.all[0].dir
+	dir := (*s.fwd.intakes.shown.Load())[0].dir
 	if err := os.Rename(dir, dir+".away"); err != nil {
 		t.Fatal(err)
 	}
