@@ -168,8 +168,8 @@ func (c *Config) Validate() error {
 		bad("spool.sync", "%v is not 0s (always) to 1m", c.Spool.Sync)
 	}
 	within("tail.max_line", c.Tail.MaxLine, 4<<10, 8<<20)
-	if c.InFlight < 1 || c.InFlight > 64 {
-		bad("in_flight", "%d is not 1 to 64; 4 is usual", c.InFlight)
+	if c.InFlight < 1 || c.InFlight > ship.MaxInFlight {
+		bad("in_flight", "%d is not 1 to %d; 4 is usual", c.InFlight, ship.MaxInFlight)
 	}
 	if c.Tail.MaxOpen < 1 {
 		bad("tail.max_open", "%d is below 1; 1024 is usual", c.Tail.MaxOpen)

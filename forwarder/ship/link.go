@@ -67,14 +67,14 @@ type link struct {
 	prefix  atomic.Pointer[string]    // of the answers; nil before they are listened to
 }
 
-func newLink(cfg broker.Config, o broker.Options, inFlight int) *link {
+func newLink(cfg broker.Config, o broker.Options) *link {
 	if o.Socket == nil {
 		o.Socket = &broker.Socket{}
 	}
 	return &link{
 		cfg: cfg, options: o, socket: o.Socket, quit: make(chan struct{}),
-		events: make(chan Event, 2*inFlight+8),
-		jobs:   make(chan job, 2*inFlight+2),
+		events: make(chan Event, 2*MaxInFlight+8),
+		jobs:   make(chan job, 2*MaxInFlight+2),
 	}
 }
 

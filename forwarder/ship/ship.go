@@ -42,7 +42,7 @@ type Config struct {
 	MaxMessage int64
 	// Encoding is how payloads are compressed.
 	Encoding wire.Encoding
-	// InFlight bounds the batches that are not answered yet.
+	// InFlight bounds the batches that are not answered yet: at most MaxInFlight.
 	InFlight int
 	// Payloads bounds the bytes of their payloads, except that one batch is
 	// always allowed; 0: no bound.
@@ -52,6 +52,9 @@ type Config struct {
 	// Broker says where to connect.
 	Broker broker.Config
 }
+
+// MaxInFlight is the most that Config.InFlight can be.
+const MaxInFlight = 64
 
 // Back-off: U(0, min(backoffMax, backoffStep·2ⁿ)) before the n-th repetition.
 const (
@@ -124,7 +127,7 @@ func New(cfg Config, o broker.Options, log *slog.Logger) *Shipper {
 		o.Logger = log
 	}
 	s := &Shipper{
-		cfg: cfg, log: log, link: newLink(cfg.Broker, o, cfg.InFlight), rand: rand.Float64, said: map[string]bool{},
+		cfg: cfg, log: log, link: newLink(cfg.Broker, o), rand: rand.Float64, said: map[string]bool{},
 	}
 	s.aim(cfg.Broker.Shards)
 	s.stats.latency = func(_, _ time.Duration) {}
