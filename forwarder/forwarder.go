@@ -104,14 +104,20 @@ func New(cfg Config, deps Deps) (*Forwarder, error) {
 }
 
 // Run works until ctx ends, or until all inputs have ended by themselves, as
-// standard input does, and everything is stored. At the end of ctx it ships one more batch of whatever has unread
-// bytes, waits for the broker's answers, all within DrainTimeout, stores the
-// positions and returns. It returns an error only if they could not be stored.
+// standard input does, and everything is stored. At the end of ctx it ships one
+// more batch of whatever has unread bytes, waits for the broker's answers, all
+// within DrainTimeout, stores the positions and returns. It returns an error
+// only if they could not be stored, or if inputs that ended by themselves did
+// with one.
 func (f *Forwarder) Run(ctx context.Context) error {
 	linkCtx, stopLink := context.WithCancel(context.WithoutCancel(ctx))
 	f.ship.Start(linkCtx)
 	f.intakes.run(ctx)
 	f.work(ctx)
+	var failed error
+	if ctx.Err() == nil { // it ends by itself: then with its inputs' errors
+		failed = f.intakes.failures()
+	}
 
 	f.drain.Store(true)
 	f.haproxy.Close()
@@ -132,7 +138,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	}
 	err := f.saver.last(f.state())
 	f.meter.update(f, time.Now())
-	return errors.Join(err, f.tail.Close(), f.intakes.close(), f.store.Close())
+	return errors.Join(failed, err, f.tail.Close(), f.intakes.close(), f.store.Close())
 }
 
 // work is the loop. While draining it ends as soon as nothing is in flight and

@@ -274,6 +274,17 @@ func (s *intakes) exhausted() bool {
 	return len(s.all) > 0
 }
 
+// failures gives why inputs have ended, those that did with an error.
+func (s *intakes) failures() error {
+	var errs []error
+	for _, k := range s.all {
+		if p := k.failed.Load(); p != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", k.name, *p))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // streams are the positions to remember.
 func (s *intakes) streams() (out []checkpoint.Stream) {
 	for _, k := range s.all {

@@ -71,7 +71,7 @@ func TestASourceThatCannotBeRead(t *testing.T) {
 // failing is an input that ends with an error.
 type failing struct{ input.Input }
 
-func (failing) Run(context.Context) error { return errors.New("no memory for datagrams") }
+func (failing) Run(context.Context) error { return errors.New("no memory") }
 
 // TestAnInputThatFails is told by readiness until a reload replaces it.
 func TestAnInputThatFails(t *testing.T) {
@@ -90,7 +90,7 @@ func TestAnInputThatFails(t *testing.T) {
 	})
 	s.eventually("the problem is told", func() bool {
 		err := s.fwd.Ready()
-		return err != nil && strings.Contains(err.Error(), "no memory for datagrams")
+		return err != nil && strings.Contains(err.Error(), "no memory")
 	})
 	cfg := s.cfg
 	cfg.Inputs = []Input{{Syslog: "unix://" + socket, Mode: "0600"}}
@@ -98,4 +98,16 @@ func TestAnInputThatFails(t *testing.T) {
 	s.eventually("ready", func() bool { return s.fwd.Ready() == nil })
 	s.say("unixgram", socket, 10)
 	s.awaitAcked(10)
+}
+
+// TestStandardInputThatFails ends the forwarder, and not as if all were well.
+func TestStandardInputThatFails(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	s.cfg.Inputs = []Input{{Stdin: true}}
+	s.start(func(f *Forwarder) { f.intakes.all[0].input = failing{f.intakes.all[0].input} })
+	if err := <-s.done; err == nil || !strings.Contains(err.Error(), "stdin: no memory") {
+		t.Errorf("Run: %v", err)
+	}
+	s.fwd = nil
 }
