@@ -222,6 +222,7 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 	if e.AtDev != 0 || e.AtIno != 0 {
 		f.loc = fileKey{e.AtDev, e.AtIno}
 	}
+	f.pattern = t.patternOf(f.path)
 	f.account = t.ledger.Account(f.path)
 	t.files[f] = struct{}{}
 	if !f.done {

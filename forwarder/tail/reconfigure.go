@@ -17,6 +17,9 @@ func (t *Tailer) Reconfigure(cfg Config) error {
 	t.indexInputs()
 	t.watchAgain()
 	for f := range t.files {
+		if _, ok := t.inputs[f.pattern]; !ok {
+			f.pattern = t.patternOf(f.path)
+		}
 		if f.done || t.wanted(f.path) {
 			continue
 		}
@@ -37,13 +40,17 @@ func (t *Tailer) indexInputs() {
 }
 
 // wanted says whether an input matches a path.
-func (t *Tailer) wanted(path string) bool {
+func (t *Tailer) wanted(path string) bool { return t.patternOf(path) != "" }
+
+// patternOf gives the pattern of the first input that matches a path, "" if none
+// does. Files that are only kept are found by no scan that would tell.
+func (t *Tailer) patternOf(path string) string {
 	for _, in := range t.cfg.Inputs {
 		if ok, _ := filepath.Match(in.Pattern, path); ok {
-			return true
+			return in.Pattern
 		}
 	}
-	return false
+	return ""
 }
 
 // watchAgain makes or drops the use of inotify as the configuration says.

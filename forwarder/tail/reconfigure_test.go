@@ -68,3 +68,40 @@ func TestAnInputComesAndGoes(t *testing.T) {
 		}
 	}
 }
+
+// TestLabelsOfAFileThatIsOnlyKept: it is deleted, and not found by any pattern.
+func TestLabelsOfAFileThatIsOnlyKept(t *testing.T) {
+	w := newWorld(t, 1)
+	labels, err := wire.NewLabels(map[string]string{"zone": "a"})
+	w.must(err)
+	w.cfg.Inputs[0].Labels = labels
+	w.start()
+	w.save()
+	w.put("one\n")
+	w.drain()
+	w.put("two\n")
+	w.rotate(false)
+	w.scan()
+	for _, name := range w.rotated() {
+		w.must(os.Remove(name))
+	}
+	w.scan()
+	w.save()
+	kept := func(when string) {
+		t.Helper()
+		for f := range w.tail.files {
+			if d := cmp.Diff(labels, f.Labels()); d != "" {
+				t.Errorf("%s: %s: %s", when, f.name, d)
+			}
+		}
+	}
+	w.crash(0)
+	w.start()
+	w.scan()
+	kept("after a restart")
+	w.cfg.Inputs[0].Pattern = w.dir + "/*.log"
+	w.must(w.tail.Reconfigure(w.cfg))
+	kept("with another pattern")
+	w.settle()
+	kept("in the end")
+}
