@@ -148,6 +148,13 @@ func (s *intakes) leftovers() error {
 		if !folder.IsDir() || slices.ContainsFunc(s.all, func(k *intake) bool { return filepath.Base(k.dir) == name }) {
 			continue
 		}
+		files, err := os.ReadDir(filepath.Join(spoolFolder(s.cfg.State), name))
+		if err != nil {
+			return fmt.Errorf("look for spools: %w", err)
+		}
+		if !slices.ContainsFunc(files, func(f os.DirEntry) bool { return isSegment(f.Name()) }) {
+			continue
+		}
 		in := Input{Syslog: "spool:" + name} // a name if nobody knows the input's
 		for _, st := range s.known {
 			if folderName(string(st.Path)) == name {
@@ -303,7 +310,7 @@ func (s *intakes) reap() {
 		}
 		k.end()
 		k.spool.UpdateLag() // for the last time
-		if err := errors.Join(k.spool.Close(), os.RemoveAll(k.dir)); err != nil {
+		if err := errors.Join(k.spool.Close(), s.removeSpool(k.dir)); err != nil {
 			s.log.Warn("the spool of an input that is not configured any more could not be removed", "folder", k.dir, "why", err)
 		}
 		s.log.Info("the spool of an input that is not configured any more is empty and removed", "input", k.name)
@@ -317,6 +324,31 @@ func (s *intakes) reap() {
 	}
 	s.show()
 }
+
+// removeSpool removes the folder of a spool, the first segments first: what a
+// crash leaves is the end of the stream. Damaged segments that were kept aside
+// are for people, and stay.
+func (s *intakes) removeSpool(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	aside := 0
+	for _, file := range files {
+		if !isSegment(file.Name()) {
+			aside++
+		} else if err := os.Remove(filepath.Join(dir, file.Name())); err != nil {
+			return err
+		}
+	}
+	if aside > 0 {
+		s.log.Warn("damaged segments of a spool were kept aside and stay there; remove them when nobody needs them", "folder", dir, "files", aside)
+		return nil
+	}
+	return os.Remove(dir)
+}
+
+func isSegment(name string) bool { return strings.HasSuffix(name, ".seg") }
 
 // problems are those of the inputs. Anybody may ask at any time.
 func (s *intakes) problems() error {

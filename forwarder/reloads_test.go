@@ -201,3 +201,38 @@ func TestLagOfAFileThatIsNotWantedAnyMore(t *testing.T) {
 	s.awaitAcked(100)
 	s.stored(100)
 }
+
+// TestDamageThatWasKeptAside outlives the spool, and makes none at the next start.
+func TestDamageThatWasKeptAside(t *testing.T) {
+	s := newSite(t, nil)
+	s.setup(64 << 20)
+	socket := filepath.Join(s.dir, "s.sock")
+	both := append(s.cfg.Inputs[:1:1], Input{Syslog: "unix-stream://" + socket})
+	s.cfg.Inputs = both
+	s.start()
+	s.say("unix", socket, 10)
+	s.awaitAcked(10)
+	dir := (*s.fwd.intakes.shown.Load())[0].dir
+	aside := filepath.Join(dir, "00000001.seg.aside")
+	if err := os.WriteFile(aside, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.cfg
+	cfg.Inputs = both[:1]
+	s.reload(cfg)
+	s.cfg = cfg
+	for range 2 {
+		s.eventually("nothing else is left", func() bool {
+			files, err := os.ReadDir(dir)
+			return err == nil && len(files) == 1
+		})
+		if _, err := os.Stat(aside); err != nil {
+			t.Fatal(err)
+		}
+		s.end()
+		s.start()
+		if n := len(*s.fwd.intakes.shown.Load()); n != 0 {
+			t.Errorf("%d spools, want none", n)
+		}
+	}
+}
