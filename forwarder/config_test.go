@@ -54,6 +54,10 @@ func TestConfigIsChecked(t *testing.T) {
 		{"inputs: [{syslog: 'tcp://:514', tls: {cert: a}}]", "tls needs both cert and key"},
 		{"inputs: [{syslog: 'tcp://:514', receive_buffer: 1KiB}]", "receive_buffer 1024 is not"},
 		{"inputs: [{journald: {matches: [haproxy]}}]", "inputs[0].journald.matches"},
+		{"inputs: [{journald: {matches: [-n=5]}}]", "inputs[0].journald.matches"},
+		{"inputs: [{journald: {directory: journal}}]", "inputs[0].journald.directory"},
+		{"inputs: [{journald: {}, max_line: 2MiB}]", "inputs[0].max_line: 2MiB is more than 1MiB"},
+		{"inputs: [{stdin: true, max_line: 256KiB}]", "inputs[0].max_line: 256KiB is more than 128KiB"},
 		{"haproxy: {stats: admin.sock}", `stats socket "admin.sock"`},
 		{"haproxy: {stats: [/a, /a]}", "named twice"},
 		{"haproxy: {stats: /run/haproxy/admin.sock, every: 1ms}", "asking every 1ms"},
@@ -84,6 +88,8 @@ inputs:
     max_connections: 10
   - syslog: unix:///run/loghaul/log.sock
     mode: "0666"
+    owner: "0"
+    group: "12345"
   - syslog: unix-stream:///run/loghaul/stream.sock
   - stdin: true
   - journald: {matches: [_SYSTEMD_UNIT=haproxy.service]}

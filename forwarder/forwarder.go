@@ -18,11 +18,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
 	"github.com/loghaul/loghaul/forwarder/haproxy"
+	"github.com/loghaul/loghaul/forwarder/input"
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/ship"
 	"github.com/loghaul/loghaul/forwarder/source"
@@ -30,6 +32,9 @@ import (
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/metrics"
 )
+
+// sayEvery is how often a source that can't be read is logged.
+const sayEvery = time.Minute
 
 // Deps is what a Forwarder is given.
 type Deps struct {
@@ -57,6 +62,7 @@ type Forwarder struct {
 	saver   saver
 	meter   *meter
 
+	said    input.Said
 	problem atomic.Pointer[error] // why positions can't be stored
 	drain   atomic.Bool
 	calls   chan func()   // for the goroutine of Run
@@ -169,12 +175,17 @@ func (f *Forwarder) work(ctx context.Context) {
 	}
 }
 
-// fill ships what is due. It says whether more is due than could be shipped.
+// fill ships what is due. It says whether more is due than could be shipped. A
+// source that can't be read holds up no other: it is due again a while later.
 func (f *Forwarder) fill(now time.Time) bool {
+	var failed []source.Source
 	for f.ship.Ready(now) {
 		src := f.next(now)
-		if src == nil {
+		switch {
+		case src == nil:
 			return false
+		case slices.Contains(failed, src):
+			return true // no batch can be made of anything
 		}
 		if f.flushed != nil {
 			if f.flushed[src] {
@@ -183,8 +194,10 @@ func (f *Forwarder) fill(now time.Time) bool {
 			f.flushed[src] = true
 		}
 		if _, err := f.ship.Ship(src, now); err != nil {
-			f.log.Error("can't make a batch", "path", src.Name().Path, "why", err)
-			return true
+			if f.said.New(src.Name().Path+err.Error(), sayEvery) {
+				f.log.Error("can't make a batch", "path", src.Name().Path, "why", err)
+			}
+			failed = append(failed, src)
 		}
 		now = time.Now()
 	}

@@ -286,6 +286,11 @@ func TestReload(t *testing.T) {
 		t.Errorf("another node: %v", err)
 	}
 	cfg = s.cfg
+	cfg.Spool.Bytes *= 2
+	if err := s.fwd.Reload(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "spool was changed, which needs a restart") {
+		t.Errorf("another spool: %v", err)
+	}
+	cfg = s.cfg
 	cfg.InFlight = 0
 	if err := s.fwd.Reload(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "in_flight") {
 		t.Errorf("no batch in flight: %v", err)

@@ -139,12 +139,16 @@ func (s *site) setup(maxBytes int64) {
 	})
 }
 
-func (s *site) start() {
+// start starts a forwarder, which change may change before.
+func (s *site) start(change ...func(*Forwarder)) {
 	s.t.Helper()
 	s.reg = metrics.New(Metrics()...)
 	f, err := New(s.cfg, Deps{Logger: newLogger(s.out), Metrics: s.reg})
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	for _, fn := range change {
+		fn(f)
 	}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	s.fwd, s.stop, s.done = f, cancel, make(chan error, 1)

@@ -81,6 +81,9 @@ func (m *inputMeters) update(all []*intake) {
 			m.byName[k.name] = im
 		}
 		if st := k.input.Stats(); im.from != st {
+			if im.from != nil {
+				im.copy() // what it counted last
+			}
 			im.from = st
 			m.reg.Gauge(mConnections, func() float64 { return float64(st.Connections.Load()) }, k.name)
 			m.reg.Gauge(mBuffer, func() float64 { return float64(st.BufferGot.Load()) }, k.name)
@@ -88,9 +91,13 @@ func (m *inputMeters) update(all []*intake) {
 				im.base[i] = c.Get()
 			}
 		}
-		for i, c := range inputCounters() {
-			im.counters[i].Set(im.base[i] + uint64(c.value(im.from).Load())) //nolint:gosec // counters are not negative
-		}
+		im.copy()
+	}
+}
+
+func (im *inputMeter) copy() {
+	for i, c := range inputCounters() {
+		im.counters[i].Set(im.base[i] + uint64(c.value(im.from).Load())) //nolint:gosec // counters are not negative
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/loghaul/loghaul/forwarder/haproxy"
+	"github.com/loghaul/loghaul/forwarder/input/journald"
+	"github.com/loghaul/loghaul/forwarder/input/stdin"
 	"github.com/loghaul/loghaul/forwarder/input/syslog"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/wire"
@@ -218,13 +220,31 @@ func (in *Input) validateKind(kind string, at func(key, format string, a ...any)
 		}
 	case "syslog":
 		in.validateSyslog(at)
+	case "stdin":
+		in.atMost(stdin.MaxLine, at)
 	case "journald":
+		in.atMost(journald.MaxLine, at)
+		if d := in.Journald.Directory; d != "" && !filepath.IsAbs(d) {
+			at(".journald.directory", "%q is not an absolute path", d)
+		}
 		for _, m := range in.Journald.Matches {
-			if field, _, ok := strings.Cut(m, "="); m != "+" && (!ok || field == "" || strings.ToUpper(field) != field) {
+			if field, _, ok := strings.Cut(m, "="); m != "+" && (!ok || !isField(field)) {
 				at(".journald.matches", "%q is not FIELD=value, such as _SYSTEMD_UNIT=haproxy.service", m)
 			}
 		}
 	}
+}
+
+// atMost checks max_line where fewer bytes than elsewhere are kept in one piece.
+func (in *Input) atMost(most config.Size, at func(key, format string, a ...any)) {
+	if in.MaxLine > most {
+		at(".max_line", "%v is more than %v, the most for this kind of input", in.MaxLine, most)
+	}
+}
+
+// isField says whether a name can be that of a journal's field.
+func isField(name string) bool {
+	return name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
 }
 
 func (in *Input) validateSyslog(at func(key, format string, a ...any)) {
@@ -247,16 +267,21 @@ func (in *Input) validateSyslog(at func(key, format string, a ...any)) {
 	of("max_connections", in.MaxConnections != 0, "tcp", "unix-stream")
 	of("framing", in.Framing != "", "tcp", "unix-stream")
 	of("mode", in.Mode != "", "unix", "unix-stream")
-	if in.Owner != "" {
+	if in.Owner != "" && !isNumber(in.Owner) {
 		if _, err := user.Lookup(in.Owner); err != nil {
 			at(".owner", "%v", err)
 		}
 	}
-	if in.Group != "" {
+	if in.Group != "" && !isNumber(in.Group) {
 		if _, err := user.LookupGroup(in.Group); err != nil {
 			at(".group", "%v", err)
 		}
 	}
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 31)
+	return err == nil
 }
 
 // syslog gives the listener's configuration.

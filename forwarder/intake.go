@@ -33,9 +33,10 @@ type intake struct {
 	spool *spool.Spool
 	input input.Input // nil: it is not configured any more, and its spool is emptied
 
-	stop    context.CancelFunc // ends the input
-	ended   chan struct{}      // closed when the input has ended
-	halt    context.CancelFunc // ends the spool's syncing
+	stop    context.CancelFunc     // ends the input
+	ended   chan struct{}          // closed when the input has ended
+	failed  *atomic.Pointer[error] // why it ended by itself
+	halt    context.CancelFunc     // ends the spool's syncing
 	halted  chan struct{}
 	removed bool // by a reload: goes when the spool is empty
 }
@@ -46,9 +47,11 @@ type intakes struct {
 	cfg    *Config
 	log    *slog.Logger
 	ledger *ledger.Ledger
-	known  []checkpoint.Stream // positions as of the start
+	known  []checkpoint.Stream // positions as of the start, of spools that are not removed
 	all    []*intake
+	gone   bool                      // one was removed: its position is to be forgotten
 	shown  atomic.Pointer[[]*intake] // all, for others
+	shut   atomic.Pointer[error]     // what the last reload could not open
 	wake   chan struct{}
 	work   context.Context //nolint:containedctx // of Run, for inputs that a reload adds; nil before
 }
@@ -116,7 +119,7 @@ func (s *intakes) openSpool(in *Input, folder string) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &intake{cfg: *in, name: in.Name(), dir: filepath.Join(spoolFolder(s.cfg.State), folder)}
+	k := &intake{cfg: *in, name: in.Name(), dir: filepath.Join(spoolFolder(s.cfg.State), folder), failed: new(atomic.Pointer[error])}
 	id, pos := "", int64(-1)
 	for _, st := range s.known {
 		if string(st.Path) == k.name {
@@ -193,9 +196,10 @@ func (s *intakes) start(k *intake) {
 func (s *intakes) listen(k *intake) {
 	reading, stop := context.WithCancel(s.work)
 	k.stop, k.ended = stop, make(chan struct{})
-	in, ended := k.input, k.ended
+	in, ended, failed := k.input, k.ended, k.failed
 	go func() {
 		if err := in.Run(reading); err != nil {
+			failed.Store(&err)
 			s.log.Error("an input has failed; restart the forwarder when it is repaired", "input", k.name, "why", err)
 		}
 		close(ended)
@@ -287,10 +291,14 @@ func (s *intakes) reap() {
 			return false
 		}
 		k.end()
+		k.spool.UpdateLag() // for the last time
 		if err := errors.Join(k.spool.Close(), os.RemoveAll(k.dir)); err != nil {
 			s.log.Warn("the spool of an input that is not configured any more could not be removed", "folder", k.dir, "why", err)
 		}
 		s.log.Info("the spool of an input that is not configured any more is empty and removed", "input", k.name)
+		// Should the input come back, its new spool lacks nothing.
+		s.known = slices.DeleteFunc(s.known, func(st checkpoint.Stream) bool { return string(st.Path) == k.name })
+		s.gone = true
 		return true
 	})
 	if len(s.all) == n {
@@ -302,14 +310,29 @@ func (s *intakes) reap() {
 // problems are those of the inputs. Anybody may ask at any time.
 func (s *intakes) problems() error {
 	var errs []error
+	if p := s.shut.Load(); p != nil {
+		errs = append(errs, *p)
+	}
 	for _, k := range *s.shown.Load() {
+		errs = append(errs, k.spool.Problem())
 		if k.input != nil {
-			if err := k.input.Problem(); err != nil {
+			if err := k.problem(); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", k.name, err))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// problem is that of the input, which there must be.
+func (k *intake) problem() error {
+	if err := k.input.Problem(); err != nil {
+		return err
+	}
+	if p := k.failed.Load(); p != nil {
+		return fmt.Errorf("the input has ended: %w", *p)
+	}
+	return nil
 }
 
 func (s *intakes) updateLag() {
@@ -358,9 +381,10 @@ func (s *intakes) Flush(now time.Time) {
 	}
 }
 
-// Dirty says whether a position has moved.
+// Dirty says whether a position has moved or is to be forgotten.
 func (s *intakes) Dirty() bool {
-	dirty := false
+	dirty := s.gone
+	s.gone = false
 	for _, k := range s.all {
 		dirty = k.spool.Dirty() || dirty
 	}
@@ -372,7 +396,7 @@ func (s *intakes) Report() (out []source.Status) {
 	for _, k := range s.all {
 		st := k.spool.Report()[0]
 		if k.input != nil {
-			if err := k.input.Problem(); err != nil && st.Problem == "" {
+			if err := k.problem(); err != nil && st.Problem == "" {
 				st.Problem = err.Error()
 			}
 		}

@@ -83,7 +83,7 @@ func TestSpoolHoldsWhatTheBrokerDoesNotTake(t *testing.T) {
 	s.srv.Stop()
 	s.say("unix", socket, 5000)
 	s.eventually("all of it is in the spool", func() bool {
-		return s.fwd.intakes.all[0].input.Stats().Records.Load() == 5100
+		return (*s.fwd.intakes.shown.Load())[0].input.Stats().Records.Load() == 5100
 	})
 	s.crash(old)
 	s.serve()
@@ -164,7 +164,7 @@ func TestLeftoverSpool(t *testing.T) {
 	s.start()
 	s.say("unix", socket, 100)
 	s.eventually("all of it is in the spool", func() bool {
-		return s.fwd.intakes.all[0].input.Stats().Records.Load() == 100
+		return (*s.fwd.intakes.shown.Load())[0].input.Stats().Records.Load() == 100
 	})
 	s.end()
 	s.serve()

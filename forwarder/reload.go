@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/haproxy"
 	"github.com/loghaul/loghaul/internal/broker"
 )
+
+// ErrInputs is wrapped by the error of a Reload after which everything is in
+// force but the inputs that it names.
+var ErrInputs = errors.New("inputs can't be opened; the next reload or start tries again")
 
 // Reload puts another configuration into force, without closing a file or
 // giving up a batch. A configuration that is wrong, or needs a restart, changes
@@ -27,6 +32,9 @@ func (f *Forwarder) Reload(ctx context.Context, cfg Config) error {
 
 // apply runs in the goroutine of Run.
 func (f *Forwarder) apply(cfg Config) error {
+	if f.drain.Load() {
+		return errors.New("the forwarder is stopping") // nobody would close what is opened now
+	}
 	fixed := func(key string, same bool) error {
 		if same {
 			return nil
@@ -38,6 +46,7 @@ func (f *Forwarder) apply(cfg Config) error {
 		fixed("state", cfg.State == f.cfg.State),
 		fixed("http", cfg.HTTP == f.cfg.HTTP),
 		fixed("log", cfg.Log == f.cfg.Log),
+		fixed("spool", cfg.Spool == f.cfg.Spool),
 		fixed("process", cfg.Process == f.cfg.Process),
 		fixed("broker (but for shards)", sameBroker(cfg.Broker, f.cfg.Broker)),
 	); err != nil {
@@ -92,7 +101,12 @@ func (s *intakes) reconfigure() error {
 		}
 	}
 	s.show()
-	return errors.Join(errs...)
+	failed := errors.Join(errs...)
+	if s.shut.Store(nil); failed != nil {
+		failed = fmt.Errorf("%w: %w", ErrInputs, failed)
+		s.shut.Store(&failed)
+	}
+	return failed
 }
 
 // replaced ends the input of k and gives an intake with the same spool. Nobody
@@ -103,7 +117,7 @@ func (s *intakes) replaced(k *intake, in *Input) *intake {
 		k.stop()
 		<-k.ended
 	}
-	n.input, n.stop, n.ended, n.removed = nil, nil, nil, in == nil
+	n.input, n.stop, n.ended, n.removed, n.failed = nil, nil, nil, in == nil, new(atomic.Pointer[error])
 	if in != nil {
 		n.cfg = *in
 	}

@@ -22,6 +22,9 @@ func SocketPath(state string) string { return filepath.Join(state, "control") }
 // answerWithin bounds a request: the forwarder answers between two batches.
 const answerWithin = 10 * time.Second
 
+// acceptAgain is how long to wait after an error of the socket.
+const acceptAgain = 200 * time.Millisecond
+
 // control serves what `status` shows.
 type control struct {
 	forwarder *forwarder.Forwarder
@@ -50,20 +53,33 @@ func (c *control) serve(ctx context.Context, path string) {
 	if err := os.Chmod(path, 0o660); err != nil {
 		c.log.Warn("the permissions of the status socket could not be set", "socket", path, "why", err)
 	}
+	c.accept(ctx, l)
+}
+
+// accept answers until ctx ends. Too many open files pass.
+func (c *control) accept(ctx context.Context, l net.Listener) {
 	var requests sync.WaitGroup
 	requests.Go(func() {
 		<-ctx.Done()
 		_ = l.Close() // ends Accept, and removes the socket
 	})
-	for {
+	for failing := false; ctx.Err() == nil; {
 		conn, err := l.Accept()
-		if err != nil {
-			if ctx.Err() == nil {
-				c.log.Error("status is not answered any more", "socket", path, "why", err)
-			}
-			break
+		if err == nil {
+			failing = false
+			requests.Go(func() { c.answer(ctx, conn) })
+			continue
 		}
-		requests.Go(func() { c.answer(ctx, conn) })
+		if !failing && ctx.Err() == nil {
+			c.log.Error("status can't be answered; trying again", "socket", l.Addr().String(), "why", err)
+		}
+		failing = true
+		again := time.NewTimer(acceptAgain)
+		select {
+		case <-ctx.Done():
+		case <-again.C:
+		}
+		again.Stop()
 	}
 	requests.Wait()
 }

@@ -82,6 +82,10 @@ func (o *Options) load() (forwarder.Config, error) {
 }
 
 func run(ctx context.Context, o Options, cfg forwarder.Config, log *slog.Logger) error {
+	// Before what takes long: nobody's SIGHUP may end the process.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	cfg.Process.Apply(log)
 	reg := metrics.New(forwarder.Metrics()...)
 	f, err := forwarder.New(cfg, forwarder.Deps{Logger: log, Metrics: reg})
@@ -90,9 +94,6 @@ func run(ctx context.Context, o Options, cfg forwarder.Config, log *slog.Logger)
 	}
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 
 	// The pages answer until the drain is over: a pod that drains must be
 	// neither restarted nor sent work.
@@ -133,11 +134,14 @@ func reloads(ctx context.Context, hangup <-chan os.Signal, o Options, f *forward
 		if err == nil {
 			err = f.Reload(ctx, cfg)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, forwarder.ErrInputs):
+			log.Error("the configuration is reloaded, but for some inputs", "file", o.Config, "why", err)
+		case err != nil:
 			log.Error("the configuration is not reloaded; the one before stays in force", "file", o.Config, "why", err)
-			continue
+		default:
+			log.Info("the configuration is reloaded", "file", o.Config)
 		}
-		log.Info("the configuration is reloaded", "file", o.Config)
 	}
 }
 

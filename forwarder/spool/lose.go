@@ -53,10 +53,11 @@ func (s *Spool) mark(now time.Time) (next time.Time) {
 		return due
 	}
 	all := s.pending
-	s.pending = nil
+	s.pending, s.marking = nil, true
 	s.lossMu.Unlock()
 	left := s.write(all)
 	s.lossMu.Lock()
+	s.marking = false
 	for _, l := range left {
 		s.pending = merge(s.pending, l)
 	}

@@ -19,11 +19,14 @@ func (s *Spool) Flush(now time.Time) {
 // Empty says whether everything that was appended or declared is confirmed.
 func (s *Spool) Empty() bool {
 	s.lossMu.Lock()
-	pending := len(s.pending)
+	pending := len(s.pending) > 0 || s.marking
 	s.lossMu.Unlock()
+	if pending {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return pending == 0 && s.acked == s.end
+	return s.acked == s.end
 }
 
 // Reconfigure changes what travels with batches and when they are due. Dir,

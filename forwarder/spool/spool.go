@@ -123,6 +123,7 @@ type Spool struct {
 
 	lossMu  sync.Mutex
 	pending []loss        // declared, not written
+	marking bool          // some are being written
 	marked  time.Time     // when marks were written last
 	markGap time.Duration // the least time to the next ones while Append is refused
 

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/durable"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -275,4 +276,35 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 	s.must(sp.Close())
+}
+
+// TestEmptyKnowsOfAMarkThatIsBeingWritten: a spool that is removed when it is
+// empty must not take that along.
+func TestEmptyKnowsOfAMarkThatIsBeingWritten(t *testing.T) {
+	for range 200 {
+		s, err := open(host{fs: durable.OS{}, now: time.Now}, Config{Dir: t.TempDir(), Node: "n", Path: "p", Bytes: 1 << 20}, -1, "",
+			ledger.New().Account("p"), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Lose(ledger.SpoolFull, 1, 1)
+		written := make(chan struct{})
+		go func() { defer close(written); s.mark(s.now()) }()
+		for busy := true; busy; {
+			if s.Empty() {
+				t.Error("empty, though a mark is declared")
+			}
+			select {
+			case <-written:
+				busy = false
+			default:
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if t.Failed() {
+			return
+		}
+	}
 }

@@ -105,7 +105,7 @@ func (f *File) Read(buf []byte, limit int64, sink source.Sink) (source.Run, erro
 	}
 	ok, err := f.intact()
 	if err != nil {
-		return nothing, fmt.Errorf("reading %s: %w", f.name, err)
+		return nothing, f.unreadable(err)
 	}
 	if !ok {
 		f.t.truncated(f)
@@ -119,8 +119,9 @@ func (f *File) Read(buf []byte, limit int64, sink source.Sink) (source.Run, erro
 		err = r.run()
 	}
 	if err != nil && r.off == from {
-		return nothing, fmt.Errorf("reading %s: %w", f.name, err)
+		return nothing, f.unreadable(err)
 	}
+	f.t.troubleEnds(f.name)
 	to := r.off
 	now := f.t.now
 	if to > from {
@@ -134,6 +135,13 @@ func (f *File) Read(buf []byte, limit int64, sink source.Sink) (source.Run, erro
 	f.burst, f.since = now, now
 	f.t.schedule(f)
 	return source.Run{From: from, To: to, Continued: rest}, nil
+}
+
+// unreadable says what is wrong, and leaves f alone for a while: others are due.
+func (f *File) unreadable(err error) error {
+	f.next = f.t.now.Add(f.t.cfg.PollOnly)
+	f.t.trouble(f.name, "can't read log file", err.Error())
+	return fmt.Errorf("reading %s: %w", f.name, err)
 }
 
 // cutAt says whether a line was cut at off: the byte before it is no LF.

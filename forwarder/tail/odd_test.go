@@ -181,3 +181,38 @@ func BenchmarkRestart(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// TestAFileThatCannotBeReadAnyMore is left alone for a while, and said once.
+func TestAFileThatCannotBeReadAnyMore(t *testing.T) {
+	w := plain(t)
+	w.put("a line\n")
+	w.drain()
+	w.put("another\n")
+	w.now = w.now.Add(w.cfg.Linger)
+	w.scan()
+	w.now = w.now.Add(w.cfg.Linger)
+	f := w.tail.next(w.now)
+	if f == nil {
+		t.Fatal("nothing is due")
+	}
+	good := f.fd
+	bad, err := os.OpenFile(f.name, os.O_WRONLY, 0) // reads fail
+	w.must(err)
+	defer bad.Close()
+	f.fd = bad
+	if _, err := f.Read(make([]byte, 4096), w.cfg.Batch, &sink{room: 4096}); err == nil {
+		t.Fatal("read from a file that is open for writing")
+	}
+	if f := w.tail.next(w.now); f != nil {
+		t.Error("it is due again at once")
+	}
+	if got := w.tail.Stats().Trouble(); !strings.Contains(got, f.name) {
+		t.Errorf("trouble %q", got)
+	}
+	f.fd = good
+	w.now = w.now.Add(w.cfg.PollOnly)
+	w.drain()
+	if got := w.archived(); got != "a line\nanother\n" || w.tail.Stats().Trouble() != "" {
+		t.Errorf("archived %q, trouble %q", got, w.tail.Stats().Trouble())
+	}
+}

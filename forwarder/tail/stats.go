@@ -35,7 +35,7 @@ func (t *Tailer) UpdateLag() {
 	lags := map[*ledger.Account]lag{}
 	for f := range t.files {
 		l := lags[f.account]
-		if n := f.size - f.acked; n > 0 && !f.done {
+		if n := f.size - f.acked; n > 0 && !f.done && (!f.missing || t.wanted(f.path)) {
 			l.bytes += n
 			if s := f.unacked.UnixNano(); !f.unacked.IsZero() && (l.since == 0 || s < l.since) {
 				l.since = s

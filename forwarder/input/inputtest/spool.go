@@ -21,6 +21,8 @@ type Loss struct {
 // may be used by anybody at any time.
 type Spool struct {
 	Max int
+	// Most, if not 0, bounds a single Append, as the real one does.
+	Most int
 	// Drop makes it forget what it takes; only the counts are kept.
 	Drop bool
 
@@ -39,6 +41,9 @@ type Spool struct {
 func (s *Spool) Append(records []byte, n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.Most > 0 && len(records) > s.Most {
+		return errors.New("too much at once")
+	}
 	if s.Max > 0 && len(s.data)+len(records) > s.Max {
 		if s.room == nil {
 			s.room = make(chan struct{})

@@ -31,7 +31,8 @@ type entry struct {
 	cursor, realtime, priority, facility, host []byte
 	identifier, command, syslogPID, pid        []byte
 	message                                    []byte
-	skipped                                    int64 // bytes of a message beyond maxMessage
+	head                                       []byte // of its records
+	skipped                                    int64  // bytes of a message beyond maxMessage
 }
 
 // field gives where a field goes; nil: it is not used.
@@ -188,11 +189,32 @@ func early(err error) error {
 	return err
 }
 
-// append adds the records of an entry: a header of RFC 5424, made from the
-// fields, before each line of the message, and before each piece of a line
-// longer than max. cut counts those lines.
-func (e *entry) append(out []byte, max int) (_ []byte, cut int64) {
-	start := len(out)
+// records calls put with the parts of each record of an entry: a header of
+// RFC 5424, made from the fields, and a line of the message, or a piece of one
+// that is longer than max. It ends with put's first error. cut counts the lines
+// that were too long.
+func (e *entry) records(max int, put func(head, line []byte) error) (cut int64, err error) {
+	e.head = e.appendHead(e.head[:0])
+	head := e.head
+	for rest, more := bytes.TrimSuffix(e.message, []byte{'\n'}), true; more; {
+		var line []byte
+		line, rest, more = bytes.Cut(rest, []byte{'\n'})
+		if len(line) > max {
+			cut++
+		}
+		for ; len(line) > max; line = line[max:] {
+			if err := put(head, line[:max]); err != nil {
+				return cut, err
+			}
+		}
+		if err := put(head, line); err != nil {
+			return cut, err
+		}
+	}
+	return cut, nil
+}
+
+func (e *entry) appendHead(out []byte) []byte {
 	out = append(out, '<')
 	out = strconv.AppendUint(out, number(e.facility, 23, defaultFacility)*8+number(e.priority, 7, defaultPriority), 10)
 	out = append(out, ">1 "...)
@@ -204,23 +226,7 @@ func (e *entry) append(out []byte, max int) (_ []byte, cut int64) {
 	out = word(out, e.host)
 	out = word(out, e.identifier, e.command)
 	out = word(out, e.syslogPID, e.pid)
-	out = append(out, "- - "...)
-	head := out[start:len(out):len(out)]
-	out = out[:start]
-	for rest := bytes.TrimSuffix(e.message, []byte{'\n'}); ; {
-		line, after, more := bytes.Cut(rest, []byte{'\n'})
-		if len(line) > max {
-			cut++
-		}
-		for len(line) > max {
-			out = append(append(append(out, head...), line[:max]...), '\n')
-			line = line[max:]
-		}
-		out = append(append(append(out, head...), line...), '\n')
-		if rest = after; !more {
-			return out, cut
-		}
-	}
+	return append(out, "- - "...)
 }
 
 // number reads a number up to limit.

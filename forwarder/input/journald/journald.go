@@ -15,7 +15,6 @@
 package journald
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +34,8 @@ import (
 const (
 	// Name is under which the lines have their account.
 	Name = "journald"
+	// MaxLine is the most that Config.MaxLine can be.
+	MaxLine = maxMessage
 	// restartFirst and restartMax bound the waits before journalctl is started
 	// again; each is twice the one before.
 	restartFirst, restartMax = time.Second, 30 * time.Second
@@ -100,8 +101,8 @@ func New(cfg Config, deps Deps) (*Journal, error) {
 	switch {
 	case cfg.Directory != "" && !filepath.IsAbs(cfg.Directory):
 		return nil, fmt.Errorf("journald: directory %q is not absolute", cfg.Directory)
-	case cfg.MaxLine < input.MinLine || cfg.MaxLine > maxMessage:
-		return nil, fmt.Errorf("journald: a longest line of %d bytes: want %d to %d", cfg.MaxLine, input.MinLine, maxMessage)
+	case cfg.MaxLine < input.MinLine || cfg.MaxLine > MaxLine:
+		return nil, fmt.Errorf("journald: a longest line of %d bytes: want %d to %d", cfg.MaxLine, input.MinLine, MaxLine)
 	case cfg.Journalctl == "":
 		cfg.Journalctl = "journalctl"
 	}
@@ -219,7 +220,9 @@ func (j *Journal) read(ctx context.Context, from io.Reader) error {
 			return errors.Join(err, j.flush(ctx))
 		}
 		j.well()
-		j.take(&e)
+		if err := j.take(ctx, &e); err != nil {
+			return err
+		}
 		if len(j.out) > maxOut {
 			if err := j.flush(ctx); err != nil {
 				return err
@@ -235,32 +238,48 @@ func (j *Journal) well() {
 	}
 }
 
-// take makes records of an entry.
-func (j *Journal) take(e *entry) {
+// take makes records of an entry. Those of one with very many lines go to the
+// spool piece by piece, which takes only so much at once.
+func (j *Journal) take(ctx context.Context, e *entry) error {
 	j.reached = string(e.cursor)
 	if len(e.message) == 0 {
 		j.stats.Empty.Add(1)
-		return
+		return nil
 	}
-	var cut int64
-	before := len(j.out)
-	j.out, cut = e.append(j.out, j.cfg.MaxLine)
-	j.n += bytes.Count(j.out[before:], []byte{'\n'})
+	cut, err := e.records(j.cfg.MaxLine, func(head, line []byte) error {
+		j.out = append(append(append(j.out, head...), line...), '\n')
+		if j.n++; len(j.out) > maxOut {
+			return j.store(ctx)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	if e.skipped > 0 {
 		cut++
 		j.deps.Spool.Lose(ledger.Truncated, 0, e.skipped)
 	}
 	j.stats.Cut.Add(cut)
 	j.deps.Account.CutLines.Add(cut)
+	return nil
 }
 
-// flush stores the records. While the spool is full it waits, and journalctl
+// store hands over the records. While the spool is full it waits, and journalctl
 // does too. What is not stored at the end of ctx is read again.
-func (j *Journal) flush(ctx context.Context) error {
+func (j *Journal) store(ctx context.Context) error {
 	if err := input.Store(ctx, j.deps.Spool, &j.stats, j.out, j.n); err != nil {
 		return err
 	}
 	j.out, j.n = j.out[:0], 0
+	return nil
+}
+
+// flush stores the records of whole entries, and moves the cursor behind them.
+func (j *Journal) flush(ctx context.Context) error {
+	if err := j.store(ctx); err != nil {
+		return err
+	}
 	j.cursor.moved(j.reached)
 	if err := j.cursor.due(); err != nil {
 		j.cursorFailed(err)

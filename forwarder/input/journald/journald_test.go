@@ -65,6 +65,18 @@ func TestMessagesByteForByte(t *testing.T) {
 	}
 }
 
+// TestAMessageOfManyLines does not come to the spool in one piece.
+func TestAMessageOfManyLines(t *testing.T) {
+	const n = 50_000
+	j := newJournal(t)
+	j.write(strings.Repeat("\n", n), "last")
+	w := follow(t, config(t, j.dir), &inputtest.Spool{Most: 1 << 20})
+	got := w.records(n + 1)
+	if len(got) != n+1 || got[n-1] != head(1) || got[n] != head(2)+"last" {
+		t.Errorf("%d records, want %d; the last is %q", len(got), n+1, got[len(got)-1])
+	}
+}
+
 // TestARestartNeitherLosesNorDoubles stops and goes on several times, and
 // follows what is written meanwhile.
 func TestARestartNeitherLosesNorDoubles(t *testing.T) {
@@ -326,7 +338,13 @@ func FuzzExport(f *testing.F) {
 				}
 				return
 			}
-			out, _ := e.append(nil, 512)
+			var out []byte
+			if _, err := e.records(512, func(head, line []byte) error {
+				out = append(append(append(out, head...), line...), '\n')
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
 			for line := range strings.Lines(string(out)) {
 				if !strings.HasPrefix(line, "<") || !strings.HasSuffix(line, "\n") || strings.Count(line, " ") < 7 {
 					t.Fatalf("%q of %q", line, text)

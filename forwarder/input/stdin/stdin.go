@@ -28,6 +28,8 @@ const (
 	Name = "stdin"
 	// buffer is how much is read at once: 64 KiB are in a pipe.
 	buffer = 256 << 10
+	// MaxLine is the most that Config.MaxLine can be.
+	MaxLine = buffer / 2
 	// pipe is what a writer may have under way.
 	pipe = 64 << 10
 	// rest is how long lines are left in the pipe. HAProxy drops what does not
@@ -68,8 +70,8 @@ func New(cfg Config, deps Deps) (*Stdin, error) {
 	if cfg.File == nil {
 		cfg.File = os.Stdin
 	}
-	if cfg.MaxLine < input.MinLine || cfg.MaxLine > buffer/2 {
-		return nil, fmt.Errorf("stdin: a longest line of %d bytes: want %d to %d", cfg.MaxLine, input.MinLine, buffer/2)
+	if cfg.MaxLine < input.MinLine || cfg.MaxLine > MaxLine {
+		return nil, fmt.Errorf("stdin: a longest line of %d bytes: want %d to %d", cfg.MaxLine, input.MinLine, MaxLine)
 	}
 	st, err := cfg.File.Stat()
 	if err != nil {
