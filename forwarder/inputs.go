@@ -2,6 +2,7 @@ package forwarder
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -153,12 +154,8 @@ func (in *Input) Name() string {
 // labels merges those of the forwarder with the input's own.
 func (in *Input) labels(all map[string]string) (wire.Labels, error) {
 	m := map[string]string{}
-	for k, v := range all {
-		m[k] = v
-	}
-	for k, v := range in.Labels {
-		m[k] = v
-	}
+	maps.Copy(m, all)
+	maps.Copy(m, in.Labels)
 	return wire.NewLabels(m)
 }
 
