@@ -24,6 +24,10 @@ type source struct {
 	Path     string `json:"path"`
 	Archived []span `json:"archived"`
 	Missing  []span `json:"missing"`
+	Lost     []struct {
+		Lines  int64  `json:"lines"`
+		Reason string `json:"reason"`
+	} `json:"lost"`
 }
 
 type span struct {

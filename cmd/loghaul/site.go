@@ -104,16 +104,17 @@ func newSite(ctx context.Context, o upOptions, log *slog.Logger) (_ *site, err e
 func newUpForwarder(o upOptions, cfg broker.Config, link broker.Options, reg *metrics.Registry, log *slog.Logger) (*forwarder.Forwarder, error) {
 	c := forwarder.DefaultConfig()
 	c.State = filepath.Join(o.data, "forwarder")
-	c.Inputs = nil
-	for _, pattern := range o.inputs() {
-		c.Inputs = append(c.Inputs, forwarder.Input{File: pattern})
-	}
+	c.Inputs = o.inputs()
 	c.Batch.Linger = upLinger
 	c.Broker = cfg
 	if err := c.Validate(); err != nil {
 		return nil, usagef("%v", err)
 	}
-	return forwarder.New(c, forwarder.Deps{Logger: log, Metrics: reg, Broker: link})
+	f, err := forwarder.New(c, forwarder.Deps{Logger: log, Metrics: reg, Broker: link})
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	return f, nil
 }
 
 // setUp makes the only stream, as loghaul broker setup does.

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/loghaul/loghaul/forwarder"
 	"github.com/loghaul/loghaul/internal/logging"
 	"github.com/loghaul/loghaul/parser/haproxycfg"
 )
@@ -23,8 +24,8 @@ import (
 func upCommand() command {
 	return command{
 		name:  "up",
-		args:  "--demo | --tail GLOB... [--data DIR] [--archive URL] [--index URL] [--http ADDR]",
-		short: "Run everything in one process: files to archive, with the broker inside",
+		args:  "--demo | --tail GLOB... | --syslog URL... [--data DIR] [--archive URL] [--index URL] [--http ADDR]",
+		short: "Run everything in one process: files and syslog to archive, with the broker inside",
 		long: `
 It joins a forwarder and an aggregator, the very ones of the daemons, by a JetStream server inside
 the process that syncs every batch to disk before it acknowledges it. The archive is a folder unless
@@ -37,7 +38,9 @@ exits at once and leaves the rest to the next start, which goes on where this on
 			# see it work
 			loghaul up --demo
 			# a small site
-			loghaul up --tail '/var/log/haproxy/*.log' --haproxy-config /etc/haproxy --data /var/lib/loghaul`,
+			loghaul up --tail '/var/log/haproxy/*.log' --haproxy-config /etc/haproxy --data /var/lib/loghaul
+			# HAProxy with: log 127.0.0.1:5140 len 8192 format rfc5424 local0
+			loghaul up --syslog udp://127.0.0.1:5140`,
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			var o upOptions
 			o.register(fs)
@@ -67,7 +70,7 @@ func (o *upOptions) register(fs *flag.FlagSet) {
 	o.log = logging.Default()
 	fs.StringVar(&o.data, "data", "loghaul-data", "the `DIR` for positions, the broker's streams and the archive")
 	fs.Var(&o.tail, "tail", "follow the files that `GLOB` matches; may be given several times")
-	fs.Var(&o.syslog, "syslog", "listen on `URL`; not part of this version yet")
+	fs.Var(&o.syslog, "syslog", "listen on `URL`: udp://addr:port, tcp://addr:port, unix:///path (datagrams) or unix-stream:///path;\nmay be given several times")
 	fs.Var(&o.formats, "format", "what lines look like: `F` is httplog, tcplog, clf, … or a log-format string;\nmay be given several times, the first that fits counts (default all well-known ones)")
 	fs.Var(&o.configs, "haproxy-config", "take the formats from the `FILE` that HAProxy is started with, or from a folder of *.cfg, instead of --format;\nmay be given several times")
 	fs.StringVar(&o.archive, "archive", "", "the archive's `URL`, file:///dir or s3://bucket/prefix?endpoint=… (default DATA/archive)")
@@ -81,11 +84,8 @@ func (o *upOptions) register(fs *flag.FlagSet) {
 // complete checks the flags and makes paths absolute, as positions and the
 // archive's URL need them.
 func (o *upOptions) complete() error {
-	if len(o.syslog) > 0 {
-		return usagef("--syslog is not part of this version yet; let HAProxy or a syslog daemon write a file and use --tail")
-	}
-	if !o.demo && len(o.tail) == 0 {
-		return usagef("say what to read: --tail GLOB, or --demo")
+	if !o.demo && len(o.tail) == 0 && len(o.syslog) == 0 {
+		return usagef("say what to read: --tail GLOB, --syslog URL, or --demo")
 	}
 	if err := o.log.Validate(); err != nil {
 		return usagef("log %v", err)
@@ -127,12 +127,18 @@ func (o *upOptions) complete() error {
 // demoPath is the file that --demo writes.
 func (o *upOptions) demoPath() string { return filepath.Join(o.data, "demo", "haproxy.log") }
 
-// inputs are the patterns to follow.
-func (o *upOptions) inputs() []string {
+// inputs are the patterns to follow and where to listen.
+func (o *upOptions) inputs() (all []forwarder.Input) {
 	if o.demo {
-		return append([]string{o.demoPath()}, o.tail...)
+		all = append(all, forwarder.Input{File: o.demoPath()})
 	}
-	return o.tail
+	for _, pattern := range o.tail {
+		all = append(all, forwarder.Input{File: pattern})
+	}
+	for _, url := range o.syslog {
+		all = append(all, forwarder.Input{Syslog: url})
+	}
+	return all
 }
 
 // up prepares the data folder and the screen around a running site.

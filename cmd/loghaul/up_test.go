@@ -2,17 +2,21 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/loghaul/loghaul/internal/testenv"
@@ -243,7 +247,7 @@ func TestUpRefuses(t *testing.T) {
 		"a taken port":        {[]string{"--demo", "--data", t.TempDir(), "--http", l.Addr().String()}, []string{l.Addr().String(), "taken"}},
 		"a bad address":       {[]string{"--demo", "--data", t.TempDir(), "--http", "nonsense"}, []string{"nonsense", "127.0.0.1:8080"}},
 		"nothing to read":     {nil, []string{"--tail", "--demo"}},
-		"syslog":              {[]string{"--syslog", "udp://127.0.0.1:514"}, []string{"--syslog is not part of this version yet"}},
+		"syslog":              {[]string{"--syslog", "127.0.0.1:514"}, []string{"want udp://addr:port"}},
 		"an unknown format":   {[]string{"--demo", "--format", "httplogg"}, []string{"httplogg"}},
 		"an archive URL":      {[]string{"--demo", "--archive", "ftp://x"}, []string{"--archive", "ftp", "s3://"}},
 		"an index URL":        {[]string{"--demo", "--data", t.TempDir(), "--index", "elastic:9200"}, []string{"index.url", "http://"}},
@@ -264,5 +268,47 @@ func TestUpRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUpSyslog takes lines from sockets, and what it has received when it is
+// told to stop is archived.
+func TestUpSyslog(t *testing.T) {
+	data := t.TempDir()
+	address, socket := fmt.Sprintf("127.0.0.1:%d", testenv.FreePort(t)), filepath.Join(data, "log.sock")
+	p := startProcess(t, nil, "up", "--syslog", "udp://"+address, "--syslog", "unix-stream://"+socket, "--data", data)
+	until(t, upLimit, "the sockets", func() bool { _, err := os.Stat(socket); return err == nil })
+	var want []string
+	say := func(network, address, line string) {
+		t.Helper()
+		var d net.Dialer
+		conn, err := d.DialContext(t.Context(), network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, line); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, strings.TrimSuffix(line, "\n")+"\n")
+	}
+	until(t, upLimit, "it waits for lines", func() bool { return strings.Contains(p.errs.String(), "msg=status") })
+	say("udp", address, "<134>Nov 26 10:00:00 haproxy[1]: by udp, which has no end of lines")
+	say("unix", socket, "<134>Nov 26 10:00:00 haproxy[1]: by a stream\n")
+	say("unix", socket, "<134>Nov 26 10:00:00 haproxy[1]: by a stream that ends without one")
+	until(t, upLimit, "three lines", func() bool { return strings.Count(string(archived(t, data)), "\n") == 3 })
+	say("unix", socket, "<134>Nov 26 10:00:01 haproxy[1]: the last\n")
+	p.signal(os.Interrupt)
+	if code := p.wait(upLimit); code != 0 {
+		t.Fatalf("exit code %d: %s", code, p.errs)
+	}
+	got := strings.SplitAfter(string(archived(t, data)), "\n")
+	got = got[:len(got)-1]
+	slices.Sort(got)
+	slices.Sort(want)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("archived (-want +got)\n%s", d)
 	}
 }

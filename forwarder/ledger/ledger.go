@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -76,7 +77,7 @@ func (l *Ledger) Account(path string) *Account {
 func (l *Ledger) Accounts() []*Account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.order[:len(l.order):len(l.order)]
+	return slices.Clip(l.order)
 }
 
 // Each calls fn for every account.

@@ -6,22 +6,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/loghaul/loghaul/internal/metrics"
 )
 
-// drainTime bounds how long a stopping server waits for running requests.
-const drainTime = 2 * time.Second
+const (
+	// drainTime bounds how long a stopping server waits for running requests.
+	drainTime = 2 * time.Second
+	// requestTime bounds a request, from its first byte to the last of the answer.
+	requestTime = 10 * time.Second
+	// maxConnections bounds those that are answered at a time; more wait.
+	maxConnections = 16
+)
 
 // Server serves one daemon's state. Make it with Listen, then call Run once.
 type Server struct {
 	listener net.Listener
-	handler  http.Handler
+	pages    pages
 }
 
 // Listen opens addr ("127.0.0.1:8080", ":8080"; port 0 takes a free one). ready
@@ -37,7 +42,7 @@ func Listen(ctx context.Context, addr string, reg *metrics.Registry, ready func(
 	case err != nil:
 		return nil, fmt.Errorf("serve HTTP on %q: want an address such as 127.0.0.1:8080 or :8080: %w", addr, err)
 	}
-	return &Server{listener: l, handler: Handler(reg, ready)}, nil
+	return &Server{listener: l, pages: pages{reg: reg, ready: ready}}, nil
 }
 
 // Addr is the address that is served, with the real port.
@@ -45,23 +50,40 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // Run serves until ctx ends, then finishes running requests and returns nil.
 func (s *Server) Run(ctx context.Context) error {
-	srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(s.listener) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
-	case <-ctx.Done():
+	// What runs is cut when it has not ended some time after ctx.
+	cut, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	stop := context.AfterFunc(ctx, func() {
+		_ = s.listener.Close() // ends Accept
+		time.AfterFunc(drainTime, end)
+	})
+	defer stop()
+	var requests sync.WaitGroup
+	defer requests.Wait()
+	room := make(chan struct{}, maxConnections)
+	for {
+		room <- struct{}{}
+		conn, err := s.listener.Accept()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ECONNABORTED):
+			<-room
+			select { // it passes
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		case err != nil:
+			return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
+		}
+		requests.Go(func() {
+			defer func() { <-room }()
+			stop := context.AfterFunc(cut, func() { _ = conn.Close() })
+			defer stop()
+			s.pages.serve(conn)
+		})
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	if err := srv.Shutdown(drain); err != nil {
-		_ = srv.Close() // requests that do not end are cut
-	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
-	}
-	return nil
 }
 
 // Serve is Listen and Run. An empty addr serves nothing and waits for ctx.
@@ -75,32 +97,4 @@ func Serve(ctx context.Context, addr string, reg *metrics.Registry, ready func()
 		return err
 	}
 	return s.Run(ctx)
-}
-
-// Handler is the three pages without a server.
-func Handler(reg *metrics.Registry, ready func() error) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		_ = reg.WritePrometheus(w) // the client is gone; nobody is left to tell
-	})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if ready == nil {
-			answer(w, nil)
-			return
-		}
-		answer(w, ready())
-	})
-	return mux
-}
-
-func answer(w http.ResponseWriter, err error) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	text := "ok\n"
-	if err != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		text = "not ready: " + err.Error() + "\n"
-	}
-	_, _ = io.WriteString(w, text)
 }

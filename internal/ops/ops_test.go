@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -81,5 +82,55 @@ func TestServeWithoutAddressWaits(t *testing.T) {
 	cancel()
 	if err := ops.Serve(ctx, "", nil, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOddRequests: whatever comes is answered or closed, soon, and the server
+// goes on.
+func TestOddRequests(t *testing.T) {
+	reg := metrics.New(metrics.Desc{Name: "loghaul_lines_total", Kind: metrics.KindCounter, Help: "Lines."})
+	s, err := ops.Listen(t.Context(), "127.0.0.1:0", reg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	for _, test := range []struct{ request, want string }{
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"},
+		{"GET /healthz?verbose HTTP/1.0\n\n", "ok\n"},
+		{"HEAD /healthz HTTP/1.1\r\n\r\n", "Content-Length: 3\r\nConnection: close\r\n\r\n"},
+		{"POST /healthz HTTP/1.1\r\n\r\n", "HTTP/1.1 405 "},
+		{"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 404 "},
+		{"GET http://x/healthz HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
+		{"GET /healthz\r\n\r\n", "HTTP/1.1 400 "},
+		{"\x16\x03\x01\x02\x00\n", "HTTP/1.1 400 "},
+		{"GET /healthz HTTP/1.1\r\nX: " + strings.Repeat("y", 20_000), "HTTP/1.1 400 "},
+		{"GET /", "HTTP/1.1 400 "},
+		{"", ""},
+	} {
+		var d net.Dialer
+		conn, err := d.DialContext(t.Context(), "tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, test.request) // the server may have hung up
+		_ = conn.(*net.TCPConn).CloseWrite()      //nolint:errcheck // as dialed
+		got, _ := io.ReadAll(conn)                // a reset ends it, too
+		_ = conn.Close()
+		if !strings.Contains(string(got), test.want) || test.want == "" && len(got) > 0 {
+			t.Errorf("%.40q: got %q, want %q", test.request, got, test.want)
+		}
+	}
+	// One that says nothing does not hold up the end.
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("stopping: %v", err)
 	}
 }

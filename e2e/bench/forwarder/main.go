@@ -54,9 +54,8 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	bin := filepath.Join(dir, "loghaul-forwarder")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", bin, "./cmd/loghaul-forwarder")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	bin := filepath.Join("bin", "loghaul-forwarder")
+	build := exec.CommandContext(ctx, "make", "build")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the forwarder: %w\n%s", err, out)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -101,7 +102,7 @@ func (b *bench) restart(ctx context.Context, _ string) (result, error) {
 			}
 		}
 	}
-	return result{}, fmt.Errorf("10,000 files are not followed after a minute")
+	return result{}, errors.New("10,000 files are not followed after a minute")
 }
 
 // udp sends 100,000 lines a second for some seconds, and wants each of them
