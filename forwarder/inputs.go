@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -193,6 +194,17 @@ func (c *Config) validateInputs(bad func(key, format string, a ...any)) {
 			bad("haproxy", "%s", line)
 		}
 	}
+}
+
+// Validate says what can't work about an input that is given by itself.
+func (in *Input) Validate() error {
+	var errs []error
+	kinds := in.kinds()
+	if len(kinds) != 1 {
+		return fmt.Errorf("an input has one of file, syslog, stdin and journald, this one has %s", orNone(kinds))
+	}
+	in.validateKind(kinds[0], func(_, format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) })
+	return errors.Join(errs...)
 }
 
 func (in *Input) validateKind(kind string, at func(key, format string, a ...any)) {

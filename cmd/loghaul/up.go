@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -100,6 +101,15 @@ func (o *upOptions) complete() error {
 		}
 		if o.tail[i], err = filepath.Abs(t); err != nil {
 			return usagef("--tail: %v", err)
+		}
+	}
+	for i, u := range o.syslog {
+		in := forwarder.Input{Syslog: u}
+		if err := in.Validate(); err != nil {
+			return usagef("--syslog: %v", err)
+		}
+		if slices.Contains(o.syslog[:i], u) {
+			return usagef("--syslog %s is given twice", u)
 		}
 	}
 	for _, f := range o.formats {

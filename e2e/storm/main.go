@@ -184,7 +184,10 @@ func (r *result) finish(ctx context.Context, s settings, srv *server, f *fleet, 
 	if err != nil {
 		return err
 	}
-	r.Attempts, r.Worst = len(a.Dials), worst(a.Dials, 100*time.Millisecond)
+	var at int64
+	r.Attempts = len(a.Dials)
+	r.Worst, at = worst(a.Dials, 100*time.Millisecond)
+	r.WorstAt = time.Duration(at - cut.UnixNano()).Seconds()
 	r.WorstPercent = 100 * float64(r.Worst) / float64(s.nodes)
 	r.Back, r.Stored = spreadOf(a.Back, cut), spreadOf(a.Done, cut)
 	r.Stated = stated(s.delay, r.Down)

@@ -17,13 +17,15 @@ type result struct {
 	// WorstPercent is that as a part of the fleet.
 	Worst        int     `json:"worst_100ms"`
 	WorstPercent float64 `json:"worst_100ms_percent"`
-	Back         spread  `json:"back"`   // connected again
-	Stored       spread  `json:"stored"` // the node's last batch confirmed
-	Stated       float64 `json:"stated"` // when all had to be back at the latest
-	Batches      int64   `json:"batches"`
-	InFlight     int64   `json:"unanswered_at_cut"`
-	Lost         int64   `json:"lost"`
-	Doubled      int64   `json:"doubled"`
+	// WorstAt is when it began, in seconds after the cut.
+	WorstAt  float64 `json:"worst_100ms_at"`
+	Back     spread  `json:"back"`   // connected again
+	Stored   spread  `json:"stored"` // the node's last batch confirmed
+	Stated   float64 `json:"stated"` // when all had to be back at the latest
+	Batches  int64   `json:"batches"`
+	InFlight int64   `json:"unanswered_at_cut"`
+	Lost     int64   `json:"lost"`
+	Doubled  int64   `json:"doubled"`
 	// Connections is what the new server counted.
 	Connections    int64   `json:"server_connections"`
 	Overflows      int64   `json:"listen_overflows"`
@@ -53,17 +55,19 @@ func spreadOf(moments []int64, since time.Time) spread {
 	return spread{at(0.5), at(0.99), at(1)}
 }
 
-// worst gives the most moments within window.
-func worst(moments []int64, window time.Duration) int {
+// worst gives the most moments within window, and when it begins.
+func worst(moments []int64, window time.Duration) (most int, begins int64) {
 	slices.Sort(moments)
-	most, from := 0, 0
+	from := 0
 	for i, m := range moments {
 		for moments[from] <= m-int64(window) {
 			from++
 		}
-		most = max(most, i-from+1)
+		if n := i - from + 1; n > most {
+			most, begins = n, moments[from]
+		}
 	}
-	return most
+	return most, begins
 }
 
 func (r *result) print(w io.Writer) {
@@ -71,7 +75,7 @@ func (r *result) print(w io.Writer) {
 	row("cut by", "%s, server back after %.1f s", r.Cut, r.Down)
 	row("connections held", "%d", r.Nodes)
 	row("attempts to connect", "%d; the new server counted %d connections", r.Attempts, r.Connections)
-	row("worst 100 ms", "%d attempts, %.2f %% of the fleet", r.Worst, r.WorstPercent)
+	row("worst 100 ms", "%d attempts, %.2f %% of the fleet, %.1f s after the cut", r.Worst, r.WorstPercent, r.WorstAt)
 	row("connected again", "p50 %.1f s, p99 %.1f s, last %.1f s (stated: %.0f s)", r.Back.P50, r.Back.P99, r.Back.Max, r.Stated)
 	row("last batch of each node stored", "p50 %.1f s, p99 %.1f s, last %.1f s", r.Stored.P50, r.Stored.P99, r.Stored.Max)
 	row("batches", "%d, unanswered at the cut %d, lost %d, stored twice %d", r.Batches, r.InFlight, r.Lost, r.Doubled)
