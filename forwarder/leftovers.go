@@ -37,8 +37,10 @@ func (s *intakes) leftovers() error {
 			}
 		}
 		k, err := s.openSpool(&in, name)
-		if err != nil {
-			return err
+		if err != nil { // the inputs that are configured can work without
+			s.log.Error("the spool of an input that is not configured any more can't be opened; what it holds waits for the next start",
+				"input", in.Name(), "folder", filepath.Join(spoolFolder(s.cfg.State), name), "why", err)
+			continue
 		}
 		k.removed = true
 		s.log.Info("emptying the spool of an input that is not configured any more", "input", k.name, "folder", k.dir)

@@ -98,7 +98,7 @@ func (b *bench) restart(ctx context.Context, _ string) (result, error) {
 				}
 			}
 			if live == 10_000 {
-				return result{ready: time.Since(begin), cpu: s.cpuSoFar()}, nil
+				return result{ready: time.Since(begin), cpu: s.cpuSoFar().Seconds()}, nil
 			}
 		}
 	}
@@ -132,6 +132,7 @@ func (b *bench) udp(ctx context.Context, _ string) (result, error) {
 	pc := ipv4.NewPacketConn(conn.(*net.UDPConn)) //nolint:errcheck,forcetypeassert // as dialed
 	msgs := make([]ipv4.Message, batch)
 	var sent, size int64
+	started, _ := s.settled()
 	begin := time.Now()
 	for time.Since(begin) < time.Duration(b.s.seconds)*time.Second {
 		for due := int64(time.Since(begin).Seconds() * perSecond); sent+batch <= due; {
@@ -165,7 +166,8 @@ func (b *bench) udp(ctx context.Context, _ string) (result, error) {
 				lost += l.Lines
 			}
 			if p.AckedLines+lost == sent {
-				cpu := s.stop()
+				cpu := s.cpuSoFar() - started
+				s.stop()
 				return result{cpu: b.per(size, cpu), rss: rss, lost: lost, ratio: 1}, nil
 			}
 		}

@@ -146,16 +146,30 @@ func (s *site) end() error {
 	return s.fwd.Wait()
 }
 
-// cpuSoFar is what the running forwarder has taken, in seconds.
-func (s *site) cpuSoFar() float64 {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.fwd.Process.Pid))
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 13 {
-		return 0
+// cpuSoFar is what the threads of the running forwarder have taken.
+func (s *site) cpuSoFar() (cpu time.Duration) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.fwd.Process.Pid))
+	for _, t := range tasks {
+		b, _ := os.ReadFile(t)
+		if fields := strings.Fields(string(b)); len(fields) > 0 {
+			ns, _ := strconv.ParseInt(fields[0], 10, 64)
+			cpu += time.Duration(ns)
+		}
 	}
-	user, _ := strconv.ParseFloat(fields[11], 64)
-	system, _ := strconv.ParseFloat(fields[12], 64)
-	return (user + system) / 100 // USER_HZ
+	return cpu
+}
+
+// settled waits until the forwarder has started and has nothing to do: what it
+// takes from then on is for lines.
+func (s *site) settled() (cpu time.Duration, switches float64) {
+	for last := time.Duration(-1); ; {
+		<-time.After(500 * time.Millisecond)
+		now := s.cpuSoFar()
+		if now > 0 && now-last < 2*time.Millisecond && last >= 0 {
+			return now, s.switches()
+		}
+		last = now
+	}
 }
 
 // acked is the position of all sources together.
@@ -265,6 +279,7 @@ func (b *bench) pacedRun(ctx context.Context, encoding string, rate float64) (re
 		return result{}, err
 	}
 	defer f.Close() //nolint:errcheck // only a test's input
+	started, before := s.settled()
 	const block = 4096
 	begin, size := time.Now(), int64(0)
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -284,11 +299,12 @@ func (b *bench) pacedRun(ctx context.Context, encoding string, rate float64) (re
 			rss = max(rss, s.status("VmRSS")/1000)
 		}
 	}
-	sw := s.switches() / time.Since(begin).Seconds()
+	sw := (s.switches() - before) / time.Since(begin).Seconds()
 	last := int64(bytes.LastIndexByte(b.corpus[:max(1, int(size)%len(b.corpus))], '\n')) + 1
 	_, err = s.await(size - size%int64(len(b.corpus)) + last)
 	ratio := float64(size) / float64(b.stored(s))
-	cpu := s.stop()
+	cpu := s.cpuSoFar() - started
+	s.stop()
 	return result{cpu: b.per(size, cpu), rss: rss, switches: sw, ratio: ratio}, err
 }
 
