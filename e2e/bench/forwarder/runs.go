@@ -329,7 +329,7 @@ func (b *bench) idle(ctx context.Context, encoding string) (result, error) {
 
 // rest measures a forwarder that has nothing to do.
 func (b *bench) rest(s *site) (result, error) {
-	const settle = 23 * time.Second // buffers are given back meanwhile
+	const settle = 30 * time.Second // buffers are given back meanwhile
 	<-time.After(settle)
 	before, begin := s.switches(), time.Now()
 	<-time.After(time.Duration(b.s.seconds) * time.Second)
