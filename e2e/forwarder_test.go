@@ -6,11 +6,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	forwarding "github.com/loghaul/loghaul/forwarder/daemon"
 	"github.com/loghaul/loghaul/internal/testenv"
@@ -175,4 +179,34 @@ func haproxyInfo(t *testing.T, stats, name string) (n int64) {
 		}
 	}
 	return n
+}
+
+// TestPriorities: every thread of the process has the configured ones.
+func TestPriorities(t *testing.T) {
+	c := newCluster(t, settings{inputs: "process: {nice: 7, io: idle, cpus: 1, memory: 32MiB}\n"})
+	c.forwarder.Start()
+	c.forwarder.AwaitReady()
+	l := startLoad(t, c.input, fullRate)
+	testenv.Eventually(t, 20*time.Second, "lines acknowledged", func() bool {
+		return c.forwarder.metric("loghaul_forwarder_acked_lines_total") > 0
+	})
+	l.Stop()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", c.forwarder.proc.PID()))
+	if err != nil || len(tasks) < 3 {
+		t.Fatalf("%d threads, %v", len(tasks), err)
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		// getpriority(2) gives 20 - nice.
+		if p, err := unix.Getpriority(unix.PRIO_PROCESS, tid); err == nil && p != 20-7 {
+			t.Errorf("thread %d has nice %d, want 7", tid, 20-p)
+		}
+		const whoProcess, classIdle, classShift = 1, 3, 13 // ioprio_get(2)
+		if p, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, whoProcess, uintptr(tid), 0); errno == 0 && p>>classShift != classIdle {
+			t.Errorf("thread %d has the class %d for its disk accesses, want %d", tid, p>>classShift, classIdle)
+		}
+	}
 }

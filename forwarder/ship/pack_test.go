@@ -222,3 +222,34 @@ func TestAnswersInAnyOrder(t *testing.T) {
 		t.Errorf("confirmed %v, want %v", got, want)
 	}
 }
+
+// TestPayloadsAreBounded: beyond the bound nothing more is in flight, however
+// few batches that are; one always may be.
+func TestPayloadsAreBounded(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	s := New(Config{
+		Node: "n", Batch: 1 << 20, MaxMessage: 1 << 20, InFlight: 64, Payloads: 1, AckTimeout: time.Second,
+		Broker: broker.DefaultConfig(),
+	}, broker.Options{}, slog.New(slog.DiscardHandler))
+	s.rand = func() float64 { return 0 }
+	s.nc, s.prefix, s.payload, s.probed = new(nats.Conn), "_INBOX.n.1", 1<<20, true
+	f := &fake{Source: wire.Source{ID: "0123456789abcdef01234567", Node: "n", Path: "/p"}}
+	if !s.Ready(now) {
+		t.Fatal("not ready for the first batch")
+	}
+	if ok, err := s.Ship(f, now); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if s.Ready(now) {
+		t.Error("ready for a second batch beyond the bound")
+	}
+	s.cfg.Payloads = 1 << 30
+	if !s.Ready(now) {
+		t.Error("not ready though there is room")
+	}
+	s.cfg.Payloads = 1
+	s.Handle(Event{kind: answered, batch: s.flight[0].id, attempt: 1}, now)
+	if !s.Ready(now) {
+		t.Error("not ready when the first batch is stored")
+	}
+}
