@@ -21,12 +21,13 @@ const help = `loghaul-forwarder ships HAProxy's log lines to NATS JetStream.
 
 Usage:
   loghaul-forwarder --config FILE [--http ADDR]            run
-  haproxy … | loghaul-forwarder --stdin --config FILE      the same, with standard input as an input
-  loghaul-forwarder status --config FILE [--output json]   what a running one is doing
+  haproxy … | loghaul-forwarder --stdin [--config FILE]    the same, with standard input as an input
+  loghaul-forwarder status [--config FILE] [--output json] what a running one is doing
   loghaul-forwarder --version
 
 Flags:
-  --config FILE  the configuration; ` + "`loghaul config example forwarder`" + ` prints one
+  --config FILE  the configuration; ` + "`loghaul config example forwarder`" + ` prints one. Without it, where that is
+                 allowed, the defaults: state in /var/lib/loghaul-forwarder, broker at nats://127.0.0.1:4222
   --http ADDR    serve /metrics, /healthz and /readyz there instead of the file's http
   --stdin        read standard input too, until it ends; if it is the only input the forwarder ends then
   --output FORM  text or json, for status
@@ -71,7 +72,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case fs.NArg() > 0:
 		fmt.Fprintf(stderr, "loghaul-forwarder: unexpected argument %q; see --help\n", fs.Arg(0))
 		return daemon.Wrong
-	case o.Config == "":
+	case o.Config == "" && !o.Stdin && !status:
 		fmt.Fprintln(stderr, "loghaul-forwarder: --config FILE is missing; see --help")
 		return daemon.Wrong
 	}

@@ -14,6 +14,9 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("inputs: [{file: /var/log/haproxy.log}]\nbatch: {lingr: 1s}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "good.yaml"), []byte("state: "+dir+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		args []string
 		code int
@@ -23,6 +26,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"--version"}, 0, "loghaul-forwarder"},
 		{nil, 2, "--config FILE is missing"},
 		{[]string{"--confg", "x"}, 2, "confg"},
+		{[]string{"status", "--config", filepath.Join(dir, "good.yaml")}, 1, "no forwarder answers at " + dir},
+		{[]string{"status", "--config", bad}, 2, bad + ":2"},
+		{[]string{"status", "--config", filepath.Join(dir, "good.yaml"), "--output", "xml"}, 2, "want text or json"},
 		{[]string{"--config", bad, "more"}, 2, "more"},
 		{[]string{"--config", filepath.Join(dir, "none.yaml")}, 2, "none.yaml"},
 		{[]string{"--config", bad}, 2, bad + ":2"},

@@ -10,7 +10,7 @@ import (
 func forwardCommand() command {
 	return command{
 		name:  "forward",
-		args:  "--config FILE [--stdin]",
+		args:  "--config FILE | --stdin [--config FILE]",
 		short: "Run a forwarder: files, syslog, stdin or journal to broker (the same as loghaul-forwarder)",
 		long: `
 It takes lines from files, syslog, standard input and the journal and publishes them in batches. A
@@ -21,7 +21,7 @@ loghaul-forwarder, which takes the same file.
 		examples: `
 			loghaul config example forwarder > forwarder.yaml
 			loghaul forward --config forwarder.yaml
-			haproxy -f haproxy.cfg | loghaul forward --stdin --config forwarder.yaml`,
+			haproxy -db -f haproxy.cfg | loghaul forward --stdin`,
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			path := configFlag(fs, "forwarder")
 			stdin := fs.Bool("stdin", false, "read standard input too, until it ends; if it is the only input the forwarder ends then")
@@ -30,7 +30,7 @@ loghaul-forwarder, which takes the same file.
 				if len(operands) > 0 {
 					return usagef("unexpected argument %q", operands[0])
 				}
-				if *path == "" {
+				if *path == "" && !*stdin {
 					return loadConfig(*path, nil)
 				}
 				o := daemon.Options{Config: *path, HTTP: *http, Stdin: *stdin, Version: version}
@@ -46,7 +46,7 @@ loghaul-forwarder, which takes the same file.
 func forwardStatusCommand() command {
 	return command{
 		name:  "forward status",
-		args:  "--config FILE [--output text|json]",
+		args:  "[--config FILE] [--output text|json]",
 		short: "Ask a running forwarder what it is doing: positions, lag, ledger",
 		long: `
 It asks the forwarder that runs with this configuration on this machine, through a socket in its state
@@ -63,9 +63,6 @@ SOURCE lists every byte stream: up to where the broker has it, its size, the byt
 			return func(ctx context.Context, s streams, operands []string) error {
 				if len(operands) > 0 {
 					return usagef("unexpected argument %q", operands[0])
-				}
-				if *path == "" {
-					return loadConfig(*path, nil)
 				}
 				if code := daemon.Status(ctx, *path, *output, s.out, s.err); code != exitDone {
 					return &exitError{code}

@@ -32,7 +32,7 @@ const (
 
 // Options are what the command line says.
 type Options struct {
-	// Config is the file's path.
+	// Config is the file's path; "" with Stdin: all defaults.
 	Config string
 	// HTTP, if not empty, replaces the file's http.
 	HTTP string
@@ -69,7 +69,7 @@ func (o *Options) load() (forwarder.Config, error) {
 	if o.Stdin {
 		cfg.Inputs = []forwarder.Input{{Stdin: true}}
 	}
-	if err := config.Load(o.Config, &cfg); err != nil {
+	if err := loadOrDefaults(o.Config, &cfg); err != nil {
 		return cfg, err
 	}
 	if o.Stdin && !cfg.HasStdin() {
@@ -79,6 +79,14 @@ func (o *Options) load() (forwarder.Config, error) {
 		cfg.HTTP = o.HTTP
 	}
 	return cfg, nil
+}
+
+// loadOrDefaults takes secrets from the environment also where there is no file.
+func loadOrDefaults(path string, cfg *forwarder.Config) error {
+	if path == "" {
+		return config.Parse("defaults", nil, cfg)
+	}
+	return config.Load(path, cfg)
 }
 
 func run(ctx context.Context, o Options, cfg forwarder.Config, log *slog.Logger) error {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder"
-	"github.com/loghaul/loghaul/internal/config"
 )
 
 // Snapshot is what a running forwarder says about itself: the JSON of status.
@@ -78,7 +77,7 @@ func Status(ctx context.Context, path, output string, stdout, stderr io.Writer) 
 	}
 	cfg := forwarder.DefaultConfig()
 	cfg.Inputs = []forwarder.Input{{Stdin: true}} // a file for --stdin may have none
-	if err := config.Load(path, &cfg); err != nil {
+	if err := loadOrDefaults(path, &cfg); err != nil {
 		fmt.Fprintln(stderr, err) //nolint:errcheck // nobody is left to tell
 		return Wrong
 	}
