@@ -20,6 +20,7 @@ type cluster struct {
 	input string // the file that is tailed
 	state string // the forwarder's state folder
 	url   string // of the archive
+	lossy bool   // losses are declared, and audit cat says so
 
 	nats      *testenv.NATSServer
 	s3        *testenv.S3Server

@@ -77,6 +77,14 @@ haproxy:
 			total++
 		}
 	}
+	// The queue of a socket for datagrams holds ten: while the forwarder does not
+	// get the processor HAProxy drops lines for it, and for no other way. They
+	// are not archived, and HAProxy's count of them is declared.
+	dropped := int(haproxyInfo(t, stats, "DroppedLogs"))
+	c.lossy = dropped > 0
+	testenv.Eventually(t, 20*time.Second, fmt.Sprintf("%d dropped lines are counted", dropped), func() bool {
+		return int(c.forwarder.metric("loghaul_forwarder_lost_lines_total")) == dropped
+	})
 	proxy.Stop()
 	runtime.stop(perWay)
 
@@ -98,14 +106,15 @@ haproxy:
 	testenv.Eventually(t, arrivalLimit, "every line archived", func() bool {
 		n := 0
 		c.cat(func([]byte) { n++ })
-		return n >= total+perWay // the container's lines are in the file, too
+		return n >= total+perWay-dropped // the container's lines are in the file, too
 	})
-	if lost := c.forwarder.metric("loghaul_forwarder_lost_lines_total"); lost > 0 {
-		t.Errorf("the forwarder counts %v lost lines", lost)
-	}
 	c.stop()
 	for _, w := range ways {
-		c.checkWay(w, truth[w.name])
+		lost := 0
+		if w.name == "unix" {
+			lost = dropped
+		}
+		c.checkWay(w, truth[w.name], lost)
 	}
 }
 
@@ -113,8 +122,8 @@ haproxy:
 func (w *way) mark() string { return "/via/" + w.name + "/" }
 
 // checkWay wants every line of truth once in the way's source, whole, behind
-// nothing but a header.
-func (c *cluster) checkWay(w way, truth map[string]bool) {
+// nothing but a header, except for as many as HAProxy says it has dropped.
+func (c *cluster) checkWay(w way, truth map[string]bool, dropped int) {
 	c.t.Helper()
 	if len(truth) != perWay {
 		c.t.Errorf("%s: HAProxy wrote %d lines, want %d", w.name, len(truth), perWay)
@@ -151,9 +160,9 @@ func (c *cluster) checkWay(w way, truth map[string]bool) {
 			twice++
 		}
 	}
-	c.t.Logf("%-10s %d sent, %d archived, %d lost, %d twice, %d changed", w.name, len(truth), len(seen), lost, twice, bad)
-	if lost+twice+bad > 0 {
-		c.t.Errorf("%s: %d of %d lines lost, %d twice, %d changed", w.name, lost, len(truth), twice, bad)
+	c.t.Logf("%-10s %d sent, %d archived, %d lost (%d declared), %d twice, %d changed", w.name, len(truth), len(seen), lost, dropped, twice, bad)
+	if lost != dropped || twice+bad > 0 {
+		c.t.Errorf("%s: %d of %d lines lost, %d of them declared; %d twice, %d changed", w.name, lost, len(truth), dropped, twice, bad)
 	}
 }
 
