@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/loghaul/loghaul/internal/broker/embedded"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/metrics"
+	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
@@ -35,7 +35,7 @@ type site struct {
 	srv    *embedded.Server
 	change func(*server.Options)
 	port   int
-	out    *output
+	out    *testenv.Log
 	reg    *metrics.Registry
 
 	fwd  *Forwarder
@@ -44,30 +44,12 @@ type site struct {
 	n    int
 }
 
-// output keeps what was logged.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // newLogger logs as the forwarder of a site does.
-func newLogger(o *output) *slog.Logger { return slog.New(slog.NewTextHandler(o, nil)) }
+func newLogger(o *testenv.Log) *slog.Logger { return slog.New(slog.NewTextHandler(o, nil)) }
 
 func newSite(t *testing.T, change func(*server.Options)) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), change: change, port: -1, out: &output{}}
+	s := &site{t: t, dir: t.TempDir(), change: change, port: -1, out: &testenv.Log{}}
 	s.log = filepath.Join(s.dir, "haproxy.log")
 	s.cfg = DefaultConfig()
 	s.cfg.Node, s.cfg.State = "node", filepath.Join(s.dir, "state")

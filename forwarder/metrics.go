@@ -30,6 +30,7 @@ const (
 	mFiles       = "loghaul_forwarder_files"
 	mOpen        = "loghaul_forwarder_open_files"
 	mTruncations = "loghaul_forwarder_truncations_total"
+	mUnlinked    = "loghaul_forwarder_links_refused_total"
 	mScans       = "loghaul_forwarder_scans_total"
 	mSaves       = "loghaul_forwarder_position_writes_total"
 	mSaveErrors  = "loghaul_forwarder_position_write_errors_total"
@@ -64,6 +65,7 @@ func Metrics() []metrics.Desc {
 		gauge(mFiles, "Files that are followed."),
 		gauge(mOpen, "Files that are held open."),
 		counter(mTruncations, "Files found cut short or written anew."),
+		counter(mUnlinked, "Rotated files with unread bytes that could not be linked into the state folder: another file system, or not the owner."),
 		counter(mScans, "Looks through the folders."),
 		counter(mSaves, "Writes of the positions."),
 		counter(mSaveErrors, "Writes of the positions that failed."),
@@ -157,6 +159,7 @@ func (m *meter) update(f *Forwarder, now time.Time) {
 	}
 	updateLink(st, m.reg)
 	set(m.reg.Counter(mTruncations), f.tail.Stats().Truncations.Load())
+	set(m.reg.Counter(mUnlinked), f.tail.Stats().LinksRefused.Load())
 	set(m.reg.Counter(mScans), f.tail.Stats().Scans.Load())
 	set(m.reg.Counter(mSaves), f.saver.writes.Load())
 	set(m.reg.Counter(mSaveErrors), f.saver.errors.Load())

@@ -69,8 +69,8 @@ func TestWhatHAProxyDropsIsDeclared(t *testing.T) {
 	d.proc.Kill()
 	n.poll()
 	n.poll()
-	if n.w.Problem() == nil || n.log.count("HAProxy does not answer") != 1 {
-		t.Errorf("%v, said %d times", n.w.Problem(), n.log.count("HAProxy does not answer"))
+	if n.w.Problem() == nil || n.log.Count("HAProxy does not answer") != 1 {
+		t.Errorf("%v, said %d times", n.w.Problem(), n.log.Count("HAProxy does not answer"))
 	}
 	if len(n.w.Streams()) != 1 {
 		t.Errorf("the position is forgotten while HAProxy is away")
@@ -81,7 +81,7 @@ func TestWhatHAProxyDropsIsDeclared(t *testing.T) {
 	if other, run := n.only(); other == id || run.From != 0 || run.To != fourth {
 		t.Errorf("%+v of %s, HAProxy counts %d", run, other, fourth)
 	}
-	if n.w.Problem() != nil || n.log.count("HAProxy answers again") != 1 {
+	if n.w.Problem() != nil || n.log.Count("HAProxy answers again") != 1 {
 		t.Error(n.w.Problem())
 	}
 	n.poll()
@@ -209,8 +209,8 @@ func TestSocketsThatDoNotCount(t *testing.T) {
 			n.w.cfg.Timeout = 200 * time.Millisecond
 			n.poll()
 			n.poll()
-			if got := n.log.count("level=WARN"); got != 1 || n.log.count(tc.says) != 1 {
-				t.Errorf("%d warnings: %s", got, n.log.b.String())
+			if got := n.log.Count("level=WARN"); got != 1 || n.log.Count(tc.says) != 1 {
+				t.Errorf("%d warnings: %s", got, n.log.String())
 			}
 			if (n.w.Problem() != nil) != tc.fails || len(n.read()) != 0 {
 				t.Errorf("%v", n.w.Problem())

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,36 +27,18 @@ const limit = 20 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// logBook keeps what was logged.
-type logBook struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBook) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
-}
-
 // node is a Watcher with a clock of its own.
 type node struct {
 	t      *testing.T
 	w      *Watcher
-	log    *logBook
+	log    *testenv.Log
 	ledger *ledger.Ledger
 	now    time.Time
 }
 
 func watch(t *testing.T, known []Stream, sockets ...string) *node {
 	t.Helper()
-	n := &node{t: t, log: &logBook{}, ledger: ledger.New(), now: time.Now()}
+	n := &node{t: t, log: &testenv.Log{}, ledger: ledger.New(), now: time.Now()}
 	cfg := DefaultConfig()
 	cfg.Node, cfg.Sockets, cfg.Timeout = "node-1", sockets, 2*time.Second
 	w, err := New(cfg, known, n.ledger, slog.New(slog.NewTextHandler(n.log, nil)))
@@ -101,7 +82,7 @@ func (n *node) only() (id string, run source.Run) {
 	n.t.Helper()
 	all := n.read()
 	if len(all) != 1 {
-		n.t.Fatalf("%d sources have losses: %+v; %v\n%s", len(all), all, n.w.Problem(), n.log.b.String())
+		n.t.Fatalf("%d sources have losses: %+v; %v\n%s", len(all), all, n.w.Problem(), n.log.String())
 	}
 	for id, run = range all {
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,30 +50,12 @@ func (s *stream) Read(_ []byte, limit int64, sink source.Sink) (source.Run, erro
 
 func line(off int64) []byte { return fmt.Appendf(nil, "%-*d\n", lineLen-1, off/lineLen) }
 
-// log keeps what was logged.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // rig runs a Shipper over one stream as a Forwarder does.
 type rig struct {
 	t     *testing.T
 	s     *Shipper
 	src   *stream
-	log   log
+	log   testenv.Log
 	calls chan func(now time.Time)
 	stop  func() // like a crash: nothing is drained
 }
@@ -98,7 +79,7 @@ func start(t *testing.T, cfg Config, src *stream, change func(*Shipper)) *rig {
 	t.Helper()
 	r := &rig{t: t, src: src, calls: make(chan func(time.Time))}
 	src.pos = src.confirmed.Load()
-	r.s = New(cfg, broker.Options{}, slog.New(slog.NewTextHandler(&r.log, nil)))
+	r.s = New(cfg, broker.Options{}, r.log.Logger())
 	if change != nil {
 		change(r.s)
 	}

@@ -57,11 +57,3 @@ func (s *Spool) UpdateLag() {
 	s.account.LagBytes.Store(n)
 	s.account.LagSince.Store(since)
 }
-
-// Used gives the bytes that the segments take on disk, and their bound. It may
-// be called by anybody at any time.
-func (s *Spool) Used() (bytes, bound int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.used, s.cfg.Bytes
-}

@@ -1,12 +1,9 @@
 package broker_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -65,26 +62,6 @@ func setup(shards int) broker.SetupConfig {
 	c.Streams.MaxBytes = 64 << 20
 	return c
 }
-
-// log is a logger whose lines a test can read.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
-}
-
-func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()

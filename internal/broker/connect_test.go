@@ -15,6 +15,7 @@ import (
 
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/broker/embedded"
+	"github.com/loghaul/loghaul/internal/testenv"
 )
 
 // listening makes the embedded server listen on loopback.
@@ -38,9 +39,9 @@ func TestConnectComesBackAfterARestart(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir, listening(-1))
 	url := s.ClientURL()
-	var l log
+	var l testenv.Log
 	var up, down atomic.Int32
-	nc := connect(t, fast(url), broker.Options{Name: "n", Logger: l.logger(), OnState: func(s broker.State) {
+	nc := connect(t, fast(url), broker.Options{Name: "n", Logger: l.Logger(), OnState: func(s broker.State) {
 		switch s {
 		case broker.Connected:
 			up.Add(1)
@@ -57,11 +58,11 @@ func TestConnectComesBackAfterARestart(t *testing.T) {
 	port := portOf(t, url)
 	start(t, dir, listening(port))
 	eventually(t, "the connection is back", func() bool { return up.Load() == 2 && nc.IsConnected() })
-	if n := l.count("cannot reach the broker"); n != 1 {
-		t.Errorf("the loss was logged %d times, want once:\n%s", n, l.b.String())
+	if n := l.Count("cannot reach the broker"); n != 1 {
+		t.Errorf("the loss was logged %d times, want once:\n%s", n, l.String())
 	}
-	if n := l.count("connected to the broker again"); n != 1 {
-		t.Errorf("the return was logged %d times, want once:\n%s", n, l.b.String())
+	if n := l.Count("connected to the broker again"); n != 1 {
+		t.Errorf("the return was logged %d times, want once:\n%s", n, l.String())
 	}
 }
 
@@ -70,22 +71,22 @@ func TestConnectWaitsForABrokerThatIsNotThereYet(t *testing.T) {
 	url := s.ClientURL()
 	port := portOf(t, url)
 	s.Stop()
-	var l log
+	var l testenv.Log
 	got := make(chan error, 1)
 	go func() {
-		nc, err := broker.Connect(ctx(t), fast(url), broker.Options{Name: "n", Logger: l.logger()})
+		nc, err := broker.Connect(ctx(t), fast(url), broker.Options{Name: "n", Logger: l.Logger()})
 		if err == nil {
 			nc.Close()
 		}
 		got <- err
 	}()
-	eventually(t, "the failure is logged", func() bool { return l.count("cannot reach the broker") == 1 })
+	eventually(t, "the failure is logged", func() bool { return l.Count("cannot reach the broker") == 1 })
 	start(t, t.TempDir(), listening(port))
 	if err := <-got; err != nil {
 		t.Fatal(err)
 	}
-	if n := l.count("cannot reach the broker"); n != 1 || l.count("connected to the broker again") != 1 {
-		t.Errorf("want one line when it starts failing and one when it ends:\n%s", l.b.String())
+	if n := l.Count("cannot reach the broker"); n != 1 || l.Count("connected to the broker again") != 1 {
+		t.Errorf("want one line when it starts failing and one when it ends:\n%s", l.String())
 	}
 }
 
@@ -105,16 +106,16 @@ func TestWrongLoginSaysWhatToDoAndIsTriedAgain(t *testing.T) {
 	s := start(t, t.TempDir(), listening(-1, func(o *server.Options) { o.Username, o.Password = "lh", "right" }))
 	c := fast(s.ClientURL())
 	c.User, c.Password = "lh", "wrong"
-	var l log
+	var l testenv.Log
 	cc, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if _, err := broker.Connect(cc, c, broker.Options{Name: "n", Logger: l.logger()}); err == nil {
+		if _, err := broker.Connect(cc, c, broker.Options{Name: "n", Logger: l.Logger()}); err == nil {
 			t.Error("connected with a wrong password")
 		}
 	}()
-	eventually(t, "the advice is logged", func() bool { return l.count("LOGHAUL_NATS_PASSWORD") == 1 })
+	eventually(t, "the advice is logged", func() bool { return l.Count("LOGHAUL_NATS_PASSWORD") == 1 })
 	cancel()
 	<-done
 	c.Password = "right"
@@ -129,9 +130,9 @@ func TestARefusedPermissionIsSurfaced(t *testing.T) {
 	}))
 	c := fast(s.ClientURL())
 	c.User, c.Password = "lh", "pw"
-	var l log
+	var l testenv.Log
 	errs := make(chan error, 16)
-	nc := connect(t, c, broker.Options{Name: "n", Logger: l.logger(), OnError: func(err error) { errs <- err }})
+	nc := connect(t, c, broker.Options{Name: "n", Logger: l.Logger(), OnError: func(err error) { errs <- err }})
 	for range 3 {
 		if err := nc.Publish("raw.00.other", nil); err != nil {
 			t.Fatal(err)
@@ -143,8 +144,8 @@ func TestARefusedPermissionIsSurfaced(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if l.count("the broker reports an error") != 1 || l.count("grant this user the subject") != 1 {
-		t.Errorf("want one line with advice:\n%s", l.b.String())
+	if l.Count("the broker reports an error") != 1 || l.Count("grant this user the subject") != 1 {
+		t.Errorf("want one line with advice:\n%s", l.String())
 	}
 }
 

@@ -120,7 +120,7 @@ func TestJournalctlIsKilled(t *testing.T) {
 		testenv.Eventually(t, limit, "it is started again", func() bool { return w.j.stats.Restarts.Load() == int64(kills) })
 	}
 	w.numbers(w.records(2000+rounds*each), 1, 2000+rounds*each)
-	if kills != rounds || w.log.count("no entries of the journal come") == 0 {
+	if kills != rounds || w.log.Count("no entries of the journal come") == 0 {
 		t.Errorf("%d kills", kills)
 	}
 	testenv.Eventually(t, limit, "nothing is wrong any more", func() bool { return w.j.Problem() == nil })
@@ -218,8 +218,8 @@ func TestAJournalctlThatFails(t *testing.T) {
 				t.Errorf("%v, want %q", err, tc.says)
 			}
 			w.stop()
-			if n, _ := w.spool.Records(); n != 0 || w.log.count("no entries of the journal come") != 1 {
-				t.Errorf("%d records, said %d times", n, w.log.count("no entries of the journal come"))
+			if n, _ := w.spool.Records(); n != 0 || w.log.Count("no entries of the journal come") != 1 {
+				t.Errorf("%d records, said %d times", n, w.log.Count("no entries of the journal come"))
 			}
 		})
 	}

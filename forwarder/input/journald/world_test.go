@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -66,30 +65,12 @@ func head(n int) string {
 	return fmt.Sprintf("<133>1 2026-11-26T01:50:13.%06dZ lb1 haproxy 42 - - ", n)
 }
 
-// logBook keeps what was logged.
-type logBook struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBook) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
-}
-
 // world follows a journal.
 type world struct {
 	t     *testing.T
 	j     *Journal
 	spool *inputtest.Spool
-	log   *logBook
+	log   *testenv.Log
 	stop  func()
 }
 
@@ -100,7 +81,7 @@ func config(t *testing.T, dir string) Config {
 
 func follow(t *testing.T, cfg Config, spool *inputtest.Spool) *world {
 	t.Helper()
-	w := &world{t: t, spool: spool, log: &logBook{}}
+	w := &world{t: t, spool: spool, log: &testenv.Log{}}
 	j, err := New(cfg, Deps{Spool: spool, Account: ledger.New().Account(Name), Logger: slog.New(slog.NewTextHandler(w.log, nil))})
 	if err != nil {
 		t.Fatal(err)

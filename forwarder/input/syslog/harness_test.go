@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -37,26 +36,8 @@ type world struct {
 	in      input.Input
 	spool   *inputtest.Spool
 	account *ledger.Account
-	log     *logBook
+	log     *testenv.Log
 	stop    func() // ends Run and waits
-}
-
-// logBook keeps what was logged.
-type logBook struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func config(url string) Config {
@@ -67,7 +48,7 @@ func config(url string) Config {
 
 func newWorld(t testing.TB, cfg Config, spool *inputtest.Spool) *world {
 	t.Helper()
-	w := &world{t: t, spool: spool, log: &logBook{}, account: ledger.New().Account(cfg.URL)}
+	w := &world{t: t, spool: spool, log: &testenv.Log{}, account: ledger.New().Account(cfg.URL)}
 	in, err := New(cfg, Deps{Spool: spool, Account: w.account, Logger: slog.New(slog.NewTextHandler(w.log, nil))})
 	if err != nil {
 		t.Fatal(err)
