@@ -85,7 +85,7 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 	if err != nil {
 		return nil, err
 	}
-	if err := o.Asks(cfg.Archive); err != nil {
+	if o, err = o.With(cfg.Archive); err != nil {
 		return nil, err
 	}
 	o.Create, o.Metrics = extra.Create, reg

@@ -226,7 +226,7 @@ func checkURL(rawURL string) (location, error) {
 
 // checkProtection refuses what the place of an archive cannot do. Its errors
 // are config.KeyErrors.
-func (o *Options) checkProtection(l location) error {
+func (o Options) checkProtection(l location) error {
 	var errs []error
 	if l.dir != "" {
 		if o.Lock.set() {

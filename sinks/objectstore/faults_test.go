@@ -119,6 +119,12 @@ func hang(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 	<-r.Context().Done()
 }
 
+// storeAndHang lets the server store the object, and never tells.
+func storeAndHang(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	next.ServeHTTP(httptest.NewRecorder(), r)
+	hang(w, r, next)
+}
+
 // flip changes one bit of the body on its way.
 func flip(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	b, err := io.ReadAll(r.Body)

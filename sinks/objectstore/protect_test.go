@@ -40,7 +40,6 @@ const (
 // with, wants the right key with every read, and says what it did.
 type encrypting struct {
 	next http.Handler
-	tls  bool
 
 	mu     sync.Mutex
 	stored map[string]http.Header
@@ -419,10 +418,10 @@ func TestCustomerKeyFromTheEnvironment(t *testing.T) {
 			t.Errorf("%s: %v, want %q and not the key", c.name, err, c.says)
 		}
 		if c.says == "" {
-			if err := o.Asks(objectstore.Config{Encryption: objectstore.Encryption{Mode: objectstore.SSES3}}); err == nil {
+			if _, err := o.With(objectstore.Config{Encryption: objectstore.Encryption{Mode: objectstore.SSES3}}); err == nil {
 				t.Errorf("%s: another mode in the file is accepted", c.name)
 			}
-			if err := o.Asks(objectstore.Config{}); err != nil || o.Encryption.Mode != objectstore.SSEC {
+			if o, err := o.With(objectstore.Config{}); err != nil || o.Encryption.Mode != objectstore.SSEC {
 				t.Errorf("%s: %v, mode %q", c.name, err, o.Encryption.Mode)
 			}
 		}

@@ -168,18 +168,18 @@ func OptionsFromEnv() (Options, error) {
 	return o, errors.Join(errs...)
 }
 
-// Asks adds what a configuration file asks for to what the environment says,
+// With adds what a configuration file asks for to what the environment says,
 // and tells when they contradict each other.
-func (o *Options) Asks(c Config) error {
+func (o Options) With(c Config) (Options, error) {
 	o.Lock = c.Lock
-	switch env := o.Encryption; {
+	switch {
 	case c.Encryption.Mode == "":
-	case c.Encryption.Mode != SSEC && env.Mode == SSEC:
-		return fmt.Errorf("archive.encryption is %s, but LOGHAUL_S3_SSE_KEY is set, which is for sse-c: take one out", c.Encryption.Mode)
+	case c.Encryption.Mode != SSEC && o.Encryption.Mode == SSEC:
+		return o, fmt.Errorf("archive.encryption is %s, but LOGHAUL_S3_SSE_KEY is set, which is for sse-c: take one out", c.Encryption.Mode)
 	default:
 		o.Encryption = c.Encryption
 	}
-	return nil
+	return o, nil
 }
 
 func absolute(p string) string {
