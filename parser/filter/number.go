@@ -1,0 +1,33 @@
+package filter
+
+import "math"
+
+func (t *Test) inRanges(v int64) bool {
+	for _, r := range t.ranges {
+		if v <= r.Max {
+			return v >= r.Min
+		}
+	}
+	return false
+}
+
+// parseNumber reads a whole number in decimal.
+func parseNumber(text []byte) (v int64, ok bool) {
+	negative := len(text) > 0 && text[0] == '-'
+	if negative {
+		text = text[1:]
+	}
+	if len(text) == 0 || len(text) > 19 {
+		return 0, false
+	}
+	for _, c := range text {
+		if c < '0' || c > '9' || v > (math.MaxInt64-int64(c-'0'))/10 {
+			return 0, false
+		}
+		v = v*10 + int64(c-'0')
+	}
+	if negative {
+		v = -v
+	}
+	return v, true
+}
