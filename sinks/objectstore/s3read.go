@@ -27,7 +27,7 @@ func (b *bucket) List(ctx context.Context, prefix string, fn func(Info) error) e
 			if strings.HasSuffix(o.Key, "/") {
 				continue // a folder as some tools mark it
 			}
-			info := Info{Key: strings.TrimPrefix(o.Key, b.prefix), Size: o.Size, Modified: o.LastModified}
+			info := Info{Key: strings.TrimPrefix(o.Key, b.prefix), Size: o.Size, Modified: o.LastModified, ETag: strings.Trim(o.ETag, `"`)}
 			if err := fn(info); err != nil {
 				return err
 			}

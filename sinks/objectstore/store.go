@@ -57,6 +57,11 @@ type Info struct {
 	Key      string
 	Size     int64
 	Modified time.Time
+	// ETag is what the listing says about the content, without quotes; ""
+	// for folders. Two objects of one ETag need not be equal, nor has an
+	// object the same ETag on every server, but content that is replaced
+	// changes it (S3 API reference, Object).
+	ETag string
 }
 
 // Options is what an archive URL does not say.
