@@ -233,6 +233,9 @@ func TestVersion1(t *testing.T) {
 	if got := readBack(t, body); !bytes.Equal(got, want) {
 		t.Errorf("other bytes come back: %s", lineDiff(got, want))
 	}
+	if err := checkFooter(body); err != nil {
+		t.Error(err)
+	}
 	eachRow(t, body, func(row *Row) {
 		if row.Header.Kind != wrapper.None || (row.Record == nil) != bytes.HasPrefix(row.Raw, []byte("<134>")) {
 			t.Errorf("%+v", row)
@@ -253,6 +256,9 @@ func TestVersion2(t *testing.T) {
 	}
 	if got := readBack(t, body); !bytes.Equal(got, want) {
 		t.Errorf("other bytes come back: %s", lineDiff(got, want))
+	}
+	if err := checkFooter(body); err != nil {
+		t.Error(err)
 	}
 	kinds, partial := map[string]int{}, 0
 	eachRow(t, body, func(row *Row) {
