@@ -144,16 +144,22 @@ func (s *scan) list(ctx context.Context, fn func(*object) error) error {
 
 // load opens an object, trying again if the store fails.
 func (s *scan) load(ctx context.Context, o *object) {
+	o.err = Retry(ctx, func() error { return s.open(ctx, o) })
+}
+
+// Retry calls fn until it succeeds, at most three times, with pauses between.
+// It gives up at once where another attempt can't help.
+func Retry(ctx context.Context, fn func() error) error {
 	for n := 1; ; n++ {
-		o.err = s.open(ctx, o)
-		if o.err == nil || n == attempts || fatal(ctx, o.err) || errors.Is(o.err, archive.ErrCorrupt) ||
-			errors.Is(o.err, archive.ErrVersion) || errors.Is(o.err, sinks.ErrNotFound) {
-			return
+		err := fn()
+		if err == nil || n == attempts || fatal(ctx, err) || errors.Is(err, archive.ErrCorrupt) ||
+			errors.Is(err, archive.ErrVersion) || errors.Is(err, sinks.ErrNotFound) {
+			return err
 		}
 		select {
 		case <-time.After(time.Duration(n*n) * 200 * time.Millisecond):
 		case <-ctx.Done():
-			return
+			return err
 		}
 	}
 }
