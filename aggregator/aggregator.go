@@ -66,6 +66,7 @@ type Aggregator struct {
 	log     *slog.Logger
 	archive *sinks.Retrying
 	encoder Encoder
+	masker  *archive.Masker // nil without masks
 	window  *window.Window
 	count   counts
 	carried *consume.Message // did not fit into the window that was closed
@@ -96,8 +97,20 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 	if deps.Retry == (sinks.RetryPolicy{}) {
 		deps.Retry = sinks.DefaultRetryPolicy()
 	}
+	masker, err := cfg.newMasker()
+	if err != nil {
+		return nil, err
+	}
+	var masks []archive.Mask
+	if masker != nil {
+		masks = masker.Masks()
+		if !masker.Blanks() {
+			deps.Logger.Warn("fields are masked, but lines that do not tell them for certain are archived as they came: mask.unparsed says so",
+				"fields", len(masks))
+		}
+	}
 	if deps.Encoder == nil {
-		e, err := newEncoder(&cfg)
+		e, err := newEncoder(&cfg, masks)
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +124,7 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 		return nil, err
 	}
 	a := &Aggregator{
-		cfg: cfg, deps: deps, log: deps.Logger, encoder: deps.Encoder, window: w,
+		cfg: cfg, deps: deps, log: deps.Logger, encoder: deps.Encoder, masker: masker, window: w,
 		archive: sinks.Retry(deps.Archive, deps.Retry, deps.Logger, deps.Metrics),
 		wake:    make(chan struct{}, 1),
 	}

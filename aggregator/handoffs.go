@@ -84,7 +84,7 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 	result, err := a.window.Add(m.Header, m.Payload, time.Now())
 	switch {
 	case err != nil:
-		q := quarantine(m, err)
+		q := quarantine(m, err, a.masker != nil && a.masker.Blanks())
 		a.log.Error("a message is no batch; it is stored as it came, below _quarantine/ in the archive: look at its headers for who sent it",
 			"error", err, "stream", m.Stream, "sequence", m.Sequence, "subject", m.Subject, "key", q.Key)
 		a.count.malformed.Inc()

@@ -27,6 +27,8 @@ func Metrics() []metrics.Desc {
 		counter("loghaul_aggregator_duplicate_batches_total", "Batches left out because they were archived, or are being archived, by this aggregator already."),
 		counter("loghaul_aggregator_quarantined_messages_total", "Messages stored as they came, below _quarantine/ in the archive: malformed (is no batch), unverified (could not be encoded).", "reason"),
 		counter("loghaul_aggregator_refused_objects_total", "Objects that could not be made, or were not what went into them when they were read back, by attempt: first (made again), again (written in the raw fall-back encoding), raw (tried with half of the window, a single batch quarantined).", "attempt"),
+		counter("loghaul_aggregator_masked_lines_total", "Lines of which fields were masked."),
+		counter("loghaul_aggregator_unmasked_lines_total", "Lines that do not tell for certain where a field to be masked is, by what became of them: kept (as they came, but for what could be masked), blanked (overwritten).", "result"),
 		counter("loghaul_archive_lines_total", "Lines in objects that the archive has confirmed."),
 		counter("loghaul_archive_raw_bytes_total", "Bytes of those lines, line ends included."),
 		counter("loghaul_archive_unparsed_lines_total", "Archived lines that matched no format and are no events."),
@@ -55,6 +57,7 @@ type counts struct {
 	malformed, unverified                               *metrics.Counter
 	refusedFirst, refusedAgain, refusedRaw              *metrics.Counter
 	lines, rawBytes, unparsed, events, rawKept, objects *metrics.Counter
+	masked, maskKept, maskBlanked                       *metrics.Counter
 	rests, fallback                                     *metrics.Counter
 	lostBytes, lostLines                                map[string]*metrics.Counter // by reason
 	stored                                              *metrics.Counter
@@ -74,6 +77,9 @@ func (c *counts) register(r *metrics.Registry, a *Aggregator) {
 	c.refusedFirst = r.Counter("loghaul_aggregator_refused_objects_total", "first")
 	c.refusedAgain = r.Counter("loghaul_aggregator_refused_objects_total", "again")
 	c.refusedRaw = r.Counter("loghaul_aggregator_refused_objects_total", "raw")
+	c.masked = r.Counter("loghaul_aggregator_masked_lines_total")
+	c.maskKept = r.Counter("loghaul_aggregator_unmasked_lines_total", "kept")
+	c.maskBlanked = r.Counter("loghaul_aggregator_unmasked_lines_total", "blanked")
 	c.lines = r.Counter("loghaul_archive_lines_total")
 	c.rawBytes = r.Counter("loghaul_archive_raw_bytes_total")
 	c.unparsed = r.Counter("loghaul_archive_unparsed_lines_total")

@@ -102,13 +102,19 @@ func TestDuckDBLines(t *testing.T) {
 		"tcp/tcplog.log", "tcp/clf.log.gz", "tcp-asap/tcplog.log", "tcp-asap/clf.log", "default/default.log",
 		"errors-legacy/error.log", "errors-format/error.log", "dates-paris-spring/httplog.log", "dates-ny-dst-fall/clf.log",
 		"nasty", "v26-http/httplog.log.gz", "v26-tcp/tcplog.log", "custom/c15-conv.log", "logsteps/httplog.log",
-		"wrappers/udp-rfc5424.log.gz", "wrappers/udp-rfc3164.log.gz", "nasty, raw",
+		"wrappers/udp-rfc5424.log.gz", "wrappers/udp-rfc3164.log.gz", "nasty, raw", "masked",
 	}, maps.Keys(wrapped))
 	for _, log := range logs {
 		raw, ok := wrapped[log]
 		encode := e.Encode
 		switch {
 		case ok:
+		case log == "masked":
+			masked := cut(1, readCorpus(t, corpusDir+"/dates-paris-spring/httplog.log"), 64<<10)
+			newMasker(t, wellKnown(t), MaskOptions{Fields: map[string]string{"ci": MaskTruncate, "r": MaskHash}, Blank: true}).Mask(masked)
+			for i := range masked {
+				raw = append(raw, masked[i].Raw...)
+			}
 		case log == "nasty, raw":
 			raw, encode = []byte(nasty), e.EncodeRaw
 		case log == "nasty":
