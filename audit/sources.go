@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // Span is a stretch [From, To) of a source, in bytes.
@@ -92,6 +93,23 @@ func (all Coverage) Add(m *archive.Meta, f *Filter) {
 		if l := &m.Losses[i]; f.loss(l) {
 			of(l.Source.Node, l.Source.ID).lose(l)
 		}
+	}
+}
+
+// Merge takes in what other has. It must not be used any more.
+func (all Coverage) Merge(other Coverage) {
+	for key, c := range other {
+		mine := all[key]
+		if mine == nil {
+			all[key] = c
+			continue
+		}
+		mine.last(c.path, c.pathEnd)
+		for _, s := range c.spans {
+			mine.add(archive.Range{Source: wire.Source{Path: mine.path}, From: s.From, To: s.To, Lines: int(s.lines)})
+		}
+		mine.losses = append(mine.losses, c.losses...)
+		mine.overlaps += c.overlaps
 	}
 }
 
