@@ -85,7 +85,7 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 	switch {
 	case err != nil:
 		q := quarantine(m, err)
-		a.log.Error("a message is no batch; it is stored as it came, below quarantine/ in the archive: look at its headers for who sent it",
+		a.log.Error("a message is no batch; it is stored as it came, below _quarantine/ in the archive: look at its headers for who sent it",
 			"error", err, "stream", m.Stream, "sequence", m.Sequence, "subject", m.Subject, "key", q.Key)
 		a.count.malformed.Inc()
 		a.window.Hold(len(q.Body), time.Now())
@@ -134,7 +134,7 @@ func (a *Aggregator) encodeSome(g *batchGroup, batches []archive.Batch, sealed t
 	}
 	h := &batches[0].Header
 	q := quarantineBatch(&batches[0], sealed, err)
-	a.log.Error("a batch could not be encoded and verified; its raw lines are stored below quarantine/ in the archive: please report this",
+	a.log.Error("a batch could not be encoded and verified; its raw lines are stored below _quarantine/ in the archive: please report this",
 		"error", err, "source", h.Source.ID, "node", h.Source.Node, "from", h.From, "to", h.To, "key", q.Key)
 	a.count.unverified.Inc()
 	g.kept = append(g.kept, q)

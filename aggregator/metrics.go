@@ -25,7 +25,7 @@ func Metrics() []metrics.Desc {
 		counter("loghaul_aggregator_bytes_total", "Bytes of their payloads, compressed as they came."),
 		counter("loghaul_aggregator_redelivered_messages_total", "Messages that had been delivered before, to this aggregator or another."),
 		counter("loghaul_aggregator_duplicate_batches_total", "Batches left out because they were archived, or are being archived, by this aggregator already."),
-		counter("loghaul_aggregator_quarantined_messages_total", "Messages stored as they came, below quarantine/ in the archive: malformed (is no batch), unverified (could not be encoded).", "reason"),
+		counter("loghaul_aggregator_quarantined_messages_total", "Messages stored as they came, below _quarantine/ in the archive: malformed (is no batch), unverified (could not be encoded).", "reason"),
 		counter("loghaul_archive_lines_total", "Lines in objects that the archive has confirmed."),
 		counter("loghaul_archive_raw_bytes_total", "Bytes of those lines, line ends included."),
 		counter("loghaul_archive_unparsed_lines_total", "Archived lines that matched no format and are no events."),

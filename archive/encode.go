@@ -143,7 +143,7 @@ func (e *Encoder) Encode(batches []Batch, sealed time.Time) (*Object, error) {
 func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	meta := &Meta{
 		Version: Version, Writer: e.options.Writer, Sealed: sealed.UTC().Truncate(time.Millisecond),
-		Formats: e.formats, RawBytes: w.bytes, Ranges: w.ranges, Losses: w.losses,
+		Formats: e.formats, RawBytes: w.bytes, RawSHA256: w.sha256, Ranges: w.ranges, Losses: w.losses,
 	}
 	e.table.reset(w.lines)
 	e.unparsed, e.rawKept, e.events, e.rests = 0, 0, 0, 0
@@ -337,7 +337,7 @@ func (e *Encoder) object(body []byte, w *window, meta *Meta, sealed time.Time) *
 		Key: key.Key(), Body: bytes.Clone(body), SHA256: sum,
 		Lines: w.rows, Unparsed: meta.Unparsed, RawKept: meta.RawKept, Events: e.events, Refused: len(e.refused),
 		Rests: meta.Rests, Losses: w.losses,
-		Duplicates: w.duplicates, RawBytes: w.bytes, Ranges: w.ranges,
+		Duplicates: w.duplicates, RawBytes: w.bytes, RawSHA256: w.sha256, Ranges: w.ranges,
 		MinTime: meta.MinTime, MaxTime: meta.MaxTime,
 	}
 }
@@ -351,6 +351,7 @@ type window struct {
 	lines      int // records; joined ones make fewer rows
 	rows       int // counted with ranges
 	bytes      int64
+	sha256     string // of the bytes, in hexadecimal digits
 	duplicates int
 }
 

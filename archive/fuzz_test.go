@@ -88,5 +88,6 @@ func FuzzRoundTrip(f *testing.F) {
 		if got := sourceBytes(t, o.Body, 0); !bytes.Equal(got, raw) {
 			t.Errorf("got %q", got)
 		}
+		checkRawSum(t, o.Body, raw)
 	})
 }

@@ -211,7 +211,7 @@ func listObjects(ctx context.Context, s streams, store objectstore.Store, filter
 		err = errors.Join(t.end(), err)
 	}
 	if n, qerr := audit.Quarantined(ctx, store); qerr == nil && n > 0 {
-		warner(s.err)(fmt.Errorf("%d malformed batches lie under quarantine/; their lines are in no object", n))
+		warner(s.err)(fmt.Errorf("%d malformed batches lie under _quarantine/; their lines are in no object", n))
 	}
 	return err
 }
