@@ -34,6 +34,8 @@ import (
 // Encoder makes verified objects: archive.Encoder, outside of tests.
 type Encoder interface {
 	Encode(batches []archive.Batch, sealed time.Time) (*archive.Object, error)
+	// EncodeRaw is the fall-back, for batches that Encode fails on.
+	EncodeRaw(batches []archive.Batch, sealed time.Time) (*archive.Object, error)
 }
 
 // Deps are what an Aggregator works with.

@@ -95,18 +95,21 @@ func TestDuckDBLines(t *testing.T) {
 		"tcp/tcplog.log", "tcp/clf.log.gz", "tcp-asap/tcplog.log", "tcp-asap/clf.log", "default/default.log",
 		"errors-legacy/error.log", "errors-format/error.log", "dates-paris-spring/httplog.log", "dates-ny-dst-fall/clf.log",
 		"nasty", "v26-http/httplog.log.gz", "v26-tcp/tcplog.log", "custom/c15-conv.log", "logsteps/httplog.log",
-		"wrappers/udp-rfc5424.log.gz", "wrappers/udp-rfc3164.log.gz",
+		"wrappers/udp-rfc5424.log.gz", "wrappers/udp-rfc3164.log.gz", "nasty, raw",
 	}, maps.Keys(wrapped))
 	for _, log := range logs {
 		raw, ok := wrapped[log]
+		encode := e.Encode
 		switch {
 		case ok:
+		case log == "nasty, raw":
+			raw, encode = []byte(nasty), e.EncodeRaw
 		case log == "nasty":
 			raw = []byte(nasty)
 		default:
 			raw = readCorpus(t, filepath.Join(corpusDir, log))
 		}
-		o, err := e.Encode(cut(1, raw, 64<<10), sealed)
+		o, err := encode(cut(1, raw, 64<<10), sealed)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -156,23 +156,26 @@ func decode(document []byte) (*Manifest, error) {
 	if err != nil {
 		return nil, corrupt("document: %w", err)
 	}
-	var version struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(text, &version); err != nil {
-		return nil, corrupt("document: %w", err)
-	}
-	if version.Version > Version {
-		return nil, fmt.Errorf("%w: %d, this build reads up to %d; use a newer loghaul", ErrVersion, version.Version, Version)
-	}
 	m := &Manifest{}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(m); err != nil {
-		return nil, corrupt("document: %w", err)
+	strict := d.Decode(m)
+	if strict != nil { // Perhaps it is what a newer program wrote.
+		m.Version = 0
+		var any struct {
+			Version int `json:"version"`
+		}
+		if json.Unmarshal(text, &any) == nil {
+			m.Version = any.Version
+		}
 	}
-	if version.Version < 1 {
-		return nil, corrupt("version %d", version.Version)
+	switch {
+	case m.Version > Version:
+		return nil, fmt.Errorf("%w: %d, this build reads up to %d; use a newer loghaul", ErrVersion, m.Version, Version)
+	case strict != nil:
+		return nil, corrupt("document: %w", strict)
+	case m.Version < 1:
+		return nil, corrupt("version %d", m.Version)
 	}
 	return m, m.check()
 }

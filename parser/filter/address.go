@@ -15,6 +15,14 @@ type network struct {
 	unix bool
 }
 
+func newNetwork(prefix netip.Prefix) network {
+	addr, bits := prefix.Addr(), prefix.Bits()
+	if addr.Is4() {
+		bits += 96
+	}
+	return network{ip: addr.As16(), bits: bits}
+}
+
 func (n *network) contains(ip *[16]byte) bool {
 	whole := n.bits / 8
 	if !bytes.Equal(n.ip[:whole], ip[:whole]) {

@@ -43,6 +43,8 @@ const (
 	InLabel
 	// InLine is the whole line: what HAProxy wrote, as `loghaul audit cat` prints it.
 	InLine
+
+	inSeveral // a combined field; none is in a tree
 )
 
 // Field is something that can be asked of a line. Fields are compared by value: two tests of one Field want the same
@@ -62,6 +64,8 @@ type Field struct {
 	Response bool
 	// By says what Key is of a field InFormat.
 	By By
+	// Cut is how many bytes of a value of the column count: 2 of %ts, 0 for all. Test takes care of it.
+	Cut int
 }
 
 // By is how a field of a format is looked up.

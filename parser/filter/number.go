@@ -1,6 +1,10 @@
 package filter
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 func (t *Test) inRanges(v int64) bool {
 	for _, r := range t.ranges {
@@ -9,6 +13,21 @@ func (t *Test) inRanges(v int64) bool {
 		}
 	}
 	return false
+}
+
+// mergeRanges sorts ranges and joins those that overlap or touch.
+func mergeRanges(ranges []Range) []Range {
+	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.Min, b.Min) })
+	merged := ranges[:1]
+	for _, r := range ranges[1:] {
+		last := &merged[len(merged)-1]
+		if last.Max == math.MaxInt64 || r.Min <= last.Max+1 {
+			last.Max = max(last.Max, r.Max)
+			continue
+		}
+		merged = append(merged, r)
+	}
+	return merged
 }
 
 // parseNumber reads a whole number in decimal.

@@ -7,14 +7,13 @@ type Compare uint8
 
 // The comparisons.
 const (
-	Present      Compare = iota // there is a value
-	InRanges                    // a number, or a text that is one, within one of the ranges
-	IsAddress                   // an address within one of the networks
-	Equal                       // one of the texts
-	Contains                    // has one of the texts in it
-	ContainsFold                // the same, whatever the case of ASCII letters
-	HasPrefix                   // begins with one of the texts
-	HasSuffix                   // ends with one of the texts
+	Present   Compare = iota // there is a value
+	InRanges                 // a number, or a text that is one, within one of the ranges
+	IsAddress                // an address within one of the networks
+	Equal                    // one of the texts
+	Contains                 // has one of the texts in it
+	HasPrefix                // begins with one of the texts
+	HasSuffix                // ends with one of the texts
 )
 
 // Range is the numbers from Min to Max, both included.
@@ -30,11 +29,12 @@ type Test struct {
 	Compare Compare
 	// Not turns the answer: a line passes that has no value, or one that does not compare.
 	Not bool
+	// Fold is set if upper and lower case of ASCII letters are the same.
+	Fold bool
 
 	ranges    []Range   // sorted, apart from each other
-	texts     [][]byte  // of Equal to HasSuffix; of ContainsFold in lower case
+	texts     [][]byte  // of Equal to HasSuffix; with Fold in lower case
 	addresses []network // of IsAddress
-	cut       int       // only so many bytes of a value count; 0: all
 }
 
 // Absent reports whether a line passes that does not have the field.
@@ -94,7 +94,7 @@ func (t *Test) MayMatchTextRange(low, high []byte) bool {
 // no line passes. It is nil if they cannot be listed. An IPv6 address has several, because C libraries print them in
 // different ways. They must not be changed.
 func (t *Test) Equals() [][]byte {
-	if t.Not || t.cut > 0 || t.Field.Header() && t.Compare != Equal {
+	if t.Not || t.Fold || t.Field.Cut > 0 {
 		return nil
 	}
 	switch t.Compare {

@@ -7,8 +7,8 @@ import (
 
 // text reports whether v compares, whatever Not is.
 func (t *Test) text(v []byte) bool {
-	if t.cut > 0 && len(v) > t.cut {
-		v = v[:t.cut]
+	if t.Field.Cut > 0 && len(v) > t.Field.Cut {
+		v = v[:t.Field.Cut]
 	}
 	switch t.Compare {
 	case Present:
@@ -18,6 +18,12 @@ func (t *Test) text(v []byte) bool {
 		return ok && t.inRanges(n)
 	case IsAddress:
 		return t.isAddress(v)
+	case Equal, Contains, HasPrefix, HasSuffix:
+		if t.Fold {
+			return t.folded(v)
+		}
+	}
+	switch t.Compare {
 	case Equal:
 		for _, text := range t.texts {
 			if bytes.Equal(v, text) {
@@ -27,12 +33,6 @@ func (t *Test) text(v []byte) bool {
 	case Contains:
 		for _, text := range t.texts {
 			if bytes.Contains(v, text) {
-				return true
-			}
-		}
-	case ContainsFold:
-		for _, text := range t.texts {
-			if containsFold(v, text) {
 				return true
 			}
 		}
@@ -48,15 +48,44 @@ func (t *Test) text(v []byte) bool {
 				return true
 			}
 		}
+	case Present, InRanges, IsAddress:
+	}
+	return false
+}
+
+// folded is text for Fold.
+func (t *Test) folded(v []byte) bool {
+	for _, text := range t.texts {
+		if len(v) < len(text) {
+			continue
+		}
+		found := false
+		switch t.Compare {
+		case Equal:
+			found = len(v) == len(text) && hasPrefixFold(v, text)
+		case Contains:
+			found = containsFold(v, text)
+		case HasPrefix:
+			found = hasPrefixFold(v, text)
+		case HasSuffix:
+			found = hasPrefixFold(v[len(v)-len(text):], text)
+		case Present, InRanges, IsAddress:
+		}
+		if found {
+			return true
+		}
 	}
 	return false
 }
 
 // mayMatchTexts is MayMatchTextRange for different bounds.
 func (t *Test) mayMatchTexts(low, high []byte) bool {
-	if t.cut > 0 {
+	if cut := t.Field.Cut; cut > 0 {
 		// What is cut keeps its order.
-		low, high = low[:min(len(low), t.cut)], high[:min(len(high), t.cut)]
+		low, high = low[:min(len(low), cut)], high[:min(len(high), cut)]
+	}
+	if t.Fold {
+		return true
 	}
 	switch t.Compare {
 	case Present:
@@ -64,12 +93,11 @@ func (t *Test) mayMatchTexts(low, high []byte) bool {
 	case Equal:
 		return t.Not || t.anyText(func(text []byte) bool { return between(low, text, high) })
 	case HasPrefix:
-		if t.Not {
-			return !t.anyText(func(text []byte) bool {
-				return low != nil && high != nil && bytes.HasPrefix(low, text) && bytes.HasPrefix(high, text)
-			})
+		if !t.Not {
+			return t.anyText(func(text []byte) bool { return prefixBetween(low, text, high) })
 		}
-		return t.anyText(func(text []byte) bool { return prefixBetween(low, text, high) })
+		return t.Field.Header() || low == nil || high == nil ||
+			!t.anyText(func(text []byte) bool { return bytes.HasPrefix(low, text) && bytes.HasPrefix(high, text) })
 	case IsAddress:
 		return t.Not || mayBeAddress(t.addresses, low, high)
 	default:
@@ -90,18 +118,24 @@ func prefixBetween(low, prefix, high []byte) bool {
 		(high == nil || bytes.Compare(prefix, high) <= 0)
 }
 
-// containsFold reports whether v has text, which is in lower case, in it. Only ASCII letters have cases.
+// containsFold reports whether v has text, which is in lower case and not longer, in it.
 func containsFold(v, text []byte) bool {
-	for i := 0; i+len(text) <= len(v); i++ {
-		j := 0
-		for j < len(text) && lower(v[i+j]) == text[j] {
-			j++
-		}
-		if j == len(text) {
+	for i := range len(v) - len(text) + 1 {
+		if hasPrefixFold(v[i:], text) {
 			return true
 		}
 	}
 	return false
+}
+
+// hasPrefixFold reports whether v begins with text, which is in lower case and not longer. Only ASCII letters have cases.
+func hasPrefixFold(v, text []byte) bool {
+	for i, c := range text {
+		if lower(v[i]) != c {
+			return false
+		}
+	}
+	return true
 }
 
 func lower(c byte) byte {
