@@ -15,30 +15,37 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/loghaul/loghaul/internal/wire"
+	"github.com/loghaul/loghaul/parser"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated files")
 
 const macroFile = "../deploy/sql/duckdb.sql"
 
-// TestDuckDBMacrosAreFresh fails when deploy/sql/duckdb.sql is not what the
-// formats say; `go generate ./archive` writes it.
-func TestDuckDBMacrosAreFresh(t *testing.T) {
-	want, err := DuckDBMacros(wellKnown(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(macroFile, []byte(want), 0o644); err != nil {
+// TestSQLIsFresh fails when deploy/sql is not what the columns and the formats
+// say; `go generate ./archive` writes it.
+func TestSQLIsFresh(t *testing.T) {
+	for file, generate := range map[string]func([]*parser.Format) (string, error){
+		macroFile:                 DuckDBMacros,
+		"../deploy/sql/trino.sql": TrinoTables,
+		"../deploy/sql/spark.sql": SparkTables,
+	} {
+		want, err := generate(wellKnown(t))
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	got, err := os.ReadFile(macroFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(got), want); diff != "" {
-		t.Errorf("%s is stale, run `go generate ./archive`:\n%s", macroFile, diff)
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(got), want); diff != "" {
+			t.Errorf("%s is stale, run `go generate ./archive`:\n%s", file, diff)
+		}
 	}
 }
 

@@ -34,6 +34,8 @@ func commands() []command {
 		auditCatCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
+		archiveCheckCommand(),
+		archiveHoldCommand(),
 		configCheckCommand(),
 		configExampleCommand(),
 		versionCommand(),

@@ -1,6 +1,9 @@
 package filter
 
 import (
+	"math"
+	"net/netip"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -96,4 +99,81 @@ func quote(text string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
+}
+
+// String gives the test in the language, for people: which test of a tree it is that did something.
+func (t *Test) String() string {
+	var values []string
+	for _, r := range t.ranges {
+		values = append(values, t.printRange(r))
+	}
+	for _, text := range t.texts {
+		v := value{text: string(text)}
+		if v.bare(len(t.texts) > 1 && !t.Field.namelike()) {
+			values = append(values, v.text)
+		} else {
+			values = append(values, quote(v.text))
+		}
+	}
+	for i := range t.addresses {
+		values = append(values, t.addresses[i].String())
+	}
+	if t.Compare == Present {
+		values = []string{"*"}
+	}
+	op, not := "=", ""
+	switch t.Compare {
+	case Contains:
+		op = "~"
+	case HasPrefix, HasSuffix:
+		op = map[Compare]string{HasPrefix: "^=", HasSuffix: "$="}[t.Compare]
+		if t.Not {
+			not = "not "
+		}
+	case Present, InRanges, IsAddress, Equal:
+	}
+	if t.Not && not == "" {
+		op = "!" + op
+	}
+	if t.Fold {
+		op += "*" // of Contains, and of what ~* of a combined field is made of
+	}
+	return not + t.Field.Name + op + strings.Join(values, ",")
+}
+
+func (t *Test) printRange(r Range) string {
+	text := ""
+	switch {
+	case t.Field.Type != Bool:
+	case r.Min < r.Max:
+		return "false,true"
+	default:
+		return strconv.FormatBool(r.Min == 1)
+	}
+	if r.Min > math.MinInt64 {
+		text = strconv.FormatInt(r.Min, 10)
+	}
+	if r.Min == r.Max {
+		return text
+	}
+	text += ".."
+	if r.Max < math.MaxInt64 {
+		text += strconv.FormatInt(r.Max, 10)
+	}
+	return text
+}
+
+// String gives the network as an address with its bits, or as an address.
+func (n *network) String() string {
+	addr, bits := netip.AddrFrom16(n.ip), n.bits
+	if n.unix {
+		return "unix"
+	}
+	if n.mapped() {
+		addr, bits = addr.Unmap(), bits-96
+	}
+	if bits == addr.BitLen() {
+		return addr.String()
+	}
+	return netip.PrefixFrom(addr, bits).String()
 }

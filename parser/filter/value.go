@@ -277,13 +277,13 @@ func (x *expander) networks(t *Test, c *clause) error {
 			continue
 		}
 		prefix, err := netip.ParsePrefix(v.text)
+		zone := false
 		if !strings.Contains(v.text, "/") {
 			var addr netip.Addr
-			if addr, err = netip.ParseAddr(v.text); err == nil {
-				prefix = netip.PrefixFrom(addr, addr.BitLen())
-			}
+			addr, err = netip.ParseAddr(v.text)
+			prefix, zone = netip.PrefixFrom(addr, addr.BitLen()), addr.Zone() != ""
 		}
-		if err != nil || prefix.Addr().Zone() != "" {
+		if err != nil || zone {
 			return x.errorf(v.pos, "%s: %s is neither an address nor a network such as 10.2.0.0/16 or 2001:db8::/32; %s^= asks for what it begins with",
 				c.field.Name, show(v.text), c.field.Name)
 		}

@@ -49,7 +49,12 @@ func (b *bucket) page(ctx context.Context, prefix, after string, limit int) ([]m
 	owner := false
 	var page []minio.ObjectInfo
 	opts := minio.ListObjectsOptions{Prefix: b.prefix + prefix, Recursive: true, MaxKeys: limit, StartAfter: after, FetchOwner: &owner}
-	for o := range b.core.ListObjectsIter(reqCtx, b.name, opts) {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		x = &exchange{}
+	}
+	x.root = "ListBucketResult"
+	for o := range b.core.ListObjectsIter(x.in(reqCtx), b.name, opts) {
 		if o.Err != nil {
 			return nil, o.Err
 		}
