@@ -32,6 +32,7 @@ func commands() []command {
 		formatCommand(),
 		fromConfigCommand(),
 		auditCatCommand(),
+		auditFindCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
 		auditDuCommand(),
@@ -46,5 +47,5 @@ func commands() []command {
 
 // planned are commands that the design has and this build has not.
 func planned() []string {
-	return []string{"audit find", "audit verify", "backfill"}
+	return []string{"audit verify", "backfill"}
 }
