@@ -34,6 +34,7 @@ func commands() []command {
 		auditCatCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
+		auditVerifyCommand(),
 		configCheckCommand(),
 		configExampleCommand(),
 		versionCommand(),
@@ -42,5 +43,5 @@ func commands() []command {
 
 // planned are commands that the design has and this build has not.
 func planned() []string {
-	return []string{"audit find", "audit verify", "backfill"}
+	return []string{"audit find", "backfill"}
 }
