@@ -193,40 +193,28 @@ func decode(document []byte, into document) (*Manifest, error) {
 	if err != nil {
 		return nil, corrupt("document: %w", err)
 	}
-	version, err := versionOf(text)
-	switch {
-	case err != nil:
-		return nil, corrupt("document: %w", err)
-	case version > Version:
-		return nil, fmt.Errorf("%w: %d, this build reads up to %d; use a newer loghaul", ErrVersion, version, Version)
-	case version < 1:
-		return nil, corrupt("version %d", version)
-	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return nil, corrupt("document: %w", err)
-	}
+	strict := d.Decode(into)
 	m := into.manifest()
-	if m.Version != version {
-		return nil, corrupt("versions %d and %d", version, m.Version)
-	}
-	return m, m.check()
-}
-
-// versionOf reads the version, with which a document begins.
-func versionOf(text []byte) (version int, err error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	for _, want := range []json.Token{json.Delim('{'), "version"} {
-		got, err := d.Token()
-		switch {
-		case err != nil:
-			return 0, err
-		case got != want:
-			return 0, fmt.Errorf("it begins with %v instead of its version", got)
+	if strict != nil { // Perhaps it is what a newer program wrote.
+		m.Version = 0
+		var any struct {
+			Version int `json:"version"`
+		}
+		if json.Unmarshal(text, &any) == nil {
+			m.Version = any.Version
 		}
 	}
-	return version, d.Decode(&version)
+	switch {
+	case m.Version > Version:
+		return nil, fmt.Errorf("%w: %d, this build reads up to %d; use a newer loghaul", ErrVersion, m.Version, Version)
+	case strict != nil:
+		return nil, corrupt("document: %w", strict)
+	case m.Version < 1:
+		return nil, corrupt("version %d", m.Version)
+	}
+	return m, m.check()
 }
 
 // checkSize compares what lies before the document with the filters.

@@ -1,8 +1,10 @@
 package manifest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/loghaul/loghaul/archive"
@@ -96,8 +98,8 @@ type Object struct {
 	MaxTime   int64  `json:"max_time,omitempty"`
 	Timed     int    `json:"timed,omitempty"`
 	// Ranges and Losses are those of archive.Meta.
-	Ranges []Range `json:"ranges,omitempty"`
-	Losses []Loss  `json:"losses,omitempty"`
+	Ranges Ranges `json:"ranges,omitempty"`
+	Losses []Loss `json:"losses,omitempty"`
 	// Columns is that of archive.Summary: a column that is not there is null in
 	// all rows.
 	Columns map[string]archive.ColumnSummary `json:"columns,omitempty"`
@@ -117,6 +119,37 @@ func (r Range) To() int64 { return r[2] }
 
 // Lines is the number of rows.
 func (r Range) Lines() int { return int(r[3]) }
+
+// Ranges are most of a document, so they are read without reflection.
+type Ranges []Range
+
+// UnmarshalJSON reads arrays of four numbers. b is valid JSON.
+func (r *Ranges) UnmarshalJSON(b []byte) error {
+	out := make(Ranges, 0, bytes.Count(b, []byte{','})/4+1)
+	b = bytes.TrimSuffix(bytes.TrimPrefix(b, []byte{'['}), []byte{']'})
+	for len(b) > 0 {
+		item, rest, ok := bytes.Cut(b, []byte{']'})
+		if !ok || len(item) == 0 || item[0] != '[' {
+			return fmt.Errorf("ranges have %.20q, want an array of four numbers", b)
+		}
+		var n Range
+		item = item[1:]
+		for i := range n {
+			number, after, more := bytes.Cut(item, []byte{','})
+			v, err := strconv.ParseInt(string(number), 10, 64)
+			if err != nil || more != (i < len(n)-1) {
+				return fmt.Errorf("a range of %.40q, want four numbers", item)
+			}
+			n[i], item = v, after
+		}
+		out = append(out, n)
+		if b = rest; len(b) > 0 && b[0] == ',' {
+			b = b[1:]
+		}
+	}
+	*r = out
+	return nil
+}
 
 // Loss is a loss as in archive.Loss, with the number of its source.
 type Loss struct {

@@ -165,7 +165,7 @@ func (p *pageHeader) checkEncoding(c *FooterColumn, dictionary bool) error {
 	case RLEDictionary:
 		ok = c.Start != c.Data
 	case Plain:
-		ok = c.Type != ByteArray
+		ok = true
 	case DeltaBinaryPacked:
 		ok = c.Type == Int32 || c.Type == Int64
 	case DeltaLengthByteArray:

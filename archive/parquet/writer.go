@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -29,6 +30,7 @@ type Writer struct {
 	root, createdBy string
 	columns         []Column
 	rows            int
+	simple          bool // of BeginPlain
 
 	zstd    *zstd.Encoder
 	out     []byte
@@ -79,7 +81,17 @@ func NewWriter(root, createdBy string) (*Writer, error) {
 // Begin starts a file of rows rows with the given columns. A file without rows
 // has no row group: only a schema and metadata.
 func (w *Writer) Begin(columns []Column, rows int) {
-	w.columns, w.rows = columns, rows
+	w.begin(columns, rows, false)
+}
+
+// BeginPlain is Begin for a file that is as simple as can be: all values are
+// PLAIN and nothing is compressed. No Chunk may be Coded.
+func (w *Writer) BeginPlain(columns []Column, rows int) {
+	w.begin(columns, rows, true)
+}
+
+func (w *Writer) begin(columns []Column, rows int, simple bool) {
+	w.columns, w.rows, w.simple = columns, rows, simple
 	w.out = append(w.out[:0], magic...)
 	if cap(w.chunks) < len(columns) {
 		w.chunks = slices.Grow(w.chunks, len(columns)-len(w.chunks))
@@ -138,6 +150,8 @@ func (w *Writer) valid(col *Column, c *Chunk) error {
 	switch {
 	case !col.Optional && values != w.rows:
 		return fmt.Errorf("is required and has %d values for %d rows", values, w.rows)
+	case w.simple && c.Coded:
+		return errors.New("has a dictionary in a plain file")
 	case typed != values || c.values() != values:
 		return fmt.Errorf("%d values of type %s (%d in all) for %d rows that have one", typed, col.Type, c.values(), values)
 	}
@@ -154,13 +168,13 @@ func (w *Writer) dictionary(col *Column, c *Chunk, m *chunkMeta) {
 	case col.Type == Int32:
 		lo, hi := minMax(c.Int32s)
 		b = int32Bounds(lo, hi, &w.word)
-		if c.Encoding == RLEDictionary {
+		if c.Encoding == RLEDictionary && !w.simple {
 			intDictionary(&w.ints, &w.codes, c.Int32s, lo, hi, 4)
 		}
 	case col.Type == Int64:
 		lo, hi := minMax(c.Int64s)
 		b = int64Bounds(lo, hi, &w.word)
-		if c.Encoding == RLEDictionary {
+		if c.Encoding == RLEDictionary && !w.simple {
 			intDictionary(&w.ints, &w.codes, c.Int64s, lo, hi, 8)
 		}
 	case c.Coded:
@@ -198,7 +212,7 @@ func (w *Writer) write(col *Column, c *Chunk, m *chunkMeta) {
 	p := paging{w: w, c: c, m: m, col: col}
 	m.encoding = p.encoding(entries > 0)
 	m.codec = zstdCodec
-	if levels+len(dict)+p.size(0, c.values()) <= tinyChunk {
+	if w.simple || levels+len(dict)+p.size(0, c.values()) <= tinyChunk {
 		m.codec = uncompressed
 	}
 	if entries > 0 {

@@ -57,7 +57,7 @@ environment: LOGHAUL_NATS_…, AWS_…, LOGHAUL_ELASTIC_…; see loghaul config 
 
 // aggregatorMetrics are those of an aggregator and its sinks.
 func aggregatorMetrics() []metrics.Desc {
-	return metrics.Unique(slices.Concat(aggregator.Metrics(), sinks.Metrics(), elastic.Metrics())...)
+	return metrics.Unique(slices.Concat(aggregator.Metrics(), sinks.Metrics(), objectstore.Metrics(), elastic.Metrics())...)
 }
 
 func aggregate(ctx context.Context, cfg aggregatorFile, log *slog.Logger) error {
@@ -85,7 +85,10 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 	if err != nil {
 		return nil, err
 	}
-	o.Create = extra.Create
+	if o, err = o.With(cfg.Archive); err != nil {
+		return nil, err
+	}
+	o.Create, o.Metrics = extra.Create, reg
 	t := &tier{}
 	if t.store, err = objectstore.Open(ctx, cfg.Archive.URL, o); err != nil {
 		return nil, err

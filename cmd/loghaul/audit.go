@@ -22,12 +22,17 @@ type auditFlags struct {
 }
 
 func (a *auditFlags) register(fs *flag.FlagSet) {
-	fs.StringVar(&a.archive, "archive", os.Getenv("LOGHAUL_ARCHIVE"),
-		"the archive's `URL`: file:///dir or s3://bucket/prefix?endpoint=http://host:port&region=…;\nLOGHAUL_ARCHIVE if it is not given. Credentials for s3 come from AWS_ACCESS_KEY_ID,\nAWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN")
+	archiveFlag(fs, &a.archive)
 	fs.StringVar(&a.from, "from", "", "only lines from `T` on: "+timeHelp)
 	fs.StringVar(&a.to, "to", "", "only lines before `T`")
 	fs.StringVar(&a.node, "node", "", "only lines that were read on `NODE`")
 	fs.StringVar(&a.source, "source", "", "only lines of the source whose id is, or begins with, `ID`")
+}
+
+// archiveFlag declares --archive.
+func archiveFlag(fs *flag.FlagSet, url *string) {
+	fs.StringVar(url, "archive", os.Getenv("LOGHAUL_ARCHIVE"),
+		"the archive's `URL`: file:///dir or s3://bucket/prefix?endpoint=http://host:port&region=…;\nLOGHAUL_ARCHIVE if it is not given. Credentials for s3 come from AWS_ACCESS_KEY_ID,\nAWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN")
 }
 
 // open gives the store and the filter that the flags describe.

@@ -23,6 +23,7 @@ type lineParser struct {
 	file     []byte // `"file":"…",` if there are several
 	out      []byte
 	clock    clock
+	only     *selection // nil: all lines
 }
 
 // jsonFormat is what of a format is the same in each record.
@@ -115,18 +116,22 @@ func (p *lineParser) start(name string, named bool) {
 	p.line, p.file = 0, nil
 	p.lines.Start()
 	p.zone.Restart()
+	p.only.start(name)
 	if named {
 		p.file = append(appendText([]byte(`"file":`), []byte(name)), ',')
 	}
 }
 
-// record gives the object for a line, with its LF if it has one, and an LF. It is valid until the next call.
+// record gives the object for a line, with its LF if it has one, and an LF. It is valid until the next call, and nil if
+// the line is not asked for.
 func (p *lineParser) record(line []byte, long bool) []byte {
 	p.begin()
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	p.header.Kind = wrapper.None
 	var rest []byte // what no format matches
 	switch {
+	case (long || len(line) == 0) && !p.only.has(p, line, false):
+		return nil
 	case long:
 		p.unparsed(line, "longer than "+strconv.Itoa(maxParseLine)+" bytes; raw is its beginning")
 	case len(line) == 0:
@@ -136,9 +141,12 @@ func (p *lineParser) record(line []byte, long bool) []byte {
 		if i < 0 {
 			i = p.lines.ParseCut(message, &p.rec)
 		}
-		if i >= 0 {
+		switch {
+		case !p.only.has(p, line, i >= 0):
+			return nil
+		case i >= 0:
 			p.parsed(&p.formats[i])
-		} else {
+		default:
 			rest = message
 			p.unparsed(line, "no format matches")
 		}

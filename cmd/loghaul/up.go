@@ -20,6 +20,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder"
 	"github.com/loghaul/loghaul/internal/logging"
 	"github.com/loghaul/loghaul/parser/haproxycfg"
+	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
 func upCommand() command {
@@ -128,7 +129,7 @@ func (o *upOptions) complete() error {
 	if o.archive == "" {
 		o.archive = (&url.URL{Scheme: "file", Path: filepath.Join(o.data, "archive")}).String()
 	}
-	if err := checkArchiveURL(o.archive); err != nil {
+	if err := objectstore.CheckURL(o.archive); err != nil {
 		return usagef("--archive: %v", err)
 	}
 	return nil
