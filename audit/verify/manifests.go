@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -163,14 +164,14 @@ type opened struct {
 	err  error
 }
 
-// openManifest reads the end of a manifest. An error of the store was tried
-// again.
-func (r *run) openManifest(ctx context.Context, key string, size int64) (*manifest.File, error) {
+// openManifest reads the end of a manifest, by manifest.Open or OpenBrief. An
+// error of the store was tried again.
+func (r *run) openManifest(ctx context.Context, key string, size int64, open func(io.ReaderAt, int64) (*manifest.File, error)) (*manifest.File, error) {
 	var f *manifest.File
 	var bad error
 	err := audit.Retry(ctx, func() error {
 		var err error
-		f, err = manifest.Open(audit.ReaderAt(ctx, r.store, key, size), size)
+		f, err = open(audit.ReaderAt(ctx, r.store, key, size), size)
 		if errors.Is(err, manifest.ErrCorrupt) || errors.Is(err, manifest.ErrVersion) {
 			bad = err
 			return nil
@@ -185,7 +186,7 @@ func (r *run) readAll(ctx context.Context, links []*link) error {
 	err := ordered(ctx, manifestsAhead, func(_ context.Context, give func(func(context.Context) opened) error) error {
 		for _, l := range links {
 			if err := give(func(ctx context.Context) opened {
-				f, err := r.openManifest(ctx, l.key, l.size)
+				f, err := r.openManifest(ctx, l.key, l.size, manifest.OpenBrief)
 				return opened{l, f, err}
 			}); err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/sinks"
 )
@@ -192,7 +193,7 @@ func (r *run) document(ctx context.Context, link int32) *document {
 	r.documents.mu.Unlock()
 	d.once.Do(func() {
 		l := r.links[link]
-		d.opened.file, d.opened.err = r.openManifest(ctx, l.key, l.size)
+		d.opened.file, d.opened.err = r.openManifest(ctx, l.key, l.size, manifest.Open)
 		if d.opened.err == nil {
 			d.filters, d.filterErr = d.opened.file.ReadFilters(audit.ReaderAt(ctx, r.store, l.key, l.size))
 		}

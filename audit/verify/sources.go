@@ -109,7 +109,7 @@ func (s *sources) withoutGone(ctx context.Context) error {
 				continue
 			}
 			if err := give(func(ctx context.Context) opened {
-				f, err := r.openManifest(ctx, l.key, l.size)
+				f, err := r.openManifest(ctx, l.key, l.size, manifest.OpenBrief)
 				return opened{l, f, err}
 			}); err != nil {
 				return err

@@ -35,6 +35,7 @@ func commands() []command {
 		auditFindCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
+		auditVerifyCommand(),
 		auditDuCommand(),
 		archiveCheckCommand(),
 		archiveHoldCommand(),
@@ -47,5 +48,5 @@ func commands() []command {
 
 // planned are commands that the design has and this build has not.
 func planned() []string {
-	return []string{"audit verify", "backfill"}
+	return []string{"backfill"}
 }
