@@ -34,6 +34,8 @@ func commands() []command {
 		auditCatCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
+		auditKeygenCommand(),
+		auditSealCommand(),
 		configCheckCommand(),
 		configExampleCommand(),
 		versionCommand(),
