@@ -36,6 +36,8 @@ func commands() []command {
 		auditSourcesCommand(),
 		auditLsCommand(),
 		auditVerifyCommand(),
+		auditKeygenCommand(),
+		auditSealCommand(),
 		auditDuCommand(),
 		archiveCheckCommand(),
 		archiveHoldCommand(),
