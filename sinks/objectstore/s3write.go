@@ -80,7 +80,7 @@ func (b *bucket) put(ctx context.Context, g *sinks.Group, x *exchange, sent *ato
 // lost, else a conflict. It reads the object, since neither an ETag nor a
 // stored checksum says the same on every server, and this happens rarely.
 func (b *bucket) compare(ctx context.Context, g *sinks.Group) error {
-	body, size, header, err := b.get(ctx, g.Key, minio.GetObjectOptions{}, len(g.Body))
+	body, size, header, err := b.get(ctx, g.Key, minio.GetObjectOptions{})
 	if errors.Is(err, sinks.ErrNotFound) {
 		// Another writer's PUT is under way, or a delete marker hides the key.
 		return b.fail(ctx, "storing "+g.Key, errors.New("the key is taken, but there is no object to read"))
