@@ -34,7 +34,7 @@ func TestArchiveCheck(t *testing.T) {
 		t.Errorf("S3: exit code %d, %s, %v\n%s", code, errs, err, out)
 	}
 	// Memory is no place for an archive, and /dev/shm is memory.
-	memory, err := os.MkdirTemp("/dev/shm", "loghaul-test-") //nolint:usetesting // TempDir may be on a disk
+	memory, err := os.MkdirTemp("/dev/shm", "loghaul-test-") //nolint:usetesting // it has to be there
 	if err != nil {
 		t.Fatal(err)
 	}
