@@ -173,6 +173,40 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// TestLifecycle: every prefix has a rule, and manifests outlive what they list.
+// versitygw has no lifecycle rules; when it has, this says so.
+func TestLifecycle(t *testing.T) {
+	b, err := os.ReadFile("../../deploy/s3/lifecycle.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var l struct {
+		Rules []struct {
+			Status     string
+			Filter     struct{ Prefix string }
+			Expiration struct{ Days int }
+		}
+	}
+	if err := json.Unmarshal(b, &l); err != nil {
+		t.Fatal(err)
+	}
+	days := map[string]int{}
+	for _, r := range l.Rules {
+		if r.Status != "Enabled" {
+			t.Errorf("%+v is not enabled", r)
+		}
+		days[strings.TrimPrefix(r.Filter.Prefix, "archive/")] = r.Expiration.Days
+	}
+	objects := days["dt="]
+	if days["_quarantine/"] != objects || days["_gaps/"] != objects || days[objectstore.ManifestPrefix] <= objects || objects < 365 || days[objectstore.CheckPrefix] != 1 {
+		t.Errorf("days: %v", days)
+	}
+	server := testenv.S3(t)
+	if code, body := server.SetLifecycle(server.Bucket, "<LifecycleConfiguration></LifecycleConfiguration>"); code != http.StatusNotImplemented {
+		t.Errorf("versitygw answers %d to lifecycle rules (%s): test deploy/s3/lifecycle.json with it", code, body)
+	}
+}
+
 // version gives the newest version of a key, as the owner.
 func version(t *testing.T, server *testenv.S3IAM, key string) string {
 	t.Helper()
