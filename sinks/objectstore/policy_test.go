@@ -97,6 +97,12 @@ func TestPolicies(t *testing.T) {
 	if err := writer.Write(t.Context(), storetest.Group(g.Key, []byte("other"))); !errors.Is(err, sinks.ErrConflict) {
 		t.Errorf("other content: %v", err)
 	}
+	// loghaul archive check, as the writer.
+	wantVerdicts(t, probe(t, writer), map[string]string{
+		"create-only": "OK", "checksum": "OK", "ranges": "OK", "listing": "OK", "versions": "OK", "Object Lock": "OK",
+		"locked objects": "OK", "deleting": "OK", "governance": "", "left behind": "OK",
+	})
+
 	for _, name := range []string{"writer", "reader", "auditor", "hold"} {
 		t.Run(name, func(t *testing.T) {
 			s, c := writer, writing

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +40,7 @@ func (b *bucket) Write(ctx context.Context, g *sinks.Group) error {
 // sends a wrong one when it repeats a request.
 func (b *bucket) put(ctx context.Context, g *sinks.Group, x *exchange, sent *atomic.Int64) error {
 	opts := minio.PutObjectOptions{
-		ContentType:          "application/vnd.apache.parquet",
+		ContentType:          contentType(g.Key),
 		DisableContentSha256: true, // no signed chunks: the hash of the whole is signed
 		UserMetadata:         map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(g.SHA256[:])},
 		ServerSideEncryption: b.encryption,
@@ -74,6 +75,17 @@ func (b *bucket) put(ctx context.Context, g *sinks.Group, x *exchange, sent *ato
 	}
 	shown.Store(true)
 	return nil
+}
+
+// contentType is for people and for tools that show a bucket.
+func contentType(key string) string {
+	switch path.Ext(key) {
+	case ".parquet":
+		return "application/vnd.apache.parquet"
+	case ".zst":
+		return "application/zstd"
+	}
+	return "application/octet-stream"
 }
 
 // compare decides what a taken key means: our own object when an answer was
