@@ -91,6 +91,13 @@ func (s *S3Server) SetBucketPolicy(bucket, policy string) (code int, body string
 	return code, string(answer)
 }
 
+// SetLifecycle puts lifecycle rules on a bucket and gives the answer.
+func (s *S3Server) SetLifecycle(bucket, rules string) (code int, body string) {
+	s.t.Helper()
+	code, answer := s.signed(http.MethodPut, s.Endpoint+"/"+bucket+"?lifecycle=", "s3", []byte(rules), nil)
+	return code, string(answer)
+}
+
 // signed sends a request as the owner (AWS signature version 4).
 func (s *S3Server) signed(method, target, service string, body []byte, header http.Header) (int, []byte) {
 	s.t.Helper()

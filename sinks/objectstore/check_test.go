@@ -74,6 +74,27 @@ func TestProbeOfS3(t *testing.T) {
 	})
 }
 
+// With a default retention even what the check makes is locked: it says so, and
+// what stays.
+func TestProbeOfABucketThatLocksEverything(t *testing.T) {
+	server := testenv.S3WithVersions(t)
+	client := lockedBucket(t, server)
+	mode, days, unit := minio.Compliance, uint(1), minio.Days
+	if err := client.SetObjectLockConfig(t.Context(), "locked", &mode, &days, &unit); err != nil {
+		t.Fatal(err)
+	}
+	s := openURL(t, lockedURL(server, server.Endpoint, "p"), s3Options(server))
+	defer s.Close() //nolint:errcheck // never fails
+	found := probe(t, s)
+	wantVerdicts(t, found, map[string]string{"Object Lock": "OK", "locked objects": "OK", "create-only": "OK", "deleting": "weak", "left behind": "OK"})
+	if says := found["Object Lock"].Says; !strings.Contains(says, "1 days (compliance)") {
+		t.Errorf("Object Lock: %s", says)
+	}
+	if says := found["deleting"].Says; !strings.Contains(says, "delete marker") {
+		t.Errorf("deleting: %s", says)
+	}
+}
+
 // What a server lacks must be found: each fault takes one property away.
 func TestProbeFindsWhatIsMissing(t *testing.T) {
 	server := testenv.S3WithVersions(t)

@@ -309,10 +309,9 @@ func (f *folder) Remove(ctx context.Context, key string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return f.fail("deleting "+key, err)
 	}
-	for dir := filepath.Dir(path); dir != f.root; dir = filepath.Dir(dir) {
-		if os.Remove(dir) != nil { // it is not empty
-			break
-		}
+	// Up to the first folder that is not empty.
+	for dir := filepath.Dir(path); dir != f.root && os.Remove(dir) == nil; {
+		dir = filepath.Dir(dir)
 	}
 	return nil
 }

@@ -97,6 +97,12 @@ func TestPolicies(t *testing.T) {
 	if err := writer.Write(t.Context(), storetest.Group(g.Key, []byte("other"))); !errors.Is(err, sinks.ErrConflict) {
 		t.Errorf("other content: %v", err)
 	}
+	// loghaul archive check, as the writer.
+	wantVerdicts(t, probe(t, writer), map[string]string{
+		"create-only": "OK", "checksum": "OK", "ranges": "OK", "listing": "OK", "versions": "OK", "Object Lock": "OK",
+		"locked objects": "OK", "deleting": "OK", "governance": "", "left behind": "OK",
+	})
+
 	for _, name := range []string{"writer", "reader", "auditor", "hold"} {
 		t.Run(name, func(t *testing.T) {
 			s, c := writer, writing
@@ -170,6 +176,40 @@ func TestPolicies(t *testing.T) {
 	careless := minioClient(t, server.S3Server, access, secret)
 	if err := careless.RemoveObject(t.Context(), bucket, "archive/dt=2026-11-26/hour=00/after", minio.RemoveObjectOptions{}); err == nil {
 		t.Error("a user who may do everything can delete")
+	}
+}
+
+// TestLifecycle: every prefix has a rule, and manifests outlive what they list.
+// versitygw has no lifecycle rules; when it has, this says so.
+func TestLifecycle(t *testing.T) {
+	b, err := os.ReadFile("../../deploy/s3/lifecycle.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var l struct {
+		Rules []struct {
+			Status     string
+			Filter     struct{ Prefix string }
+			Expiration struct{ Days int }
+		}
+	}
+	if err := json.Unmarshal(b, &l); err != nil {
+		t.Fatal(err)
+	}
+	days := map[string]int{}
+	for _, r := range l.Rules {
+		if r.Status != "Enabled" {
+			t.Errorf("%+v is not enabled", r)
+		}
+		days[strings.TrimPrefix(r.Filter.Prefix, "archive/")] = r.Expiration.Days
+	}
+	objects := days["dt="]
+	if days["_quarantine/"] != objects || days["_gaps/"] != objects || days[objectstore.ManifestPrefix] <= objects || objects < 365 || days[objectstore.CheckPrefix] != 1 {
+		t.Errorf("days: %v", days)
+	}
+	server := testenv.S3(t)
+	if code, body := server.SetLifecycle(server.Bucket, "<LifecycleConfiguration></LifecycleConfiguration>"); code != http.StatusNotImplemented {
+		t.Errorf("versitygw answers %d to lifecycle rules (%s): test deploy/s3/lifecycle.json with it", code, body)
 	}
 }
 

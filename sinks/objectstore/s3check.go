@@ -43,7 +43,7 @@ func (b *bucket) Probe(ctx context.Context, found func(Finding)) error {
 	p.createOnly(ctx)
 	p.overwrite(ctx)
 	p.checksum(ctx)
-	p.stored(ctx, first)
+	p.stored(ctx)
 	p.probeRanges(ctx, b, p.dir+"first", probeContent)
 	if err := p.listing(ctx); err != nil {
 		return err
@@ -193,12 +193,12 @@ func (p *s3probe) checksum(ctx context.Context) {
 }
 
 // stored asks what the server knows about an object: checksum and encryption.
-func (p *s3probe) stored(ctx context.Context, put minio.UploadInfo) {
+func (p *s3probe) stored(ctx context.Context) {
 	reqCtx, cancel := p.b.deadline(ctx, 0)
 	defer cancel()
 	var x exchange
 	info, err := p.b.core.StatObject(x.in(reqCtx), p.b.name, p.b.prefix+p.dir+"first",
-		minio.StatObjectOptions{Checksum: true, VersionID: put.VersionID, ServerSideEncryption: p.b.readKey()})
+		minio.StatObjectOptions{Checksum: true, ServerSideEncryption: p.b.readKey()})
 	sum := sha256.Sum256([]byte(probeContent))
 	switch {
 	case err != nil:

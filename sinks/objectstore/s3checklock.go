@@ -66,9 +66,12 @@ func (p *s3probe) lockedObject(ctx context.Context) {
 		p.is(name, Missing, "an object with a lock was refused: "+p.b.fail(ctx, "storing", err).Error(), "take archive.lock out, or use a store that can")
 		return
 	}
-	got, err := p.b.Protection(ctx, p.dir+"locked")
-	if err != nil || got.Mode == "" {
-		p.is(name, Missing, fmt.Sprintf("a lock was taken and is not shown (%v)", err), "allow s3:GetObjectRetention and s3:GetObjectLegalHold; if they are, this store cannot be trusted with locks")
+	switch got, err := p.b.retention(ctx, p.dir+"locked"); {
+	case err != nil:
+		p.is(name, Missing, err.Error(), "allow s3:GetObject")
+		return
+	case got.Mode == "":
+		p.is(name, Missing, "a lock was taken and is not shown", "allow s3:GetObjectRetention; if it is, do not rely on this store's Object Lock")
 		return
 	}
 	// The same content on top: a new version, or a refusal. The old one stays.
@@ -77,7 +80,11 @@ func (p *s3probe) lockedObject(ctx context.Context) {
 		p.is(name, Missing, "a locked version was deleted", "do not rely on this store's Object Lock")
 		return
 	}
-	if _, err := p.b.core.StatObject(ctx, p.b.name, p.b.prefix+p.dir+"locked", minio.StatObjectOptions{VersionID: info.VersionID, ServerSideEncryption: p.b.readKey()}); err != nil {
+	opts := minio.StatObjectOptions{VersionID: info.VersionID, ServerSideEncryption: p.b.readKey()}
+	reqCtx, cancel := p.b.deadline(ctx, 0)
+	defer cancel()
+	_, err = p.b.core.StatObject(reqCtx, p.b.name, p.b.prefix+p.dir+"locked", opts)
+	if minio.ToErrorResponse(err).StatusCode == http.StatusNotFound {
 		p.is(name, Missing, "a locked version could not be deleted, but is not there any more", "do not rely on this store's Object Lock")
 		return
 	}
