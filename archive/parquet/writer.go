@@ -29,9 +29,9 @@ const (
 type Writer struct {
 	root, createdBy string
 	columns         []Column
-	rows            int // of the row group at hand
+	rows            int     // of the row group at hand
 	groups          []group // that are complete
-	simple          bool // of BeginPlain
+	simple          bool    // of BeginPlain
 
 	zstd    *zstd.Encoder
 	out     []byte

@@ -34,6 +34,8 @@ func commands() []command {
 		auditCatCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
+		auditDedupeCommand(),
+		auditCompactCommand(),
 		archiveCheckCommand(),
 		archiveHoldCommand(),
 		configCheckCommand(),
