@@ -17,6 +17,8 @@ import (
 // even so is stored as it came.
 func (a *Aggregator) encode(g *batchGroup) {
 	start := time.Now()
+	g.noted = a.notary.Open(start)
+	a.mask()
 	a.encodeSome(g, a.window.Batches(), start)
 	a.count.encode.Since(start)
 	a.count.fill.Store(0)

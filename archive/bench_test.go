@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // cpu gives the user and system time of the process: what a core really spent,
@@ -137,6 +139,24 @@ func BenchmarkEncode(b *testing.B) {
 		}
 		perMillion(b, w.lines, func() { out = z.EncodeAll(raw, out[:0]) })
 		b.ReportMetric(float64(len(out))/float64(w.lines), "B/line")
+	})
+}
+
+// BenchmarkMask gives the cost of masking.
+func BenchmarkMask(b *testing.B) {
+	w := benchWindow(b)
+	fields := map[string]string{"ci": MaskTruncate, "hr": MaskHash, "CC": MaskHash, "HQ": MaskHash}
+	m, err := NewMasker(Options{Formats: wellKnown(b), Wrapper: wrapper.Auto}, MaskOptions{Fields: fields, IPv4: 24, IPv6: 48, Key: maskKey()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	batches := make([]Batch, len(w.batches))
+	perMillion(b, w.lines, func() {
+		for i := range batches {
+			batches[i].Header = w.batches[i].Header
+			batches[i].Raw = append(batches[i].Raw[:0], w.batches[i].Raw...)
+		}
+		m.Mask(batches)
 	})
 }
 

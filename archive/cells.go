@@ -136,26 +136,3 @@ func (s *Schema) nextCell(cells []byte) (c cell, rest []byte, err error) {
 	}
 	return c, cells, nil
 }
-
-// Times bounds, as far as the footer tells, the times at which rows are placed
-// in a derived copy: those of their events, or when they were read. Both are
-// Unix milliseconds; an object without rows has none, and hi is below lo.
-func (rd *Reader) Times() (lo, hi int64) {
-	m := &rd.meta
-	if m.Lines == 0 {
-		return 0, -1
-	}
-	lo, hi = m.MinTime, m.MaxTime
-	if m.Timed == m.Lines {
-		return lo, hi
-	}
-	c := &rd.footer.Columns[colReadTime]
-	if len(c.Min) != 8 || len(c.Max) != 8 {
-		return -1 << 62, 1 << 62 // anything
-	}
-	least, most := int64(binary.LittleEndian.Uint64(c.Min)), int64(binary.LittleEndian.Uint64(c.Max)) //nolint:gosec // bit pattern
-	if m.Timed == 0 {
-		return least, most
-	}
-	return min(lo, least), max(hi, most)
-}

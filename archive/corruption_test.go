@@ -212,6 +212,14 @@ func TestCorruptions(t *testing.T) {
 			if err != nil && !errors.Is(err, ErrCorrupt) {
 				t.Errorf("reading it: %v is not ErrCorrupt", err)
 			}
+			if c.reads {
+				err = checkFooter(body)
+				if c.check == "statistics" || c.check == "bloom filter" || c.check == "metadata" && !strings.Contains(c.name, "sha256") {
+					wantCheck(t, "CheckFooter", err, c.check)
+				} else if err != nil {
+					t.Errorf("CheckFooter: %v", err)
+				}
+			}
 		})
 	}
 }
@@ -232,6 +240,14 @@ func readAll(body []byte) error {
 		return err
 	}
 	return r.Rows(func(*Row) error { return nil })
+}
+
+func checkFooter(body []byte) error {
+	r, err := Open(bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		return err
+	}
+	return r.CheckFooter()
 }
 
 func TestWrongTimeIsFound(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // values come back, DuckDB counts what HAProxy's second channel counted, and
 // there are several row groups.
 func TestDerived(t *testing.T) {
-	var want truth
+	var want summary
 	if err := json.Unmarshal(readCorpus(t, corpusDir+"/httplog-200k.summary.json"), &want); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestDerived(t *testing.T) {
 	if err := os.WriteFile(path, body, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var got truth
+	var got summary
 	if err := json.Unmarshal(duck(t, "counts", macroFile, path), &got); err != nil {
 		t.Fatal(err)
 	}

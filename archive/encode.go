@@ -218,7 +218,7 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	}
 	meta.Lines = w.rows
 	meta.Unparsed, meta.RawKept, meta.Rests = e.unparsed, e.rawKept, e.rests
-	meta.Fallback = e.raw
+	meta.Fallback, meta.Masks = e.raw, e.options.Masks
 	meta.MinTime, meta.MaxTime = e.table.timeRange()
 	meta.Timed = len(e.table.columns[colTime].chunk.Int64s)
 	text, err := meta.encode()

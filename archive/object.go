@@ -43,6 +43,9 @@ type Options struct {
 	Writer string
 	// CreatedBy is the version of the program, for the footer.
 	CreatedBy string
+	// Masks says what a Masker did to the lines; the Encoder puts it into the
+	// metadata.
+	Masks []Mask
 	// Fault is for tests; nil otherwise.
 	Fault *fault.Object
 }

@@ -213,7 +213,7 @@ const wide = 4
 func (c *compaction) daysOf(ctx context.Context, obj *object) (days []int64, err error) {
 	lo, hi := obj.reader.Times()
 	switch {
-	case hi < lo:
+	case obj.reader.Meta().Lines == 0:
 		return nil, nil
 	case dayOf(hi)-dayOf(lo) < wide:
 		for day := dayOf(lo); day <= dayOf(hi); day++ {

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
@@ -31,7 +34,7 @@ func TestArchiveCheck(t *testing.T) {
 		t.Errorf("S3: exit code %d, %s, %v\n%s", code, errs, err, out)
 	}
 	// Memory is no place for an archive, and /dev/shm is memory.
-	memory, err := os.MkdirTemp("/dev/shm", "loghaul-test-")
+	memory, err := os.MkdirTemp("/dev/shm", "loghaul-test-") //nolint:usetesting // it has to be there
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +120,90 @@ func TestArchiveHoldWrongUse(t *testing.T) {
 		code, _, errs := call(t, append([]string{"archive", "hold"}, strings.Fields(c.args)...)...)
 		if code != exitUsage || !strings.Contains(errs, c.says) {
 			t.Errorf("%s: exit code %d, %s, want %q", c.args, code, errs, c.says)
+		}
+	}
+}
+
+func TestArchiveExpire(t *testing.T) {
+	archive := demoArchive(t, 2) // sealed in January 2027
+	dir := strings.TrimPrefix(archive, "file://")
+	old := filepath.Join(dir, "dt=2020-03-01", "hour=07", "old.parquet")
+	manifest := filepath.Join(dir, "_manifests", "dt=2020-03-01", "hour=07", "m")
+	for _, path := range []string{old, manifest} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exists := func(path string) bool { _, err := os.Stat(path); return err == nil }
+	code, out, errs := call(t, "archive", "expire", "--archive", archive, "--older-than", "400d", "--dry-run")
+	if code != 0 || errs != "" || !strings.Contains(out, "1 objects and 1 beside them, 10B, would be deleted") || !exists(old) {
+		t.Errorf("dry run: exit code %d, %s\n%s", code, errs, out)
+	}
+	code, out, errs = call(t, "archive", "expire", "--archive", archive, "--older-than", "400d", "--output", "json")
+	if code != 0 || errs != "" || out != `[{"day":"2020-03-01","objects":1,"beside":1,"bytes":10}]`+"\n" {
+		t.Errorf("exit code %d, %s\n%s", code, errs, out)
+	}
+	for _, gone := range []string{filepath.Join(dir, "dt=2020-03-01"), filepath.Join(dir, "_manifests")} {
+		if exists(gone) {
+			t.Errorf("%s is still there", gone)
+		}
+	}
+	if code, out, _ := call(t, "audit", "cat", "--archive", archive); code != 0 || out != string(demoLines)+string(demoLines) {
+		t.Errorf("what is young: exit code %d, %d bytes", code, len(out))
+	}
+	for args, says := range map[string]string{
+		"":                      "say how old",
+		"--older-than 400":      "is not an age such as 400d",
+		"--older-than 23h":      "less than a day",
+		"--older-than -2d":      "is not an age",
+		"--older-than 2d extra": "unexpected argument",
+	} {
+		code, _, errs := call(t, append([]string{"archive", "expire", "--archive", archive}, strings.Fields(args)...)...)
+		if code != exitUsage || !strings.Contains(errs, says) {
+			t.Errorf("%s: exit code %d, %s", args, code, errs)
+		}
+	}
+	server := testenv.S3(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", server.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", server.SecretKey)
+	code, _, errs = call(t, "archive", "expire", "--archive", server.URL("p"), "--older-than", "400d")
+	if code != exitUsage || !strings.Contains(errs, "deploy/s3/lifecycle.json") {
+		t.Errorf("S3: exit code %d, %s", code, errs)
+	}
+}
+
+func TestAuditDu(t *testing.T) {
+	archive := demoArchive(t, 2)
+	code, out, errs := call(t, "audit", "du", "--archive", archive, "--prices", "put=5,list=5,get=0.5,gib-month=0.02")
+	if code != 0 || errs != "" || !regexp.MustCompile(`^DAY +OBJECTS +LINES +RAW +STORED +RATIO\n2027-01-15 +2 +2170 +579908 +\d+ +\d\.\dx\n\n`+
+		`Requests: 2 PUT so far; to list all once 1 LIST, to read each object once 2 GET\.\n`+
+		`Costs: the PUTs 0\.0100; storage 0\.0000 a month; listing all once 0\.0050, reading each object once 0\.0010\.\n$`).MatchString(out) {
+		t.Errorf("exit code %d, %s\n%s", code, errs, out)
+	}
+	code, out, errs = call(t, "audit", "du", "--archive", archive, "--by", "frontend", "--node", "web-1", "--output", "json")
+	var d struct{ Usage []audit.Usage }
+	if err := json.Unmarshal([]byte(out), &d); err != nil || code != 0 || errs != "" || len(d.Usage) < 1 {
+		t.Fatalf("exit code %d, %s, %v\n%s", code, errs, err, out)
+	}
+	raw := int64(0)
+	for _, u := range d.Usage {
+		raw += u.RawBytes
+	}
+	if raw != 2*int64(len(demoLines)) {
+		t.Errorf("by frontend there are %d bytes, want %d\n%s", raw, 2*len(demoLines), out)
+	}
+	for args, says := range map[string]string{
+		"--by colour":                "--by: got \"colour\", want day or source",
+		"--prices put":               "is not a price",
+		"--prices tax=1":             "--prices: got \"tax\"",
+		"--prices put=1 --node web1": "about the whole archive",
+	} {
+		code, _, errs := call(t, append([]string{"audit", "du", "--archive", archive}, strings.Fields(args)...)...)
+		if code != exitUsage || !strings.Contains(errs, says) {
+			t.Errorf("%s: exit code %d, %s", args, code, errs)
 		}
 	}
 }

@@ -67,7 +67,7 @@ func openArchive(ctx context.Context, url string) (objectstore.Store, error) {
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
-	if err = store.Check(ctx); err == nil {
+	if err = readable(ctx, store); err == nil {
 		return store, nil
 	}
 	_ = store.Close() // nothing was written
@@ -75,6 +75,17 @@ func openArchive(ctx context.Context, url string) (objectstore.Store, error) {
 		return nil, usagef("%v", err)
 	}
 	return nil, err
+}
+
+// readable reports whether the archive is there and may be read, without writing
+// to it: evidence is looked at on read-only disks.
+func readable(ctx context.Context, store objectstore.Store) error {
+	found := errors.New("found")
+	err := store.List(ctx, "dt=", func(objectstore.Info) error { return found })
+	if errors.Is(err, found) {
+		return nil
+	}
+	return err
 }
 
 // warner prints warnings, from any goroutine.
