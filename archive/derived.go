@@ -120,7 +120,7 @@ func (d *Derived) endGroup() error {
 			return err
 		}
 	} else {
-		d.writer.Begin(d.parquet, d.rows)
+		d.writer.BeginGroups(d.parquet, d.rows)
 		d.begun = true
 	}
 	for i := range d.columns {
