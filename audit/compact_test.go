@@ -127,7 +127,7 @@ func (w *world) lines() []string {
 // copied gives what DuckDB reads from a derived copy: identities and lines.
 func copied(t *testing.T, dir string) []string {
 	t.Helper()
-	rows := duck(t, `SELECT node, source, "offset", decode(loghaul_wrapped(t)) FROM read_parquet('`+dir+`/dt=*/*.parquet') t`)
+	rows := duck(t, `SELECT node, source, "offset", decode(loghaul_wrapped(t)) FROM loghaul_archive('`+dir+`/dt=*/*/*.parquet') t`)
 	var all []string
 	for _, r := range rows {
 		all = append(all, fmt.Sprint(r[0], " ", r[1], " ", r[2], " ", r[3]))
@@ -160,7 +160,7 @@ func TestCompact(t *testing.T) {
 	misplaced := duck(t, `
 		SELECT filename, file_row_number FROM (
 			SELECT *, lag((frontend IS NOT NULL, coalesce(frontend, ''), coalesce(time, read_time))) OVER (PARTITION BY filename ORDER BY file_row_number) AS before
-			FROM read_parquet('`+dir+`/dt=*/*.parquet', filename=true, file_row_number=true, hive_types={'dt': DATE}))
+			FROM read_parquet('`+dir+`/dt=*/*/*.parquet', filename=true, file_row_number=true, hive_types={'dt': DATE}))
 		WHERE before > (frontend IS NOT NULL, coalesce(frontend, ''), coalesce(time, read_time)) OR CAST(coalesce(time, read_time) AS DATE) <> dt`)
 	if len(misplaced) > 0 {
 		t.Errorf("not in order, or in another day: %v", misplaced)
@@ -277,13 +277,13 @@ func TestCompactRefuses(t *testing.T) {
 			file = path
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "dt=2026-03-02/x.parquet"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "dt=2026-03-02/hour=all/x.parquet"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.compact(to, nil); err == nil || !strings.Contains(err.Error(), "dt=2026-03-02/x.parquet") {
+	if _, err := w.compact(to, nil); err == nil || !strings.Contains(err.Error(), "dt=2026-03-02/hour=all/x.parquet") {
 		t.Errorf("a foreign file: %v", err)
 	}
-	if err := errors.Join(os.Remove(filepath.Join(dir, "dt=2026-03-02/x.parquet")), os.Remove(filepath.Join(dir, file))); err != nil {
+	if err := errors.Join(os.Remove(filepath.Join(dir, "dt=2026-03-02/hour=all/x.parquet")), os.Remove(filepath.Join(dir, file))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.compact(to, nil); err == nil || !strings.Contains(err.Error(), "1 files of 2026-03-02 are gone") {

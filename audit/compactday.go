@@ -249,7 +249,7 @@ func (w *dayWriter) store(ctx context.Context, out *archive.Derived, want sum, s
 		return errCopied
 	}
 	h := sha256.Sum256(body)
-	key := fmt.Sprintf("dt=%s/%06d-%06d-%x.parquet", w.step.name(), w.step.generation, len(w.day.Files)+1, h[:6])
+	key := fmt.Sprintf("dt=%s/hour=all/%06d-%06d-%x.parquet", w.step.name(), w.step.generation, len(w.day.Files)+1, h[:6])
 	if err := w.c.target.Write(ctx, &sinks.Group{Key: key, Body: bytes.Clone(body), SHA256: h, Lines: int(lines), RawBytes: size}); err != nil {
 		return fmt.Errorf("write %s: %w", key, err)
 	}

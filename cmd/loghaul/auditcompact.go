@@ -21,8 +21,8 @@ func auditCompactCommand() command {
 		short: "Write a derived copy for SQL: large files by day, sorted by frontend and time, no repeats",
 		long: `
 The copy has the columns of the archive, so that deploy/sql works on it as well, in files
-dt=DAY/*.parquet by the day of the event, UTC (of a line without a time: by when it was read). It is
-no archive: it cannot prove that it is complete, and no other command of audit reads it. The originals
+dt=DAY/hour=all/*.parquet by the day of the event, UTC (of a line without a time: by when it was
+read). It is no archive: it cannot prove that it is complete, and no other command of audit reads it. The originals
 are only read. Each file is read back and compared before it is stored. What is done is kept in the
 target under _compact/, so run it again after an interruption, and every night: it adds the days and
 objects that are new. The target must not lie in the archive, unless under its prefix _derived/.
