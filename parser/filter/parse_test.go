@@ -230,6 +230,7 @@ var badFilters = []struct {
 	{"labels=x", 1, "labels.NAME"},
 	{"labels.A=x", 1, "labels.NAME"},
 	{"ts=SD--", 4, "tsc has all"},
+	{"HP=/a?b", 4, "HU is the path and the query"},
 	{strings.Repeat("(", 101) + "ST=5" + strings.Repeat(")", 101), 101, "nested more than 100 deep"},
 	{strings.Repeat("!", 200) + "ST=5", 101, "nested more than 100 deep"},
 	{"ST=" + strings.Repeat("5", 20000), 16385, "at most 16384"},
