@@ -10,6 +10,8 @@
 //     bytes received.
 //   - Nothing is thrown away: a message that is no batch is stored as it came.
 //   - The index is offered what is archived already, and cannot hold anything up.
+//   - Manifests list every object that was stored, and hold nothing up either: see
+//     package notary.
 //   - Memory is bounded: one window of raw bytes, two windows of encoded
 //     objects, Pull.Bytes of messages.
 package aggregator
@@ -24,9 +26,11 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/aggregator/window"
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/broker"
+	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/sinks"
 )
@@ -34,6 +38,8 @@ import (
 // Encoder makes verified objects: archive.Encoder, outside of tests.
 type Encoder interface {
 	Encode(batches []archive.Batch, sealed time.Time) (*archive.Object, error)
+	// EncodeRaw is the fall-back, for batches that Encode fails on.
+	EncodeRaw(batches []archive.Batch, sealed time.Time) (*archive.Object, error)
 }
 
 // Deps are what an Aggregator works with.
@@ -44,6 +50,9 @@ type Deps struct {
 	Metrics *metrics.Registry
 	// Archive stores the objects. The Aggregator retries, see sinks.Retry.
 	Archive sinks.Durable
+	// Manifests is where the objects' manifests go: the same store. Nil makes
+	// none.
+	Manifests notary.Store
 	// Check asks whether the archive can be used, for readiness at the start.
 	// It may be nil.
 	Check func(context.Context) error
@@ -63,7 +72,9 @@ type Aggregator struct {
 	deps    Deps
 	log     *slog.Logger
 	archive *sinks.Retrying
+	notary  *notary.Notary // nil without manifests
 	encoder Encoder
+	masker  *archive.Masker // nil without masks
 	window  *window.Window
 	count   counts
 	carried *consume.Message // did not fit into the window that was closed
@@ -94,8 +105,20 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 	if deps.Retry == (sinks.RetryPolicy{}) {
 		deps.Retry = sinks.DefaultRetryPolicy()
 	}
+	masker, err := cfg.newMasker()
+	if err != nil {
+		return nil, err
+	}
+	var masks []archive.Mask
+	if masker != nil {
+		masks = masker.Masks()
+		if !masker.Blanks() {
+			deps.Logger.Warn("fields are masked, but lines that do not tell them for certain are archived as they came: mask.unparsed says so",
+				"fields", len(masks))
+		}
+	}
 	if deps.Encoder == nil {
-		e, err := newEncoder(&cfg)
+		e, err := newEncoder(&cfg, masks)
 		if err != nil {
 			return nil, err
 		}
@@ -109,9 +132,15 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 		return nil, err
 	}
 	a := &Aggregator{
-		cfg: cfg, deps: deps, log: deps.Logger, encoder: deps.Encoder, window: w,
+		cfg: cfg, deps: deps, log: deps.Logger, encoder: deps.Encoder, masker: masker, window: w,
 		archive: sinks.Retry(deps.Archive, deps.Retry, deps.Logger, deps.Metrics),
 		wake:    make(chan struct{}, 1),
+	}
+	if deps.Manifests != nil {
+		a.notary, err = notary.New(cfg.Manifest, notary.Deps{Store: deps.Manifests, Name: cfg.Name, Logger: deps.Logger, Metrics: deps.Metrics})
+		if err != nil {
+			return nil, config.Under("manifest", err)
+		}
 	}
 	a.count.register(deps.Metrics, a)
 	if deps.Check != nil {
@@ -126,6 +155,8 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 //
 //	pull → verify → window → encode, read back, compare → store → ack → index
 //
+// Beside them the notary lists what was stored, and ends its list when all is.
+//
 // Between collect and deliver there is one sealed window at most: while an
 // object is being stored the next window is filled and encoded, and no more.
 func (a *Aggregator) Run(ctx context.Context) error {
@@ -135,10 +166,12 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	defer stopWork()
 	var all sync.WaitGroup
 	all.Go(func() { a.check(pull) })
+	finish := a.keepManifests(pull)
 
 	source, disconnect, err := a.connect(ctx)
 	if err != nil || source == nil {
 		stopPulling()
+		finish(work)
 		all.Wait()
 		return err
 	}
@@ -150,6 +183,7 @@ func (a *Aggregator) Run(ctx context.Context) error {
 
 	ended := ctx.Err() != nil
 	stopPulling()
+	finish(work)
 	stopWork() // what is not acknowledged goes back to the broker
 	all.Wait()
 	if ended {
@@ -189,6 +223,25 @@ func (a *Aggregator) deliver(work context.Context, source *consume.Source, seale
 		a.offer(g)
 	}
 	return nil
+}
+
+// keepManifests runs the notary until ctx ends. finish has to be called then,
+// when everything is stored, and lists the rest within Config.DrainTimeout.
+func (a *Aggregator) keepManifests(ctx context.Context) (finish func(context.Context)) {
+	if a.notary == nil {
+		return func(context.Context) {}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.notary.Run(ctx)
+	}()
+	return func(work context.Context) {
+		<-done
+		limited, cancel := context.WithTimeout(work, a.cfg.DrainTimeout)
+		defer cancel()
+		a.notary.Finish(limited)
+	}
 }
 
 // connect waits for the broker. It gives no source when ctx ends first.

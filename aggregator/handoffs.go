@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/aggregator/window"
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/sinks"
@@ -25,6 +26,8 @@ type batchGroup struct {
 	kept []*sinks.Group
 	// messages are acknowledged when all of that is stored.
 	messages []*consume.Message
+	// noted is the window as the notary knows it.
+	noted *notary.Window
 }
 
 // fill collects messages until the window is closed. more is false when there
@@ -84,8 +87,8 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 	result, err := a.window.Add(m.Header, m.Payload, time.Now())
 	switch {
 	case err != nil:
-		q := quarantine(m, err)
-		a.log.Error("a message is no batch; it is stored as it came, below quarantine/ in the archive: look at its headers for who sent it",
+		q := quarantine(m, err, a.masker != nil && a.masker.Blanks())
+		a.log.Error("a message is no batch; it is stored as it came, below _quarantine/ in the archive: look at its headers for who sent it",
 			"error", err, "stream", m.Stream, "sequence", m.Sequence, "subject", m.Subject, "key", q.Key)
 		a.count.malformed.Inc()
 		a.window.Hold(len(q.Body), time.Now())
@@ -106,58 +109,35 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 	a.count.fill.Store(int64(a.window.Lines()))
 }
 
-// encode makes objects out of the window. The encoder reads back what it made
-// and compares. If that fails for all batches together it is tried with halves
-// of them, down to the batch that cannot be encoded: that one is stored as it
-// came.
-func (a *Aggregator) encode(g *batchGroup) {
-	start := time.Now()
-	a.encodeSome(g, a.window.Batches(), start)
-	a.count.encode.Since(start)
-	a.count.fill.Store(0)
-}
-
-func (a *Aggregator) encodeSome(g *batchGroup, batches []archive.Batch, sealed time.Time) {
-	if len(batches) == 0 {
-		return
-	}
-	o, err := a.encoder.Encode(batches, sealed)
-	if err == nil {
-		g.objects = append(g.objects, o)
-		return
-	}
-	if n := len(batches); n > 1 {
-		a.log.Error("a window could not be encoded and verified; trying with half of it", "error", err, "batches", n)
-		a.encodeSome(g, batches[:n/2], sealed)
-		a.encodeSome(g, batches[n/2:], sealed)
-		return
-	}
-	h := &batches[0].Header
-	q := quarantineBatch(&batches[0], sealed, err)
-	a.log.Error("a batch could not be encoded and verified; its raw lines are stored below quarantine/ in the archive: please report this",
-		"error", err, "source", h.Source.ID, "node", h.Source.Node, "from", h.From, "to", h.To, "key", q.Key)
-	a.count.unverified.Inc()
-	g.kept = append(g.kept, q)
-}
-
 // store writes everything of a closed window. It returns nil only when all is
 // stored. The archive's decorator tries again and again; errors that it lets
 // through cannot be cured with these bytes. Ending is the cure then: the
 // messages are delivered again and encoded anew.
 func (a *Aggregator) store(ctx context.Context, g *batchGroup) error {
+	defer g.noted.Close()
 	for _, q := range g.kept {
-		if err := a.archive.Write(ctx, q); err != nil {
-			return fmt.Errorf("store %s: %w", q.Key, err)
+		if err := a.write(ctx, g, q); err != nil {
+			return err
 		}
 	}
 	for _, o := range g.objects {
 		start := time.Now()
-		if err := a.archive.Write(ctx, group(o)); err != nil {
-			return fmt.Errorf("store %s: %w", o.Key, err)
+		if err := a.write(ctx, g, group(o)); err != nil {
+			return err
 		}
 		a.count.put.Since(start)
 		a.count.archived(o)
 	}
+	return nil
+}
+
+// write stores one object and has it noted.
+func (a *Aggregator) write(ctx context.Context, g *batchGroup, o *sinks.Group) error {
+	g.noted.Storing(o)
+	if err := a.archive.Write(ctx, o); err != nil {
+		return fmt.Errorf("store %s: %w", o.Key, err)
+	}
+	g.noted.Stored(o)
 	return nil
 }
 

@@ -187,10 +187,10 @@ func TestAuditNamesDamageAndGoesOn(t *testing.T) {
 	if err := os.WriteFile(objects[0], []byte("gone"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(root.Path+"/quarantine/x", 0o750); err != nil {
+	if err := os.MkdirAll(root.Path+"/_quarantine/x", 0o750); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(root.Path+"/quarantine/x/y.bin", nil, 0o600); err != nil {
+	if err := os.WriteFile(root.Path+"/_quarantine/x/y.bin", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, cmd := range []string{"cat", "ls", "sources"} {
@@ -199,7 +199,7 @@ func TestAuditNamesDamageAndGoesOn(t *testing.T) {
 			!strings.Contains(errs, "loghaul: 1 object could not be read") {
 			t.Errorf("%s: exit code %d, %d bytes, %s", cmd, code, len(out), errs)
 		}
-		if cmd == "ls" && !strings.Contains(errs, "1 malformed batches lie under quarantine/") {
+		if cmd == "ls" && !strings.Contains(errs, "1 malformed batches lie under _quarantine/") {
 			t.Errorf("ls does not mention the quarantine: %s", errs)
 		}
 	}

@@ -92,7 +92,7 @@ func TestWrongUse(t *testing.T) {
 		{"adit", `unknown command "adit", did you mean "audit"?`},
 		{"aggregat", `unknown command "aggregat", did you mean "aggregate"?`},
 		{"audit cta", `unknown command "audit cta", did you mean "audit cat"?`},
-		{"audit", "audit what? There is: audit cat, audit sources, audit ls"},
+		{"audit", "audit what? There is: audit cat, audit sources, audit ls, audit du"},
 		{"xyzzy", `unknown command "xyzzy"; loghaul help lists them`},
 		{"help xyzzy", `unknown command "xyzzy"; loghaul help lists them`},
 		{"audit find", "audit find is not part of this version yet"},

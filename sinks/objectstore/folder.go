@@ -283,3 +283,32 @@ func (f *folder) fail(doing string, err error) error {
 	}
 	return fmt.Errorf("archive %s: %s: %w", f, doing, err)
 }
+
+// Remover is a Store that can delete: a folder. A bucket has lifecycle rules.
+type Remover interface {
+	// Remove deletes an object, and the folders that it leaves empty. It is no
+	// error when there is none.
+	Remove(ctx context.Context, key string) error
+}
+
+// Remove follows Remover. A writer whose folder goes meanwhile makes it again.
+func (f *folder) Remove(ctx context.Context, key string) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("archive %s: deleting %s: %w", f, key, err)
+	}
+	path := f.path(key)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return f.fail("deleting "+key, err)
+	}
+	for dir := filepath.Dir(path); dir != f.root; dir = filepath.Dir(dir) {
+		if os.Remove(dir) != nil { // it is not empty
+			break
+		}
+	}
+	return nil
+}
+
+var _ Remover = (*folder)(nil)

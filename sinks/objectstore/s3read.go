@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/encrypt"
 
 	"github.com/loghaul/loghaul/sinks"
 )
@@ -27,7 +28,7 @@ func (b *bucket) List(ctx context.Context, prefix string, fn func(Info) error) e
 			if strings.HasSuffix(o.Key, "/") {
 				continue // a folder as some tools mark it
 			}
-			info := Info{Key: strings.TrimPrefix(o.Key, b.prefix), Size: o.Size, Modified: o.LastModified}
+			info := Info{Key: strings.TrimPrefix(o.Key, b.prefix), Size: o.Size, Modified: o.LastModified, ETag: strings.Trim(o.ETag, `"`)}
 			if err := fn(info); err != nil {
 				return err
 			}
@@ -48,7 +49,12 @@ func (b *bucket) page(ctx context.Context, prefix, after string, limit int) ([]m
 	owner := false
 	var page []minio.ObjectInfo
 	opts := minio.ListObjectsOptions{Prefix: b.prefix + prefix, Recursive: true, MaxKeys: limit, StartAfter: after, FetchOwner: &owner}
-	for o := range b.core.ListObjectsIter(reqCtx, b.name, opts) {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		x = &exchange{}
+	}
+	x.root = "ListBucketResult"
+	for o := range b.core.ListObjectsIter(x.in(reqCtx), b.name, opts) {
 		if o.Err != nil {
 			return nil, o.Err
 		}
@@ -68,7 +74,7 @@ func (b *bucket) Get(ctx context.Context, key string) ([]byte, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	body, size, err := b.get(ctx, key, minio.GetObjectOptions{}, MaxGet)
+	body, size, _, err := b.get(ctx, key, minio.GetObjectOptions{}, MaxGet)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +101,7 @@ func (b *bucket) ReadAt(ctx context.Context, key string, p []byte, off int64) (i
 	}
 	var opts minio.GetObjectOptions
 	opts.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))
-	body, size, err := b.get(ctx, key, opts, len(p))
+	body, size, _, err := b.get(ctx, key, opts, len(p))
 	if errors.Is(err, errRange) {
 		return 0, io.EOF
 	}
@@ -121,21 +127,35 @@ var errRange = errors.New("range not satisfiable")
 
 // get asks for an object or a range of it. The deadline of a body of at most
 // limit bytes also covers reading it.
-func (b *bucket) get(ctx context.Context, key string, opts minio.GetObjectOptions, limit int) (io.ReadCloser, int64, error) {
+func (b *bucket) get(ctx context.Context, key string, opts minio.GetObjectOptions, limit int) (io.ReadCloser, int64, http.Header, error) {
 	reqCtx, cancel := b.deadline(ctx, limit)
+	opts.ServerSideEncryption = b.readKey()
 	body, info, header, err := b.core.GetObject(reqCtx, b.name, b.prefix+key, opts)
+	if opts.ServerSideEncryption != nil && minio.ToErrorResponse(err).StatusCode == http.StatusBadRequest {
+		// It may be older than the key, and then must be asked for without.
+		opts.ServerSideEncryption = nil
+		body, info, header, err = b.core.GetObject(reqCtx, b.name, b.prefix+key, opts)
+	}
 	if err != nil {
 		cancel()
 		if minio.ToErrorResponse(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {
-			return nil, 0, errRange
+			return nil, 0, nil, errRange
 		}
-		return nil, 0, b.fail(ctx, "reading "+key, err)
+		return nil, 0, nil, b.fail(ctx, "reading "+key, err)
 	}
 	if opts.Header().Get("Range") != "" && header.Get("Content-Range") == "" && info.Size > 0 {
 		cancel()
-		return nil, 0, errors.Join(b.fail(ctx, "reading "+key, errors.New("the server ignores Range")), body.Close())
+		return nil, 0, nil, errors.Join(b.fail(ctx, "reading "+key, errors.New("the server ignores Range")), body.Close())
 	}
-	return &cancelCloser{body, cancel}, info.Size, nil
+	return &cancelCloser{body, cancel}, info.Size, header, nil
+}
+
+// readKey is the key that must come with every read, nil without one.
+func (b *bucket) readKey() encrypt.ServerSide {
+	if b.encryption != nil && b.encryption.Type() == encrypt.SSEC {
+		return b.encryption
+	}
+	return nil
 }
 
 // cancelCloser ends the request's context with its body.
