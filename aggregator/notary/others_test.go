@@ -100,7 +100,7 @@ func TestTwoContinueAtOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, found, err := k.remains(t.Context(), s, "a", p.now(), time.Time{})
+			c, found, err := k.remains(t.Context(), s, "a", p.now(), time.Time{}, ignore)
 			if err != nil || len(found) != 2 {
 				t.Fatalf("%d objects, %v", len(found), err)
 			}
@@ -108,7 +108,7 @@ func TestTwoContinueAtOnce(t *testing.T) {
 		}
 		for i, p := range all {
 			_, err := p.notary.clerk.list(t.Context(), views[i].c, listing{
-				found: views[i].found, end: i < 2, always: i == 2, to: p.now(), insist: i == 2,
+				found: views[i].found, end: i < 2, always: i == 2, to: p.now(), insist: i == 2, seen: ignore,
 				adopted: func(*item) {}, refused: func(err error) { t.Error(err) },
 			})
 			if want := i == 1; errors.Is(err, errTaken) != want || !want && err != nil {

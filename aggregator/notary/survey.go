@@ -109,9 +109,10 @@ func (n known) add(f *manifest.File) {
 
 // load reads the end of a writer's chain, and what manifests list of the
 // objects sealed from the given time on. refs are the writer's manifests since
-// an hour before that.
-func (k *clerk) load(ctx context.Context, writer string, refs []ref, from time.Time) (*chain, known, error) {
+// an hour before that. seen is called for each that is read.
+func (k *clerk) load(ctx context.Context, writer string, refs []ref, from time.Time, seen func(*manifest.File)) (*chain, known, error) {
 	c, listed := &chain{writer: writer}, known{}
+	note := func(f *manifest.File) { listed.add(f); seen(f) }
 	for i, r := range refs {
 		newest := i == len(refs)-1
 		if !newest && r.From.Before(from.Add(-time.Hour)) {
@@ -124,7 +125,7 @@ func (k *clerk) load(ctx context.Context, writer string, refs []ref, from time.T
 		if err != nil {
 			return nil, nil, &chainError{r.Key(), err}
 		}
-		listed.add(f)
+		note(f)
 		if newest {
 			c.advance(f)
 		}
@@ -132,7 +133,7 @@ func (k *clerk) load(ctx context.Context, writer string, refs []ref, from time.T
 	if c.head == nil {
 		return c, listed, nil
 	}
-	_, err := k.follow(ctx, c, listed.add)
+	_, err := k.follow(ctx, c, note)
 	return c, listed, err
 }
 
@@ -173,8 +174,9 @@ func (k *clerk) objects(ctx context.Context, writer string, from, now time.Time,
 // remains gives the chain of a writer, and its objects that no manifest lists,
 // oldest first. Of a chain that is ended these are those sealed since then; of
 // another those since a day before its newest manifest, as clocks may have
-// stepped; of a writer without a chain those since the given time.
-func (k *clerk) remains(ctx context.Context, s *survey, writer string, now, since time.Time) (*chain, []Info, error) {
+// stepped; of a writer without a chain those since the given time. seen is
+// called for each manifest that is read.
+func (k *clerk) remains(ctx context.Context, s *survey, writer string, now, since time.Time, seen func(*manifest.File)) (*chain, []Info, error) {
 	refs, err := k.refs(ctx, s, writer)
 	if err != nil {
 		return nil, nil, err
@@ -182,7 +184,7 @@ func (k *clerk) remains(ctx context.Context, s *survey, writer string, now, sinc
 	if n := len(refs); n > 0 {
 		since = refs[n-1].From.Add(-day)
 	}
-	c, listed, err := k.load(ctx, writer, refs, since)
+	c, listed, err := k.load(ctx, writer, refs, since, seen)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -282,3 +284,6 @@ func (k *clerk) listedQuarantined(ctx context.Context, s *survey, from time.Time
 	}
 	return listed, nil
 }
+
+// ignore is for callers to whom it does not matter which manifests are read.
+func ignore(*manifest.File) {}
