@@ -43,6 +43,7 @@ type Notary struct {
 	hour    time.Time // the end of the last hour that was closed
 	written time.Time // when the newest manifest was
 	tried   troubles
+	again   *secondLook // nil if it is done
 	others  others
 
 	wake chan struct{} // too much waits
@@ -152,6 +153,11 @@ func (n *Notary) step(ctx context.Context) error {
 	if err := n.begin(ctx); err != nil {
 		return err
 	}
+	if n.again != nil && !time.Now().Before(n.again.due) {
+		if err := n.lookAgain(ctx); err != nil {
+			return err
+		}
+	}
 	if err := n.closeHour(ctx); err != nil {
 		return err
 	}
@@ -229,6 +235,11 @@ func (n *Notary) oldestOpen() (t time.Time) {
 func (n *Notary) finish(ctx context.Context) error {
 	if err := n.begin(ctx); err != nil {
 		return err
+	}
+	if n.again != nil {
+		if err := n.lookAgain(ctx); err != nil {
+			return err
+		}
 	}
 	n.mu.Lock()
 	end := len(n.unsure) == 0
@@ -341,29 +352,33 @@ func (n *Notary) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, found, err := n.clerk.remains(ctx, s, n.clerk.name, now, now.Add(-n.timing.Dead), n.listed)
+	r, err := n.clerk.remains(ctx, s, n.clerk.name, now, now.Add(-n.timing.Dead), n.listed)
 	if err != nil {
 		return err
 	}
 	n.mu.Lock()
-	found = slices.DeleteFunc(found, func(o Info) bool { _, ok := n.mine[o.Key]; return ok })
 	if !n.first.IsZero() && n.first.Before(now) {
 		now = n.first
 	}
 	n.mu.Unlock()
-	if len(found) > 0 {
-		n.log.Info("found objects in the archive that no manifest lists, as after a crash; they are read and listed", "objects", len(found))
+	crashed := !r.chain.ended
+	if r.found = n.notMine(r.found); len(r.found) > 0 {
+		n.log.Info("found objects in the archive that no manifest lists, as after a crash; they are read and listed", "objects", len(r.found))
 	}
-	wrote, err := n.clerk.list(ctx, c, listing{
-		found: found, to: now, always: true, insist: true, seen: n.listed,
-		adopted: func(*item) { n.count.own.Inc() },
-		refused: n.refuse,
+	wrote, err := n.clerk.list(ctx, r.chain, listing{
+		found: r.found, to: now, always: true, insist: true, seen: n.listed,
+		adopted: func(it *item) { r.listed.addKey(it.key); n.count.own.Inc() },
+		refused: func(err error) { r.listed.addKey(refusedKey(err)); n.refuse(err) },
 	})
 	n.wrote(wrote)
 	if err != nil {
 		return err
 	}
-	n.chain, n.hour = c, n.clerk.now().Add(-n.delay).Truncate(time.Hour)
+	n.chain, n.hour = r.chain, n.clerk.now().Add(-n.delay).Truncate(time.Hour)
+	if crashed {
+		n.again = &secondLook{from: r.since, to: now, listed: r.listed, due: time.Now().Add(n.timing.Again)}
+		return nil
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.mine = nil
