@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func (v *verdicts) chain(c *verify.Chain) error {
 		return err
 	}
 	for _, b := range c.Breaks {
-		numbers := fmt.Sprint(b.Sequence)
+		numbers := strconv.FormatInt(b.Sequence, 10)
 		if b.Through > 0 {
 			numbers += fmt.Sprintf("-%d", b.Through)
 		}
