@@ -39,6 +39,32 @@ type op struct {
 	col   int
 }
 
+// columns gives the columns that an op moves a field to and from.
+func (o *op) columns() []int {
+	switch o.kind {
+	case opFrontend:
+		return []int{colFrontend, colFrontendTLS}
+	case opRetries:
+		return []int{colRetries, colRedispatched}
+	case opRequest:
+		return []int{colMethod, colHTTPPath, colQuery, colHTTPVersion, colRequest}
+	case opURI:
+		return []int{colHTTPPath, colQuery}
+	case opTime:
+		return []int{colTime, colUTCOffset}
+	case opWall:
+		return []int{o.col, o.col + 1}
+	case opList:
+		all := make([]int, slots)
+		for i := range all {
+			all[i] = o.col + i
+		}
+		return all
+	case opText, opInt32, opInt64, opQuery:
+	}
+	return []int{o.col}
+}
+
 // plan is how the records of one format lie in the columns. The encoder and
 // every reader derive the same plan from the same formats.
 type plan struct {
@@ -53,6 +79,14 @@ type plan struct {
 	// variants are the formats of one name that differ in what is captured;
 	// nil if there is only one. format then is the same without any captures.
 	variants []*parser.Format
+}
+
+// uses reports whether records of the plan may have a value in a column.
+func (p *plan) uses(column int) bool {
+	if p.asap && column == colASAP || p.blocks != nil && column >= colHeader1 && column < colHeader1+slots {
+		return true
+	}
+	return slices.ContainsFunc(p.ops, func(o op) bool { return slices.Contains(o.columns(), column) })
 }
 
 // plans makes the plans of formats and the columns of their objects: the core

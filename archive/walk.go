@@ -44,7 +44,7 @@ func (w *walk) finishAll() (err error) {
 func (w *walk) stretch(r *Range) error {
 	w.tiles.begin(r.From)
 	for row := r.Row; row < r.Row+r.Lines; row++ {
-		if err := w.read(row, r, w.tiles.at); err != nil {
+		if err := w.read(row, r, w.tiles.at, w.tiles.at+1); err != nil {
 			return err
 		}
 		if err := w.cover(); err != nil {
@@ -72,15 +72,15 @@ func (w *walk) cover() error {
 	return w.tiles.cover(w.row.Offset, end)
 }
 
-// read fills w.row.
-func (w *walk) read(row int, r *Range, offset int64) (err error) {
+// read fills w.row with a row of r whose offset is in [from, to).
+func (w *walk) read(row int, r *Range, from, to int64) (err error) {
 	defer recovered(&err, "decode")
 	id := w.identity(row)
 	if string(id.node) != r.Source.Node || string(id.source) != r.Source.ID ||
-		string(id.path) != r.Source.Path || id.offset != offset {
-		return corrupt("identity", "", row, "is %s/%s:%d, want %s/%s:%d", id.node, id.source, id.offset, r.Source.Node, r.Source.ID, offset)
+		string(id.path) != r.Source.Path || id.offset < from || id.offset >= to {
+		return corrupt("identity", "", row, "is %s/%s:%d, want %s/%s from %d on", id.node, id.source, id.offset, r.Source.Node, r.Source.ID, from)
 	}
-	w.row = Row{Index: row, Source: r.Source, Offset: offset, NoLF: id.noLF, TimeUnsure: id.unsure, ReadAt: id.readAt, Rest: id.rest}
+	w.row = Row{Index: row, Source: r.Source, Offset: id.offset, NoLF: id.noLF, TimeUnsure: id.unsure, ReadAt: id.readAt, Rest: id.rest}
 	w.readOrigin(row)
 	p, err := w.planOf(row)
 	if err != nil {

@@ -43,6 +43,7 @@ type scan struct {
 	warn  func(error)
 
 	objects, skipped, broken int
+	opener                   archive.Opener
 }
 
 // run calls fn for each selected object. Objects that cannot be read are
@@ -169,7 +170,7 @@ func Retry(ctx context.Context, fn func() error) error {
 func (s *scan) open(ctx context.Context, o *object) error {
 	o.reader = nil
 	if !s.whole || !s.filter.all() {
-		r, err := archive.Open(&remote{ctx: ctx, store: s.store, key: o.key, size: o.size}, o.size)
+		r, err := s.opener.Open(&remote{ctx: ctx, store: s.store, key: o.key, size: o.size}, o.size)
 		if err != nil {
 			return err
 		}
@@ -188,6 +189,6 @@ func (s *scan) open(ctx context.Context, o *object) error {
 	if !o.name.Matches(sha256.Sum256(body)) {
 		return fmt.Errorf("%w: its content does not have the checksum in its name", archive.ErrCorrupt)
 	}
-	o.reader, err = archive.Open(bytes.NewReader(body), int64(len(body)))
+	o.reader, err = s.opener.Open(bytes.NewReader(body), int64(len(body)))
 	return err
 }

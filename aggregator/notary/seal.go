@@ -112,7 +112,7 @@ func Seal(ctx context.Context, store Store, o SealOptions) error {
 			}
 			c = &chain{writer: writer}
 		}
-		if err := o.seal(ctx, k, c, found[writer], last[writer].Before(now.Add(-o.OlderThan))); err != nil {
+		if err := o.seal(ctx, k, c, found[writer], !last[writer].After(now.Add(-o.OlderThan))); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func Seal(ctx context.Context, store Store, o SealOptions) error {
 
 // selects reports whether an object is old enough, and of the wanted time.
 func (o *SealOptions) selects(i Info, sealed, now time.Time) bool {
-	return i.Modified.Before(now.Add(-o.OlderThan)) && !sealed.Before(o.From) && (o.To.IsZero() || sealed.Before(o.To))
+	return !i.Modified.After(now.Add(-o.OlderThan)) && !sealed.Before(o.From) && (o.To.IsZero() || sealed.Before(o.To))
 }
 
 // addQuarantined adds what was quarantined and no manifest lists to what was

@@ -19,6 +19,7 @@ import (
 
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/manifest"
+	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/sinks"
@@ -180,16 +181,17 @@ func newKey(t testing.TB) (text string, ring *manifest.Keyring) {
 
 // process is a notary that runs, with its own clock and its own way to the store.
 type process struct {
-	t      testing.TB
-	name   string
-	bucket *bucket
-	notary *Notary
-	offset atomic.Int64 // of its clock
-	log    bytes.Buffer
-	cancel context.CancelFunc
-	done   chan struct{}
-	dead   atomic.Bool // every call to the store fails
-	n      int
+	t        testing.TB
+	name     string
+	bucket   *bucket
+	notary   *Notary
+	offset   atomic.Int64 // of its clock
+	log      bytes.Buffer
+	cancel   context.CancelFunc
+	done     chan struct{}
+	dead     atomic.Bool // every call to the store fails
+	n        int
+	registry *metrics.Registry
 }
 
 // link is a process's way to the store.
@@ -223,14 +225,14 @@ func (l link) List(ctx context.Context, prefix string, fn func(Info) error) erro
 
 func newProcess(t testing.TB, b *bucket, name, key string, change func(*Timing)) *process {
 	t.Helper()
-	p := &process{t: t, name: name, bucket: b}
+	p := &process{t: t, name: name, bucket: b, registry: metrics.New(Metrics()...)}
 	timing := DefaultTiming()
 	timing.Delay = 0
 	if change != nil {
 		change(&timing)
 	}
 	n, err := New(Config{Key: key, Timing: timing}, Deps{
-		Store: link{b, p}, Name: name, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Now: p.now,
+		Store: link{b, p}, Name: name, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Now: p.now, Metrics: p.registry,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -271,10 +273,20 @@ func (p *process) kill() {
 // store stores an object as an aggregator does.
 func (p *process) store() *sinks.Group {
 	p.t.Helper()
-	sealed := p.now()
 	p.n++
-	g := objectOf(p.t, p.name, sealed, p.n)
-	w := p.notary.Open(sealed)
+	return p.put(objectOf(p.t, p.name, p.now(), p.n))
+}
+
+// storeSmall stores something that is made faster than an object.
+func (p *process) storeSmall() {
+	p.t.Helper()
+	p.n++
+	p.put(quarantinedGroup(p.now(), fmt.Sprintf("%s: message %d", p.name, p.n)))
+}
+
+func (p *process) put(g *sinks.Group) *sinks.Group {
+	p.t.Helper()
+	w := p.notary.Open(p.now())
 	defer w.Close()
 	w.Storing(g)
 	if err := (link{p.bucket, p}).Write(context.Background(), g); err != nil {

@@ -29,7 +29,8 @@ const (
 type Writer struct {
 	root, createdBy string
 	columns         []Column
-	rows            int
+	rows            int // of the row group at hand
+	groups          []group // that are complete
 	simple          bool // of BeginPlain
 
 	zstd    *zstd.Encoder
@@ -44,6 +45,12 @@ type Writer struct {
 	lengths []int32
 	scratch []byte
 	word    [16]byte
+}
+
+// group is what the footer says about a row group.
+type group struct {
+	rows   int
+	chunks []chunkMeta
 }
 
 // chunkMeta is what the footer says about a column chunk.
@@ -91,12 +98,30 @@ func (w *Writer) BeginPlain(columns []Column, rows int) {
 }
 
 func (w *Writer) begin(columns []Column, rows int, simple bool) {
-	w.columns, w.rows, w.simple = columns, rows, simple
+	w.columns, w.rows, w.simple, w.groups = columns, rows, simple, w.groups[:0]
 	w.out = append(w.out[:0], magic...)
 	if cap(w.chunks) < len(columns) {
 		w.chunks = slices.Grow(w.chunks, len(columns)-len(w.chunks))
 	}
 	w.chunks = w.chunks[:0]
+}
+
+// NextGroup ends the row group, whose columns have all been added, and begins
+// another one of rows rows: one Add per column follows.
+func (w *Writer) NextGroup(rows int) error {
+	if err := w.complete(); err != nil {
+		return err
+	}
+	w.groups = append(w.groups, group{w.rows, w.chunks})
+	w.rows, w.chunks = rows, make([]chunkMeta, 0, len(w.columns))
+	return nil
+}
+
+func (w *Writer) complete() error {
+	if len(w.chunks) != len(w.columns) {
+		return fmt.Errorf("parquet: %d of %d columns were added", len(w.chunks), len(w.columns))
+	}
+	return nil
 }
 
 // Add writes the next column.
@@ -262,12 +287,17 @@ func (w *Writer) shrinks(page []byte) bool {
 // Finish writes bloom filters and the footer and gives the file, which is
 // valid until the next Begin.
 func (w *Writer) Finish(metadata []KeyValue) ([]byte, error) {
-	if len(w.chunks) != len(w.columns) {
-		return nil, fmt.Errorf("parquet: %d of %d columns were added", len(w.chunks), len(w.columns))
+	if err := w.complete(); err != nil {
+		return nil, err
 	}
-	for i := range w.chunks {
-		if m := &w.chunks[i]; m.bloom {
-			w.appendBloom(m)
+	if w.rows > 0 {
+		w.groups = append(w.groups, group{w.rows, w.chunks})
+	}
+	for _, g := range w.groups {
+		for i := range g.chunks {
+			if m := &g.chunks[i]; m.bloom {
+				w.appendBloom(m)
+			}
 		}
 	}
 	at := len(w.out)

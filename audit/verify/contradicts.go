@@ -81,6 +81,9 @@ func differs(said, is *archive.Meta) string {
 	if said.RawSHA256 != is.RawSHA256 {
 		return fmt.Sprintf("it says that the lines have the SHA-256 %s, the object has %s", said.RawSHA256, is.RawSHA256)
 	}
+	if !slices.Equal(said.Masks, is.Masks) {
+		return fmt.Sprintf("it says that the lines were masked by %v, the object has %v", said.Masks, is.Masks)
+	}
 	for i := range said.Ranges {
 		if x, y := said.Ranges[i], is.Ranges[i]; x != y {
 			return fmt.Sprintf("it says [%d, %d) of source %s of %s, the object has [%d, %d) of %s of %s",

@@ -32,9 +32,12 @@ func commands() []command {
 		formatCommand(),
 		fromConfigCommand(),
 		auditCatCommand(),
+		auditFindCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
 		auditVerifyCommand(),
+		auditKeygenCommand(),
+		auditSealCommand(),
 		auditDuCommand(),
 		archiveCheckCommand(),
 		archiveHoldCommand(),
@@ -47,5 +50,5 @@ func commands() []command {
 
 // planned are commands that the design has and this build has not.
 func planned() []string {
-	return []string{"audit find", "backfill"}
+	return []string{"backfill"}
 }

@@ -174,8 +174,8 @@ func spellings(networks []network) (all [][]byte) {
 
 // spell gives the ways in which inet_ntop prints an address. HAProxy prints an IPv4 address as such, or mapped into IPv6
 // when it came in on an IPv6 socket. C libraries agree on lower case and no leading zeros but not on which run of zeros
-// they shorten (glibc: the first of the longest, of two groups at least; musl: counts characters, of one group, too), nor
-// on where the last four bytes are printed as IPv4 (::1.2.3.4), so here is one for each run, and one without.
+// they shorten (glibc: the first of those with most groups; musl: that with most characters), nor on where the last four
+// bytes are printed as IPv4 (glibc: ::1.2.3.4), so here is one for each run, and one without.
 func spell(addr netip.Addr) (all [][]byte) {
 	ip := addr.As16()
 	tail := netip.AddrFrom4([4]byte(ip[12:])).AppendTo(nil)

@@ -38,6 +38,8 @@ type access struct {
 	field int // index in Record.Values
 	item  int
 	slots []int
+	// number is set if the value of an expression is a number.
+	number bool
 }
 
 // binding is how the tests of a filter get at their values in lines of one format.
@@ -56,7 +58,10 @@ func bind(tests []*Test, format *parser.Format) *binding {
 		have, b.asap = columnsOf(format)
 	}
 	for i, t := range tests {
-		b.accesses[i] = accessOf(t.Field, format, have)
+		a := &b.accesses[i]
+		if *a = accessOf(t.Field, format, have); a.kind == wholeValue {
+			a.number = format.Fields()[a.field].Kind == parser.KindInt
+		}
 	}
 	return b
 }

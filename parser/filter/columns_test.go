@@ -26,6 +26,16 @@ func TestSameOnColumns(t *testing.T) {
 		names[name] = true
 	}
 	asked := map[string]int{}
+	// Only whether a number is 0 is not the number.
+	truth, err := parser.Compile(`%{+json}o %(ok:bool)ST %(b)b`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := [][]byte{[]byte(`{"ok": true, "b": "be"}`)}
+	compareColumns(t, "truth values", encode(t, []*parser.Format{truth}, wrapper.None, line), names, asked)
+	if asked["backend"] != 1 || asked["status"] > 0 {
+		t.Errorf("of truth values: %v", asked)
+	}
 	for _, file := range corpusFiles(t, func(name string) bool { return !strings.HasPrefix(name, "trunc/") }) {
 		format, err := parser.Compile(file.spec)
 		if err != nil {

@@ -218,3 +218,39 @@ func TestLine(t *testing.T) {
 		check(nil, []string{"labels.a=*"})
 	}
 }
+
+// TestNumberExpressions asks for expressions that the format makes numbers of.
+func TestNumberExpressions(t *testing.T) {
+	f, err := parser.Compile(`%{+json}o %(n:sint)[x] %(s:str)[y] %(b:bool)[z] %(e:sint)[fc_err]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r parser.Record
+	if !f.Parse([]byte(`{"n": 57, "s": "7", "b": true, "e": 0}`), &r) {
+		t.Fatal("the line is not of the format")
+	}
+	for _, text := range []string{"%[x]=57", "%(n)=57", "%[x]>56", "%[x]!=5", "%[x]~7", "%[x]^=5", "%[x]=*", "%(s)=7", "%[z]=true", "fc_err=0", "fc_err<1"} {
+		if !matches(t, text, &r) || matches(t, "not "+text, &r) {
+			t.Errorf("%s leaves the line out", text)
+		}
+	}
+	for _, text := range []string{"%[x]=5", "%[x]>57", "%[x]$=5", "%(x)=57", "%[n]=57"} {
+		if matches(t, text, &r) {
+			t.Errorf("%s selects the line", text)
+		}
+	}
+	for _, text := range []string{"%[x]=5", "%[x]!=5", "%[x]~5", "%[x]>5", "%[x]=*", "%[x]!=*"} {
+		test := leaf(t, text)
+		for low := int64(3); low < 8; low++ {
+			for high := low; high < 8; high++ {
+				some := false
+				for v := low; v <= high; v++ {
+					some = some || test.MatchInt(v)
+				}
+				if some && !test.MayMatchRange(low, high) {
+					t.Errorf("%s denies what passes between %d and %d", text, low, high)
+				}
+			}
+		}
+	}
+}

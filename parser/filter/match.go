@@ -126,6 +126,8 @@ func (m *Matcher) test(i int, line *Line) bool {
 	switch {
 	case !ok:
 		return t.Not
+	case t.Field.Type == Text && a.number:
+		return t.MatchInt(number)
 	case t.Field.Type == Text:
 		return t.MatchText(text)
 	case t.Field.Type == Address:

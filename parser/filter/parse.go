@@ -94,11 +94,7 @@ func (s *scanner) list(kind clauseKind, depth int, read func(int) (*clause, erro
 		if err != nil {
 			return nil, err
 		}
-		if c.kind == kind {
-			subs = append(subs, c.subs...)
-		} else {
-			subs = append(subs, c)
-		}
+		subs = append(subs, c)
 		s.blanks()
 		if !more() {
 			break

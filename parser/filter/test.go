@@ -1,6 +1,10 @@
 package filter
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+	"strconv"
+)
 
 // Compare says how a Test looks at a value.
 type Compare uint8
@@ -41,17 +45,18 @@ type Test struct {
 func (t *Test) Absent() bool { return t.Not }
 
 // MatchInt reports whether a line passes whose value is v: the number, a duration in milliseconds, a size in bytes, of a
-// Bool 0 or 1. The type of the field is none of Text and Address.
+// Bool 0 or 1. Of a Text it is a value that the format makes a number of (`%(name:sint)[expression]` in JSON), which
+// compares like what is printed.
 func (t *Test) MatchInt(v int64) bool {
-	if t.Compare == Present {
+	switch t.Compare {
+	case Present:
 		return !t.Not
+	case InRanges:
+		return t.inRanges(v) != t.Not
+	default:
+		var digits [20]byte
+		return t.MatchText(strconv.AppendInt(digits[:0], v, 10))
 	}
-	for _, r := range t.ranges {
-		if v <= r.Max {
-			return (v >= r.Min) != t.Not
-		}
-	}
-	return t.Not
 }
 
 // MatchText reports whether a line passes whose value is v. The type of the field is Text or Address. v is what the
@@ -63,21 +68,21 @@ func (t *Test) MatchText(v []byte) bool {
 	return t.text(v) != t.Not
 }
 
-// MayMatchRange reports whether a line can pass whose value is between low and high, both included. Lines without a value
-// are not among them: ask Absent.
+// MayMatchRange reports whether a line can pass whose value is between low and high, both included, as MatchInt takes it.
+// Lines without a value are not among them: ask Absent.
 func (t *Test) MayMatchRange(low, high int64) bool {
-	if t.Compare == Present {
+	switch t.Compare {
+	case Present:
 		return !t.Not
+	case InRanges:
+	default:
+		return low < high || t.MatchInt(low)
 	}
-	for _, r := range t.ranges {
-		if t.Not && r.Min <= low && high <= r.Max {
-			return false
-		}
-		if !t.Not && r.Min <= high && low <= r.Max {
-			return true
-		}
+	covers := func(r Range) bool { return r.Min <= low && high <= r.Max }
+	if t.Not {
+		return !slices.ContainsFunc(t.ranges, covers)
 	}
-	return t.Not
+	return slices.ContainsFunc(t.ranges, func(r Range) bool { return r.Min <= high && low <= r.Max })
 }
 
 // MayMatchTextRange reports whether a line can pass whose value is between low and high in the order of bytes, both

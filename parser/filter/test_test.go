@@ -168,6 +168,7 @@ func TestMayMatchTells(t *testing.T) {
 		{"b!~m", "m", "m", false},
 		{"b!=*", "a", "z", false},
 		{"req.1!=*", "-", "z", true},
+		{"not req.1^=-", "-", "-a", true}, // "-" is no value
 		{"ts=SD", "SH--", "SZ--", false},
 		{"ts=SD", "SD--", "SH--", true},
 		{"ci=10.2.3.4", "10.2.3.5", "10.9", false},
@@ -380,6 +381,7 @@ func TestEquals(t *testing.T) {
 		{"ci=unix", "unix"},
 		{"ci=2001:db8::1:0:0:1", "2001:db8:0:0:1:0:0:1 2001:db8::1:0:0:1 2001:db8:0:0:1::1"},
 		{"ci=1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"},
+		{"ci=1:0:3:4:5:6:7:8", "1:0:3:4:5:6:7:8 1::3:4:5:6:7:8"},
 		{"ci=::1", "0:0:0:0:0:0:0:1 ::1 ::0.0.0.1"},
 	} {
 		if got := string(bytes.Join(leaf(t, tc.filter).Equals(), []byte(" "))); got != tc.want {
