@@ -298,6 +298,9 @@ type named struct {
 	// left says that it is not selected; conflict that two manifests that vouch
 	// for it say different things.
 	left, conflict bool
+	// bare says that the manifest tells nothing of the content; recovered is that
+	// of Object.
+	bare, recovered bool
 }
 
 // name keeps the objects of a manifest.
@@ -315,10 +318,11 @@ func (r *run) name(m *manifest.Manifest, link int, vouched bool) {
 	text := keys.String() // one for all: small ones would cost more
 	for i := range m.Objects {
 		o := &m.Objects[i]
-		n := named{key: text[:len(o.Key)], size: o.Size, link: int32(link), object: int32(i), vouched: vouched} //nolint:gosec // bounded by manifest
+		n := named{key: text[:len(o.Key)], size: o.Size, link: int32(link), object: int32(i), vouched: vouched, recovered: o.Recovered} //nolint:gosec // bounded by manifest
 		text = text[len(o.Key):]
 		n.etag, text = text[:len(o.ETag)], text[len(o.ETag):]
 		hex.Decode(n.sum[:], []byte(o.SHA256)) //nolint:errcheck // manifest has checked it
+		n.bare = o.RawSHA256 == "" && !strings.HasPrefix(o.Key, quarantinePrefix)
 		if sealed, ok := sealedAt(o.Key); ok && !r.inTime(o.Key, sealed) {
 			if vouched && r.near(sealed) {
 				r.sources.add(m, o, sealed, false)
@@ -327,7 +331,7 @@ func (r *run) name(m *manifest.Manifest, link int, vouched bool) {
 		} else if vouched && !r.Deep {
 			r.sources.add(m, o, sealed, true)
 		}
-		n.left = !anySource && !slices.ContainsFunc(o.Ranges, func(x manifest.Range) bool { return match[x.Source()] }) &&
+		n.left = !anySource && !n.bare && !slices.ContainsFunc(o.Ranges, func(x manifest.Range) bool { return match[x.Source()] }) &&
 			!slices.ContainsFunc(o.Losses, func(x manifest.Loss) bool { return match[x.Source] })
 		r.named = append(r.named, n)
 	}

@@ -114,6 +114,9 @@ func (v *verdicts) total(t *verify.Total) error {
 	}
 	fmt.Fprintf(v.out, "objects %s; chains %s, of %d manifests; sources %s\n", //nolint:errcheck // flush reports it
 		verify.Counts(t.Objects), verify.Counts(t.Chains), t.Manifests, verify.Counts(t.Sources))
+	if t.Recovered > 0 {
+		fmt.Fprintf(v.out, "%d of the objects were named in manifests by others than their writer, who took them from the archive\n", t.Recovered) //nolint:errcheck // flush reports it
+	}
 	if t.Signatures {
 		fmt.Fprintf(v.out, "signatures checked with %s\n", strings.Join(t.Keys, ", ")) //nolint:errcheck // flush reports it
 	}
