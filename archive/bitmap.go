@@ -75,3 +75,13 @@ func (b bitmap) rows(yield func(row int) bool) {
 		}
 	}
 }
+
+// runEnd gives the first row behind row that is not in b, or limit.
+func (b bitmap) runEnd(row, limit int) int {
+	for row++; row < limit && b.has(row); row++ {
+		if row&63 == 0 && b[row>>6] == ^uint64(0) {
+			row += 63
+		}
+	}
+	return min(row, limit)
+}

@@ -49,6 +49,7 @@ func (o *Opener) layout(formats []FormatInfo) (*layout, error) {
 	l.plans, l.defs = plans(compiled)
 	for i := range l.plans {
 		l.plans[i].name = text(formats[i].Name)
+		l.plans[i].label = string(l.plans[i].name)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -70,9 +70,11 @@ func (o *op) columns() []int {
 type plan struct {
 	format *parser.Format
 	name   []byte // of the format, as the column format has it
+	label  string // the same
 	ops    []op
 	asap   bool  // some op is asap
 	dated  bool  // some op is opTime
+	date   int   // the field of opTime
 	route  int   // the op of %ft when those of %b and %s follow it, or -1
 	blocks []int // the fields %hr and %hs when the format has both
 
@@ -101,7 +103,7 @@ func plans(formats []*parser.Format) ([]plan, []columnDef) {
 }
 
 func makePlan(f *parser.Format, defs []columnDef) (plan, []columnDef) {
-	p := plan{format: f, name: text(f.Name())}
+	p := plan{format: f, name: text(f.Name()), label: string(text(f.Name()))}
 	fields := f.Fields()
 	taken := map[int]bool{}
 	core := make([]bool, len(fields))
@@ -125,7 +127,7 @@ func makePlan(f *parser.Format, defs []columnDef) (plan, []columnDef) {
 	}
 	if i := primaryDate(fields); i >= 0 {
 		p.ops = append(p.ops, op{kind: opTime, field: i, col: colTime, kindP: parser.KindDate})
-		core[i], p.dated = true, true
+		core[i], p.dated, p.date = true, true, i
 	}
 	for i := range fields {
 		if !core[i] {

@@ -287,15 +287,20 @@ func (s *Selection) each(rows bitmap, fn func(*Row) error) error {
 			live = append(live, &w.columns[i])
 		}
 	}
-	ranges := s.rd.meta.Ranges
+	w.block.n = 0
+	ranges, next := s.rd.meta.Ranges, 0
 	for row := range rows.rows {
 		for row >= ranges[0].Row+ranges[0].Lines {
 			ranges = ranges[1:]
 		}
-		for _, c := range live {
-			c.seek(row)
+		r := &ranges[0]
+		if row >= next { // behind rows that are left out
+			next = rows.runEnd(row, r.Row+r.Lines)
+			if err := guard("decode", func() { seekAll(live, row) }); err != nil {
+				return err
+			}
 		}
-		if err := w.read(row, &ranges[0], ranges[0].From, ranges[0].To); err != nil {
+		if err := w.read(row, next, r, r.From, r.To); err != nil {
 			return err
 		}
 		if err := fn(&w.row); err != nil {
@@ -303,4 +308,10 @@ func (s *Selection) each(rows bitmap, fn func(*Row) error) error {
 		}
 	}
 	return nil
+}
+
+func seekAll(columns []*decodedColumn, row int) {
+	for _, c := range columns {
+		c.seek(row)
+	}
 }

@@ -295,6 +295,7 @@ func (v *verifier) flush() {
 		v.skipTime(v.row, v.n)
 	}
 	var lone []parser.Value
+	v.scratch = v.scratch[:0]
 	if v.begin(v.row, v.n, v.plan) {
 		lone = v.lone[:v.n]
 	}
