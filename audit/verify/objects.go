@@ -103,13 +103,13 @@ func (r *run) list(ctx context.Context, prefix string, fn func(objectstore.Info)
 		last = r.Now.Add(24 * time.Hour)
 	}
 	if r.From.IsZero() || last.Sub(r.From) > maxDays*24*time.Hour {
-		return r.store.List(ctx, prefix, each)
+		return r.listAll(ctx, prefix, each)
 	}
 	if prefix == "dt=" {
 		prefix = ""
 	}
 	for day := r.From.UTC().Truncate(24 * time.Hour); !day.After(last); day = day.Add(24 * time.Hour) {
-		if err := r.store.List(ctx, prefix+day.Format("dt=2006-01-02/"), each); err != nil {
+		if err := r.listAll(ctx, prefix+day.Format("dt=2006-01-02/"), each); err != nil {
 			return err
 		}
 	}
