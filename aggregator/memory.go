@@ -3,6 +3,8 @@ package aggregator
 import (
 	"os"
 	"runtime/debug"
+
+	"github.com/loghaul/loghaul/aggregator/notary"
 )
 
 // fixedMemory is what a process needs beside windows and messages: program,
@@ -20,7 +22,8 @@ func LimitMemory(c *Config) {
 }
 
 // memory is a bound for what is in use: the raw bytes of a window, the same
-// lines as columns and as pages being read back, and messages pulled ahead.
+// lines as columns and as pages being read back, messages pulled ahead, and what
+// waits for a manifest.
 func (c *Config) memory() int64 {
-	return 2*int64(c.Window.Bytes) + int64(c.Pull.Bytes) + fixedMemory
+	return 2*int64(c.Window.Bytes) + int64(c.Pull.Bytes) + notary.Memory + fixedMemory
 }

@@ -294,7 +294,6 @@ func (c *decodedColumn) seek(row int) {
 			c.value = c.page.values
 		}
 		c.next()
-		c.mark, c.marked = c.start, 0
 	}
 	switch {
 	case c.levels == nil && c.all:
@@ -318,6 +317,7 @@ func (c *decodedColumn) next() {
 	c.page = &c.pages[c.index]
 	c.index++
 	c.start, c.end, c.value = c.end, c.end+c.page.rows, 0
+	c.mark, c.marked = c.start, 0
 	c.levels, c.all = c.page.levels, c.page.values == c.page.rows
 	if c.all || c.page.values == 0 {
 		c.levels = nil

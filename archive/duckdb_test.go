@@ -168,19 +168,22 @@ func lineDiff(got, want []byte) string {
 	return "more lines than there were"
 }
 
+// summary is what HAProxy's second channel says about the requests of a log.
+type summary struct {
+	Lines     int
+	BytesSum  int64 `json:"bytes_sum"`
+	ClientIPs int   `json:"distinct_client_ips"`
+	Status    map[string]int
+	Frontend  map[string]int
+	Term      map[string]int `json:"termination"`
+}
+
 // TestDuckDBCounts compares counts with what HAProxy's second channel says
 // about the same 199,706 requests.
 func TestDuckDBCounts(t *testing.T) {
-	var want struct {
-		Lines     int
-		BytesSum  int64 `json:"bytes_sum"`
-		ClientIPs int   `json:"distinct_client_ips"`
-		Status    map[string]int
-		Frontend  map[string]int
-		Term      map[string]int `json:"termination"`
-	}
-	summary := readCorpus(t, corpusDir+"/httplog-200k.summary.json")
-	if err := json.Unmarshal(summary, &want); err != nil {
+	var want summary
+	said := readCorpus(t, corpusDir+"/httplog-200k.summary.json")
+	if err := json.Unmarshal(said, &want); err != nil {
 		t.Fatal(err)
 	}
 	e := newEncoder(t, wellKnown(t)...)

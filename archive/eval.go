@@ -135,7 +135,7 @@ func (s *Selection) evalPlace(t *filter.Test, at *place, rows bitmap) (bitmap, e
 	if at.loose {
 		s.doubts(got)
 	}
-	if !s.rd.doubtful(at.column) {
+	if certain(t) || !s.rd.doubtful(at.column) {
 		return got, nil
 	}
 	doubt, err := s.doubted(at.column)

@@ -14,7 +14,7 @@ type blockOfRows struct {
 	raws   [walkRows][]byte
 	kept   [walkRows]bool
 	lone   [walkRows]parser.Value
-	times  [walkRows]rowTime // of rows whose format has no date
+	times  [walkRows]rowTime        // of rows whose format has no date
 	values [][walkRows]parser.Value // of each field
 }
 
@@ -45,7 +45,7 @@ func (w *walk) fill(row, end int) error {
 		for to < b.n && b.plans[to] == p {
 			to++
 		}
-		if p != nil {
+		if p != nil && !w.lean {
 			w.fillRows(from, to, p)
 		}
 		if w.wrapped && (p == nil || !p.dated) {

@@ -237,13 +237,37 @@ func (s *Selection) Count() (int, error) {
 
 // settle asks the rows that are in doubt.
 func (s *Selection) settle() error {
-	if s.rows == nil || s.doubt == nil {
+	if err := s.settleKept(); err != nil || s.rows == nil || s.doubt == nil {
+		return err
+	}
+	doubt := s.doubt
+	s.doubt = nil
+	return s.ask(doubt, false)
+}
+
+// settleKept asks those rows that keep their bytes, for which no other columns
+// have to be read.
+func (s *Selection) settleKept() error {
+	if s.rows == nil || s.doubt == nil || !s.begun || !s.have[colRaw] {
 		return nil
 	}
-	asked := s.doubt.and(s.rows)
-	s.doubt = nil
-	sure := s.rows.clone().andNot(asked)
-	err := s.each(asked, func(r *Row) error {
+	all := func([]byte) bool { return true }
+	kept, err := s.walk.columns[colRaw].test(s.doubt, false, all, nil)
+	if err != nil {
+		return err
+	}
+	s.doubt.andNot(kept)
+	if s.doubt.empty() {
+		s.doubt = nil
+	}
+	return s.ask(kept, true)
+}
+
+// ask leaves those of the given rows that pass, of those that are selected.
+func (s *Selection) ask(rows bitmap, kept bool) error {
+	rows = rows.clone().and(s.rows)
+	sure := s.rows.clone().andNot(rows)
+	err := s.each(rows, kept, func(r *Row) error {
 		if s.matches(r) {
 			sure.set(r.Index)
 		}
@@ -256,10 +280,10 @@ func (s *Selection) settle() error {
 // Rows calls fn for each row, in order, until fn returns an error, which it then
 // returns as it is.
 func (s *Selection) Rows(fn func(*Row) error) error {
-	if s.rows == nil {
-		return nil
+	if err := s.settleKept(); err != nil || s.rows == nil {
+		return err
 	}
-	return s.each(s.rows, func(r *Row) error {
+	return s.each(s.rows, false, func(r *Row) error {
 		if s.doubt != nil && s.doubt.has(r.Index) && !s.matches(r) {
 			return nil
 		}
@@ -267,20 +291,24 @@ func (s *Selection) Rows(fn func(*Row) error) error {
 	})
 }
 
-// each reads the given rows.
-func (s *Selection) each(rows bitmap, fn func(*Row) error) error {
+// each reads the given rows. kept says that all of them keep their bytes: then
+// the columns of fields are not read, nor is the time that a format has.
+func (s *Selection) each(rows bitmap, kept bool, fn func(*Row) error) error {
 	if rows.empty() {
 		return nil
 	}
-	all := make([]int, len(s.rd.defs))
-	for i := range all {
-		all[i] = i
+	var columns []int
+	for i := range s.rd.defs {
+		if !kept || i <= colUTCOffset || i >= colWrapper && i < coreCount {
+			columns = append(columns, i)
+		}
 	}
-	if err := s.load(all...); err != nil {
+	if err := s.load(columns...); err != nil {
 		return err
 	}
 	w := s.walk
 	w.begun()
+	w.lean = kept
 	var live []*decodedColumn // those that have to be moved along
 	for i := range w.columns {
 		if !w.columns[i].empty() {

@@ -38,6 +38,49 @@ func TestSelectIsTheFilter(t *testing.T) {
 	}
 }
 
+// TestSelectOverPages has columns of several pages.
+func TestSelectOverPages(t *testing.T) {
+	raw := readCorpus(t, corpusDir+"/httplog-200k.log.zst")
+	var b bytes.Buffer
+	n := 0
+	for line := range bytes.Lines(raw) {
+		if n++; n%3 == 0 {
+			fmt.Fprintf(&b, "nobody's line %d %s", n, line[:min(len(line), 120)])
+			b.WriteByte('\n')
+		}
+		if n%50 == 0 {
+			line = bytes.Replace(line, []byte("GET /"), []byte("GET /\xff"), 1)
+		}
+		b.Write(line)
+		if b.Len() > 8<<20 {
+			break
+		}
+	}
+	o, err := newEncoder(t, wellKnown(t)...).Encode(cut(1, b.Bytes(), 1<<20), sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	askRandomly(t, o.Body, 12, 1)
+	r, err := Open(bytes.NewReader(o.Body), int64(len(o.Body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := 0
+	q := &Query{}
+	q.From, q.To = AnyTime()
+	s, err := r.Select(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.load(colRaw); err != nil {
+		t.Fatal(err)
+	}
+	if pages = len(s.walk.columns[colRaw].pages); pages < 2 {
+		t.Errorf("%d pages", pages)
+	}
+}
+
 // askRandomly asks an object n random filters that its rows suggest.
 func askRandomly(t *testing.T, body []byte, n int, seed uint64) {
 	t.Helper()

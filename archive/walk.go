@@ -17,6 +17,7 @@ type walk struct {
 	fn    func(*Row) error
 	row   Row
 	block blockOfRows
+	lean  bool // all rows keep their bytes: no columns of fields are there
 	tiles tiles
 	parts []Part // memory of row.Parts
 	// contained takes what a runtime put around a line off for row.Message.
@@ -106,7 +107,7 @@ func (w *walk) read(row, end int, r *Range, from, to int64) (err error) {
 		return err
 	}
 	w.header.Partial = wrapped && id.partial
-	if p != nil {
+	if p != nil && !w.lean {
 		w.build(at, p)
 	}
 	w.times(at, p)
@@ -124,7 +125,7 @@ func (w *walk) readFields(row int, p *plan, kept bool) error {
 	}
 	record := &w.record
 	w.row.Format, w.row.Record = p.label, record
-	if p.variants != nil {
+	if p.variants != nil && !w.lean {
 		record.Format = p.variantOf(record)
 	}
 	if !kept {
@@ -204,6 +205,9 @@ func (w *walk) message() error {
 // the header, which the same columns hold.
 func (w *walk) times(at int, p *plan) {
 	if p != nil && p.dated {
+		if w.lean {
+			return
+		}
 		if v := &w.record.Values[p.date]; v.State != 0 {
 			w.row.Time, w.row.UTCOffset, w.row.TimeOK = v.Int-int64(v.Zone)*1000, v.Zone, true
 		}

@@ -29,7 +29,8 @@ type object struct {
 	key    string
 	size   int64
 	name   archive.KeyInfo
-	reader *archive.Reader // nil if it was filtered out or err is set
+	reader *archive.Reader   // nil if it was filtered out or err is set
+	sum    [sha256.Size]byte // of the object, if it was read whole
 	err    error
 	ready  chan struct{}
 }
@@ -186,7 +187,7 @@ func (s *scan) open(ctx context.Context, o *object) error {
 	if err != nil {
 		return err
 	}
-	if !o.name.Matches(sha256.Sum256(body)) {
+	if o.sum = sha256.Sum256(body); !o.name.Matches(o.sum) {
 		return fmt.Errorf("%w: its content does not have the checksum in its name", archive.ErrCorrupt)
 	}
 	o.reader, err = s.opener.Open(bytes.NewReader(body), int64(len(body)))

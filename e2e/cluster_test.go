@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/internal/testenv"
 )
 
@@ -17,10 +18,11 @@ type cluster struct {
 	t     *testing.T
 	dir   string
 	node  string
-	input string // the file that is tailed
-	state string // the forwarder's state folder
-	url   string // of the archive
-	lossy bool   // losses are declared, and audit cat says so
+	input string            // the file that is tailed
+	state string            // the forwarder's state folder
+	url   string            // of the archive
+	lossy bool              // losses are declared, and audit cat says so
+	keys  *manifest.Keyring // of the manifests
 
 	nats      *testenv.NATSServer
 	s3        *testenv.S3Server
@@ -64,6 +66,8 @@ func newCluster(t *testing.T, s settings) *cluster {
 		aggURL = strings.Replace(c.url, escaped(c.s3.Endpoint), escaped(s.endpoint), 1)
 	}
 	c.nats = testenv.NATS(t, mkdir(t, dir, "nats"), s.nats)
+
+	c.makeKeys()
 
 	env := append(c.s3.Env(), s.env...)
 	c.forwarder = newDaemon(t, dir, "forwarder", c.address(), "loghaul-forwarder", "--config", filepath.Join(dir, "forwarder.yaml"))
@@ -156,12 +160,13 @@ func (c *cluster) aggregatorConfig(name, http, url string, s settings) string {
 archive:
   url: %q
 window: { age: 1s }
+manifest: { key_file: %s }
 formats: [httplog]
 timezone: UTC
 # What a killed aggregator held comes back after this time.
 streams: { ack_wait: 5s, max_bytes: %s }
 http: %s
-%s%s`, name, url, stream, http, index, c.brokerConfig())
+%s%s`, name, url, filepath.Join(c.dir, "manifest.key"), stream, http, index, c.brokerConfig())
 }
 
 // namespace keeps this test's documents apart in a shared Elasticsearch.

@@ -100,6 +100,8 @@ type listing struct {
 	always bool
 	// insist goes on when somebody else writes to the chain meanwhile.
 	insist bool
+	// seen is called for each manifest that somebody else writes meanwhile.
+	seen func(*manifest.File)
 	// adopted is told of each object that is listed, refused of each that is not.
 	adopted func(*item)
 	refused func(error)
@@ -110,6 +112,7 @@ type listing struct {
 func (k *clerk) list(ctx context.Context, c *chain, l listing) (wrote int, err error) {
 	var items []*item
 	taken := func(f *manifest.File) {
+		l.seen(f)
 		if k.trusts(f) {
 			items = slices.DeleteFunc(items, func(it *item) bool { return lists(f, it) })
 			l.found = slices.DeleteFunc(l.found, func(o Info) bool { return names(f, o.Key) })

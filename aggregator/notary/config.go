@@ -29,6 +29,9 @@ type Timing struct {
 	Delay time.Duration
 	// First and Max bound the waits after failures, as in sinks.RetryPolicy.
 	First, Max time.Duration
+	// Again is how long after the start a writer that crashed looks a second time
+	// for what it had stored: longer than a request to the store may take.
+	Again time.Duration
 	// Round is how often other writers are looked at, plus a random part of half
 	// of it.
 	Round time.Duration
@@ -42,7 +45,7 @@ type Timing struct {
 // DefaultTiming is right outside of tests.
 func DefaultTiming() Timing {
 	return Timing{
-		Check: 5 * time.Second, Delay: 30 * time.Second, First: time.Second, Max: time.Minute,
+		Check: 5 * time.Second, Delay: 30 * time.Second, First: time.Second, Max: time.Minute, Again: 5 * time.Minute,
 		Round: time.Hour, Dead: 2 * time.Hour, Back: 48 * time.Hour,
 	}
 }

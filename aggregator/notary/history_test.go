@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,14 +32,15 @@ func history(t *testing.T, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 6)) //nolint:gosec // a test
 	key, ring := newKey(t)
 	b := newBucket()
-	away, flaky := false, false
+	var away, flaky atomic.Bool
+	dice := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test
 	b.fail = func(string, string) error {
-		if away || flaky && rnd.IntN(4) == 0 {
+		if away.Load() || flaky.Load() && dice.IntN(4) == 0 {
 			return errors.New("the store is away")
 		}
 		return nil
 	}
-	b.lost = func() bool { return flaky && rnd.IntN(4) == 0 }
+	b.lost = func() bool { return flaky.Load() && dice.IntN(4) == 0 }
 	wait := func(d time.Duration) { <-time.After(d); synctest.Wait() }
 
 	names := []string{"a", "a-1", "b"}
@@ -51,9 +53,9 @@ func history(t *testing.T, seed uint64) {
 		p := running[name]
 		switch action := rnd.IntN(12); {
 		case action == 0:
-			away = !away
+			away.Store(!away.Load())
 		case action == 1:
-			flaky = !flaky
+			flaky.Store(!flaky.Load())
 		case p == nil:
 			p = newProcess(t, b, name, key, slow)
 			p.offset.Store(int64(offsets[name]))
@@ -74,7 +76,8 @@ func history(t *testing.T, seed uint64) {
 			}
 		}
 	}
-	away, flaky = false, false
+	away.Store(false)
+	flaky.Store(false)
 	// The last one comes under another name, and stays until nothing can be
 	// forgotten any more.
 	for _, p := range running {

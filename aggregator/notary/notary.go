@@ -43,6 +43,7 @@ type Notary struct {
 	hour    time.Time // the end of the last hour that was closed
 	written time.Time // when the newest manifest was
 	tried   troubles
+	again   *secondLook // nil if it is done
 	others  others
 
 	wake chan struct{} // too much waits
@@ -50,10 +51,12 @@ type Notary struct {
 	noting sync.Mutex // guards summarizer
 	summer *archive.Summarizer
 
-	mu      sync.Mutex
-	first   time.Time           // the earliest window of this run
-	mine    map[string]struct{} // keys of this run, until the chain was found
-	unsure  map[string]struct{} // keys of what may be stored or not
+	mu    sync.Mutex
+	first time.Time           // the earliest window of this run
+	mine  map[string]struct{} // keys of this run, until the chain was found
+	// unsure is what may be stored or not, by key; if somebody else has listed it
+	// already, with the checksum that it has there.
+	unsure  map[string]string
 	open    []*Window
 	waiting []*item
 	weight  int // of waiting
@@ -84,7 +87,7 @@ func New(cfg Config, d Deps) (*Notary, error) {
 	}
 	n := &Notary{
 		clerk: *k, timing: cfg.Timing, log: d.Logger, wake: make(chan struct{}, 1),
-		delay: rand.N(cfg.Timing.Delay + 1), signed: cfg.KeyFile != "" || cfg.Key != "", mine: map[string]struct{}{}, unsure: map[string]struct{}{},
+		delay: rand.N(cfg.Timing.Delay + 1), signed: cfg.KeyFile != "" || cfg.Key != "", mine: map[string]struct{}{}, unsure: map[string]string{},
 	}
 	n.tried.policy, n.tried.log, n.tried.failed = n.timing, n.log, n.failed
 	n.others.refused, n.others.settled = map[string]struct{}{}, map[string]time.Time{}
@@ -149,6 +152,11 @@ func (n *Notary) Finish(ctx context.Context) {
 func (n *Notary) step(ctx context.Context) error {
 	if err := n.begin(ctx); err != nil {
 		return err
+	}
+	if n.again != nil && !time.Now().Before(n.again.due) {
+		if err := n.lookAgain(ctx); err != nil {
+			return err
+		}
 	}
 	if err := n.closeHour(ctx); err != nil {
 		return err
@@ -228,6 +236,11 @@ func (n *Notary) finish(ctx context.Context) error {
 	if err := n.begin(ctx); err != nil {
 		return err
 	}
+	if n.again != nil {
+		if err := n.lookAgain(ctx); err != nil {
+			return err
+		}
+	}
 	n.mu.Lock()
 	end := len(n.unsure) == 0
 	n.mu.Unlock()
@@ -278,9 +291,7 @@ func (n *Notary) append(ctx context.Context, d draft) error {
 	err := n.clerk.append(ctx, n.chain, d, func(f *manifest.File) {
 		n.log.Warn("somebody else continued the chain of this aggregator's manifests, which goes on behind theirs",
 			"sequence", f.Manifest.Sequence, "made_by", f.Manifest.MadeBy)
-		if n.clerk.trusts(f) {
-			n.forget(func(it *item) bool { return lists(f, it) })
-		}
+		n.listed(f)
 	})
 	if err != nil {
 		return err
@@ -300,6 +311,22 @@ func (n *Notary) wrote(count int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.newest = n.written
+}
+
+// listed takes what somebody else has listed off what waits, or will wait.
+func (n *Notary) listed(f *manifest.File) {
+	if !n.clerk.trusts(f) {
+		return
+	}
+	n.forget(func(it *item) bool { return lists(f, it) })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i := range f.Manifest.Objects {
+		o := &f.Manifest.Objects[i]
+		if _, ok := n.unsure[o.Key]; ok {
+			n.unsure[o.Key] = o.SHA256
+		}
+	}
 }
 
 func (n *Notary) forget(done func(*item) bool) {
@@ -325,29 +352,33 @@ func (n *Notary) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, found, err := n.clerk.remains(ctx, s, n.clerk.name, now, now.Add(-n.timing.Dead))
+	r, err := n.clerk.remains(ctx, s, n.clerk.name, now, now.Add(-n.timing.Dead), n.listed)
 	if err != nil {
 		return err
 	}
 	n.mu.Lock()
-	found = slices.DeleteFunc(found, func(o Info) bool { _, ok := n.mine[o.Key]; return ok })
 	if !n.first.IsZero() && n.first.Before(now) {
 		now = n.first
 	}
 	n.mu.Unlock()
-	if len(found) > 0 {
-		n.log.Info("found objects in the archive that no manifest lists, as after a crash; they are read and listed", "objects", len(found))
+	crashed := !r.chain.ended
+	if r.found = n.notMine(r.found); len(r.found) > 0 {
+		n.log.Info("found objects in the archive that no manifest lists, as after a crash; they are read and listed", "objects", len(r.found))
 	}
-	wrote, err := n.clerk.list(ctx, c, listing{
-		found: found, to: now, always: true, insist: true,
-		adopted: func(*item) { n.count.own.Inc() },
-		refused: n.refuse,
+	wrote, err := n.clerk.list(ctx, r.chain, listing{
+		found: r.found, to: now, always: true, insist: true, seen: n.listed,
+		adopted: func(it *item) { r.listed.addKey(it.key); n.count.own.Inc() },
+		refused: func(err error) { r.listed.addKey(refusedKey(err)); n.refuse(err) },
 	})
 	n.wrote(wrote)
 	if err != nil {
 		return err
 	}
-	n.chain, n.hour = c, n.clerk.now().Add(-n.delay).Truncate(time.Hour)
+	n.chain, n.hour = r.chain, n.clerk.now().Add(-n.delay).Truncate(time.Hour)
+	if crashed {
+		n.again = &secondLook{from: r.since, to: now, listed: r.listed, due: time.Now().Add(n.timing.Again)}
+		return nil
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.mine = nil

@@ -323,6 +323,30 @@ func TestGivenUpObject(t *testing.T) {
 	})
 }
 
+// TestRequestThatOutlivesItsProcess: the store takes an object of a process that
+// was killed after the next one has looked.
+func TestRequestThatOutlivesItsProcess(t *testing.T) {
+	for _, stay := range []time.Duration{time.Hour, 2 * time.Second} {
+		world(t, func(t *testing.T, b *bucket) {
+			p := newProcess(t, b, "a", "", nil).start()
+			pass(time.Minute)
+			g := objectOf(t, "a", p.now(), 5)
+			p.kill()
+			pass(time.Second)
+			p = newProcess(t, b, "a", "", nil).start()
+			pass(time.Second)
+			b.put(g.Key, g.Body)
+			own := p.store()
+			pass(stay)
+			p.stop()
+			listed := b.complete(t, nil)
+			if o := listed[g.Key]; o == nil || !o.Recovered || listed[own.Key].Recovered {
+				t.Errorf("%+v", listed)
+			}
+		})
+	}
+}
+
 // TestKeys: the file is read for each manifest; a wrong one holds manifests up
 // and nothing else.
 func TestKeys(t *testing.T) {

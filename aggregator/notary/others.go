@@ -128,7 +128,7 @@ func (n *Notary) closeOthers(ctx context.Context, s *survey) error {
 // closeOther closes the chain of one writer. settled means that nothing is left
 // to do.
 func (n *Notary) closeOther(ctx context.Context, s *survey, writer string, from time.Time) (settled bool, err error) {
-	c, found, err := n.clerk.remains(ctx, s, writer, n.clerk.now(), from)
+	r, err := n.clerk.remains(ctx, s, writer, n.clerk.now(), from, ignore)
 	if unusable := (*chainError)(nil); errors.As(err, &unusable) {
 		n.log.Error("the manifests of an aggregator that is gone cannot be ended for it", "error", err, "writer", writer)
 		return true, nil
@@ -136,18 +136,19 @@ func (n *Notary) closeOther(ctx context.Context, s *survey, writer string, from 
 	if err != nil {
 		return false, err
 	}
-	found = slices.DeleteFunc(found, func(o Info) bool { _, ok := n.others.refused[o.Key]; return ok })
+	c := r.chain
+	found := slices.DeleteFunc(r.found, func(o Info) bool { _, ok := n.others.refused[o.Key]; return ok })
 	if len(found) == 0 && (c.head == nil || c.ended) {
 		return true, nil
 	}
 	settled = len(found) <= maxAdopted
 	adopted := 0
 	wrote, err := n.clerk.list(ctx, c, listing{
-		found: found[:min(len(found), maxAdopted)], end: settled,
+		found: found[:min(len(found), maxAdopted)], end: settled, seen: ignore,
 		adopted: func(*item) { adopted++; n.count.other.Inc() },
 		refused: func(err error) {
-			if damaged := (*damagedError)(nil); errors.As(err, &damaged) && len(n.others.refused) < maxWaiting {
-				n.others.refused[damaged.key] = struct{}{}
+			if len(n.others.refused) < maxWaiting {
+				n.others.refused[refusedKey(err)] = struct{}{}
 			}
 			n.refuse(err)
 		},

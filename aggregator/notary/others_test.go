@@ -88,11 +88,7 @@ func TestTwoContinueAtOnce(t *testing.T) {
 		a.store()
 		a.kill()
 		one, two, again := newProcess(t, b, "one", key, nil), newProcess(t, b, "two", key, nil), newProcess(t, b, "a", key, nil)
-		type view struct {
-			c     *chain
-			found []Info
-		}
-		var views []view
+		var views []*remains
 		all := []*process{one, two, again}
 		for _, p := range all {
 			k := &p.notary.clerk
@@ -100,15 +96,15 @@ func TestTwoContinueAtOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, found, err := k.remains(t.Context(), s, "a", p.now(), time.Time{})
-			if err != nil || len(found) != 2 {
-				t.Fatalf("%d objects, %v", len(found), err)
+			r, err := k.remains(t.Context(), s, "a", p.now(), time.Time{}, ignore)
+			if err != nil || len(r.found) != 2 {
+				t.Fatalf("%+v, %v", r, err)
 			}
-			views = append(views, view{c, found})
+			views = append(views, r)
 		}
 		for i, p := range all {
-			_, err := p.notary.clerk.list(t.Context(), views[i].c, listing{
-				found: views[i].found, end: i < 2, always: i == 2, to: p.now(), insist: i == 2,
+			_, err := p.notary.clerk.list(t.Context(), views[i].chain, listing{
+				found: views[i].found, end: i < 2, always: i == 2, to: p.now(), insist: i == 2, seen: ignore,
 				adopted: func(*item) {}, refused: func(err error) { t.Error(err) },
 			})
 			if want := i == 1; errors.Is(err, errTaken) != want || !want && err != nil {

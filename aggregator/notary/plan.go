@@ -11,6 +11,10 @@ import (
 	"github.com/loghaul/loghaul/archive/manifest"
 )
 
+// Memory is about what a Notary takes: objects that wait, and the manifest that
+// is made of them.
+const Memory = 2 * maxWeight
+
 const (
 	// maxItems and maxWeight close a manifest before its hour is over.
 	maxItems  = 256

@@ -73,7 +73,7 @@ func Seal(ctx context.Context, store Store, o SealOptions) error {
 	}
 	chains, listed := map[string]*chain{}, map[string]known{}
 	for writer, refs := range s.refs {
-		if chains[writer], listed[writer], err = k.load(ctx, writer, refs, time.Time{}); err != nil {
+		if chains[writer], listed[writer], err = k.load(ctx, writer, refs, time.Time{}, ignore); err != nil {
 			unusable := (*chainError)(nil)
 			if !errors.As(err, &unusable) {
 				return err
@@ -167,7 +167,7 @@ func (o *SealOptions) seal(ctx context.Context, k *clerk, c *chain, found []Info
 	}
 	var err error
 	r.Manifests, err = k.list(ctx, c, listing{
-		found: found, end: gone || c.ended, insist: true,
+		found: found, end: gone || c.ended, insist: true, seen: ignore,
 		adopted: func(it *item) { add(it.key, it.size) },
 		refused: func(err error) { r.Refused++; o.Refused(err) },
 	})

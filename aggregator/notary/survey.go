@@ -101,17 +101,22 @@ type known map[objectID]struct{}
 
 func (n known) add(f *manifest.File) {
 	for i := range f.Manifest.Objects {
-		if k, err := archive.ParseKey(f.Manifest.Objects[i].Key); err == nil && k.Writer == f.Manifest.Writer {
-			n[idOf(k)] = struct{}{}
-		}
+		n.addKey(f.Manifest.Objects[i].Key)
+	}
+}
+
+func (n known) addKey(key string) {
+	if k, err := archive.ParseKey(key); err == nil {
+		n[idOf(k)] = struct{}{}
 	}
 }
 
 // load reads the end of a writer's chain, and what manifests list of the
 // objects sealed from the given time on. refs are the writer's manifests since
-// an hour before that.
-func (k *clerk) load(ctx context.Context, writer string, refs []ref, from time.Time) (*chain, known, error) {
+// an hour before that. seen is called for each that is read.
+func (k *clerk) load(ctx context.Context, writer string, refs []ref, from time.Time, seen func(*manifest.File)) (*chain, known, error) {
 	c, listed := &chain{writer: writer}, known{}
+	note := func(f *manifest.File) { listed.add(f); seen(f) }
 	for i, r := range refs {
 		newest := i == len(refs)-1
 		if !newest && r.From.Before(from.Add(-time.Hour)) {
@@ -124,7 +129,7 @@ func (k *clerk) load(ctx context.Context, writer string, refs []ref, from time.T
 		if err != nil {
 			return nil, nil, &chainError{r.Key(), err}
 		}
-		listed.add(f)
+		note(f)
 		if newest {
 			c.advance(f)
 		}
@@ -132,7 +137,7 @@ func (k *clerk) load(ctx context.Context, writer string, refs []ref, from time.T
 	if c.head == nil {
 		return c, listed, nil
 	}
-	_, err := k.follow(ctx, c, listed.add)
+	_, err := k.follow(ctx, c, note)
 	return c, listed, err
 }
 
@@ -170,34 +175,44 @@ func (k *clerk) objects(ctx context.Context, writer string, from, now time.Time,
 	return nil
 }
 
-// remains gives the chain of a writer, and its objects that no manifest lists,
-// oldest first. Of a chain that is ended these are those sealed since then; of
-// another those since a day before its newest manifest, as clocks may have
-// stepped; of a writer without a chain those since the given time.
-func (k *clerk) remains(ctx context.Context, s *survey, writer string, now, since time.Time) (*chain, []Info, error) {
+// remains is what is left to do for a writer.
+type remains struct {
+	chain *chain
+	// since is from when on objects were looked for, listed what manifests list
+	// of them, and found those that none lists, oldest first.
+	since  time.Time
+	listed known
+	found  []Info
+}
+
+// remains gives the chain of a writer, and its objects that no manifest lists.
+// Of a chain that is ended these are those sealed since then; of another those
+// since a day before its newest manifest, as clocks may have stepped; of a
+// writer without a chain those since the given time. seen is called for each
+// manifest that is read.
+func (k *clerk) remains(ctx context.Context, s *survey, writer string, now, since time.Time, seen func(*manifest.File)) (*remains, error) {
 	refs, err := k.refs(ctx, s, writer)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if n := len(refs); n > 0 {
 		since = refs[n-1].From.Add(-day)
 	}
-	c, listed, err := k.load(ctx, writer, refs, since)
-	if err != nil {
-		return nil, nil, err
+	r := &remains{since: since}
+	if r.chain, r.listed, err = k.load(ctx, writer, refs, since, seen); err != nil {
+		return nil, err
 	}
-	if c.ended {
-		since = c.to
+	if r.chain.ended {
+		r.since = r.chain.to
 	}
-	var found []Info
-	err = k.objects(ctx, writer, since, now, func(o Info, key archive.KeyInfo) error {
-		if _, ok := listed[idOf(key)]; !ok && !key.Sealed.Before(since) {
-			found = append(found, o)
+	err = k.objects(ctx, writer, r.since, now, func(o Info, key archive.KeyInfo) error {
+		if _, ok := r.listed[idOf(key)]; !ok && !key.Sealed.Before(r.since) {
+			r.found = append(r.found, o)
 		}
 		return nil
 	})
-	sortInfos(found)
-	return c, found, err
+	sortInfos(r.found)
+	return r, err
 }
 
 func sortInfos(all []Info) {
@@ -282,3 +297,6 @@ func (k *clerk) listedQuarantined(ctx context.Context, s *survey, from time.Time
 	}
 	return listed, nil
 }
+
+// ignore is for callers to whom it does not matter which manifests are read.
+func ignore(*manifest.File) {}

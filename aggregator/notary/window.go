@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"encoding/hex"
 	"slices"
 	"time"
 
@@ -62,7 +63,7 @@ func (w *Window) Storing(g *sinks.Group) {
 	if w.n.mine != nil {
 		w.n.mine[g.Key] = struct{}{}
 	}
-	w.n.unsure[g.Key] = struct{}{}
+	w.n.unsure[g.Key] = ""
 }
 
 // Stored tells that the store has confirmed an object. It keeps no view of it.
@@ -105,7 +106,10 @@ func (n *Notary) enter(it *item, body []byte) {
 func (n *Notary) note(it *item) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.unsure, it.key)
+	elsewhere := n.unsure[it.key] == hex.EncodeToString(it.sum[:])
+	if delete(n.unsure, it.key); elsewhere {
+		return
+	}
 	if len(n.waiting) >= maxWaiting {
 		if !n.dropped {
 			n.log.Error("too many objects wait for their manifest; the others are found in the archive at the next start, or by `loghaul audit seal`", "objects", len(n.waiting))

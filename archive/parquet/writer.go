@@ -29,9 +29,10 @@ const (
 type Writer struct {
 	root, createdBy string
 	columns         []Column
-	rows            int // of the row group at hand
+	rows            int     // of the row group at hand
 	groups          []group // that are complete
-	simple          bool // of BeginPlain
+	simple          bool    // of BeginPlain
+	alike           bool    // of BeginGroups
 
 	zstd    *zstd.Encoder
 	out     []byte
@@ -97,8 +98,17 @@ func (w *Writer) BeginPlain(columns []Column, rows int) {
 	w.begin(columns, rows, true)
 }
 
+// BeginGroups is Begin for a file of several row groups, see NextGroup: rows is
+// the number of rows of the first. All chunks are compressed, whether it pays or
+// not: some readers, as parquet-go, take the codec of a column from its first
+// chunk.
+func (w *Writer) BeginGroups(columns []Column, rows int) {
+	w.begin(columns, rows, false)
+	w.alike = true
+}
+
 func (w *Writer) begin(columns []Column, rows int, simple bool) {
-	w.columns, w.rows, w.simple, w.groups = columns, rows, simple, w.groups[:0]
+	w.columns, w.rows, w.simple, w.alike, w.groups = columns, rows, simple, false, w.groups[:0]
 	w.out = append(w.out[:0], magic...)
 	if cap(w.chunks) < len(columns) {
 		w.chunks = slices.Grow(w.chunks, len(columns)-len(w.chunks))
@@ -107,7 +117,8 @@ func (w *Writer) begin(columns []Column, rows int, simple bool) {
 }
 
 // NextGroup ends the row group, whose columns have all been added, and begins
-// another one of rows rows: one Add per column follows.
+// another one of rows rows: one Add per column follows. The file was begun by
+// BeginGroups.
 func (w *Writer) NextGroup(rows int) error {
 	if err := w.complete(); err != nil {
 		return err
@@ -237,7 +248,7 @@ func (w *Writer) write(col *Column, c *Chunk, m *chunkMeta) {
 	p := paging{w: w, c: c, m: m, col: col}
 	m.encoding = p.encoding(entries > 0)
 	m.codec = zstdCodec
-	if w.simple || levels+len(dict)+p.size(0, c.values()) <= tinyChunk {
+	if w.simple || !w.alike && levels+len(dict)+p.size(0, c.values()) <= tinyChunk {
 		m.codec = uncompressed
 	}
 	if entries > 0 {

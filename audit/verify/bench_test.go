@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -94,6 +95,32 @@ func BenchmarkVerify(b *testing.B) {
 	spent := (cpu(b) - before).Seconds() / float64(b.N)
 	b.ReportMetric(objects/spent, "objects/cpu-s")
 	b.ReportMetric(float64(held)/objects, "B-held/object")
+}
+
+// BenchmarkDeep reads objects of 21,700 real lines each.
+func BenchmarkDeep(b *testing.B) {
+	raw, err := os.ReadFile("../../cmd/loghaul/testdata/demo/httplog.log")
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := newWorld(b)
+	x := w.writer("agg-1")
+	const objects, times = 4, 20
+	text := strings.Repeat(string(raw), times)
+	for i := range int64(objects) {
+		x.put(at(10, int(i)), batch(source('a'), i*int64(len(text)), text))
+	}
+	x.seal(at(11, 0), func(m *manifest.Manifest) { m.End = true })
+	before := cpu(b)
+	for b.Loop() {
+		total, err := verify.Run(b.Context(), w.store, verify.Options{Keys: w.keys, Now: now, Deep: true})
+		if err != nil || total.Objects[verify.OK] != objects || total.Differences > 0 {
+			b.Fatalf("%v, %+v", err, total)
+		}
+	}
+	spent := (cpu(b) - before).Seconds() / float64(b.N)
+	b.ReportMetric(spent*1e6/float64(objects*strings.Count(text, "\n")), "cpu-s/Mlines")
+	b.ReportMetric(float64(objects*len(text))/spent/1e6, "raw-MB/cpu-s")
 }
 
 func cpu(b *testing.B) time.Duration {

@@ -98,13 +98,15 @@ func (c *chain) follow(r *run) {
 			n++
 		}
 		l := c.links[i]
-		if l.sequence < next && last == nil { // read for what is near only
+		if l.sequence < next { // read for what is near only
 			last, i = l, n
 			continue
 		}
+		if last != nil && last.sequence != l.sequence-1 {
+			last = nil
+		}
 		if l.sequence > next {
 			c.hole(next, l.sequence-1)
-			last = nil
 		}
 		if n > i+1 {
 			l = c.fork(c.links[i:n], last)

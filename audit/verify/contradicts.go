@@ -15,8 +15,8 @@ import (
 
 // contradicts says what the manifest tells of an object that is not so, "" if
 // all of it is. Readers leave out objects because of it. body is the object,
-// which was found to be right.
-func (r *run) contradicts(ctx context.Context, n *named, body []byte) (string, error) {
+// which was found to be right, and meta what it says of itself.
+func (r *run) contradicts(ctx context.Context, n *named, meta *archive.Meta, body []byte) (string, error) {
 	d := r.document(ctx, n.link)
 	if d.opened.err != nil {
 		return "", fmt.Errorf("its manifest could not be read again: %w", d.opened.err)
@@ -41,7 +41,7 @@ func (r *run) contradicts(ctx context.Context, n *named, body []byte) (string, e
 	wrong := func(format string, args ...any) (string, error) {
 		return n.key + ": " + fmt.Sprintf(format, args...), nil
 	}
-	if why := differs(m.Meta(o), sum.Meta); why != "" {
+	if why := differs(m.Meta(o), meta); why != "" {
 		return wrong("%s", why)
 	}
 	for _, column := range slices.Sorted(maps.Keys(sum.Columns)) {

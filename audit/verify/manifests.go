@@ -85,13 +85,13 @@ func (r *run) readManifests(ctx context.Context) error {
 // listManifests gives the selected manifests that were not listed before.
 func (r *run) listManifests(ctx context.Context) ([]*link, error) {
 	var fresh []*link
-	err := r.store.List(ctx, manifest.Prefix, func(i objectstore.Info) error {
+	err := r.listAll(ctx, manifest.Prefix, func(i objectstore.Info) error {
 		if r.seen[i.Key] {
 			return nil
 		}
 		r.seen[i.Key] = true
 		k, err := manifest.ParseKey(i.Key)
-		if err != nil {
+		if err != nil || k.Sequence < 1 {
 			r.sources.strays = append(r.sources.strays, Object{Verdict: Extra, Key: i.Key, Size: i.Size, Why: "not the key of a manifest"})
 			return nil //nolint:nilerr // it is named
 		}
@@ -105,7 +105,11 @@ func (r *run) listManifests(ctx context.Context) ([]*link, error) {
 	}
 	if err != nil {
 		r.blind = err
-		r.warn(fmt.Errorf("manifests could not be listed, so objects are only compared with their own checksums: %w", err))
+		r.warn(fmt.Errorf("manifests could not be listed, so what they do not name is not judged: %w", err))
+		if len(r.links) == 0 { // of a part nothing would follow
+			clear(r.chains)
+			return nil, nil
+		}
 	}
 	for _, c := range r.chains {
 		slices.SortFunc(c.all, func(a, b manifest.KeyInfo) int {
@@ -130,6 +134,27 @@ func (r *run) listManifests(ctx context.Context) ([]*link, error) {
 		return a.begin.Compare(b.begin)
 	})
 	return fresh, nil
+}
+
+// listAll lists, and goes on where it was if the store fails. An error of fn ends
+// it.
+func (r *run) listAll(ctx context.Context, prefix string, fn func(objectstore.Info) error) error {
+	last := ""
+	var ended error
+	err := audit.Retry(ctx, func() error {
+		return r.store.List(ctx, prefix, func(i objectstore.Info) error {
+			if i.Key <= last || ended != nil {
+				return ended
+			}
+			last = i.Key
+			ended = fn(i)
+			return ended
+		})
+	})
+	if ended != nil {
+		return ended
+	}
+	return err
 }
 
 func (r *run) chain(writer string) *chain {
@@ -298,6 +323,9 @@ type named struct {
 	// left says that it is not selected; conflict that two manifests that vouch
 	// for it say different things.
 	left, conflict bool
+	// bare says that the manifest tells nothing of the content; recovered is that
+	// of Object.
+	bare, recovered bool
 }
 
 // name keeps the objects of a manifest.
@@ -315,10 +343,11 @@ func (r *run) name(m *manifest.Manifest, link int, vouched bool) {
 	text := keys.String() // one for all: small ones would cost more
 	for i := range m.Objects {
 		o := &m.Objects[i]
-		n := named{key: text[:len(o.Key)], size: o.Size, link: int32(link), object: int32(i), vouched: vouched} //nolint:gosec // bounded by manifest
+		n := named{key: text[:len(o.Key)], size: o.Size, link: int32(link), object: int32(i), vouched: vouched, recovered: o.Recovered} //nolint:gosec // bounded by manifest
 		text = text[len(o.Key):]
 		n.etag, text = text[:len(o.ETag)], text[len(o.ETag):]
 		hex.Decode(n.sum[:], []byte(o.SHA256)) //nolint:errcheck // manifest has checked it
+		n.bare = o.RawSHA256 == "" && !strings.HasPrefix(o.Key, quarantinePrefix)
 		if sealed, ok := sealedAt(o.Key); ok && !r.inTime(o.Key, sealed) {
 			if vouched && r.near(sealed) {
 				r.sources.add(m, o, sealed, false)
@@ -327,7 +356,7 @@ func (r *run) name(m *manifest.Manifest, link int, vouched bool) {
 		} else if vouched && !r.Deep {
 			r.sources.add(m, o, sealed, true)
 		}
-		n.left = !anySource && !slices.ContainsFunc(o.Ranges, func(x manifest.Range) bool { return match[x.Source()] }) &&
+		n.left = !anySource && !n.bare && !slices.ContainsFunc(o.Ranges, func(x manifest.Range) bool { return match[x.Source()] }) &&
 			!slices.ContainsFunc(o.Losses, func(x manifest.Loss) bool { return match[x.Source] })
 		r.named = append(r.named, n)
 	}

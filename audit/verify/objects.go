@@ -103,13 +103,13 @@ func (r *run) list(ctx context.Context, prefix string, fn func(objectstore.Info)
 		last = r.Now.Add(24 * time.Hour)
 	}
 	if r.From.IsZero() || last.Sub(r.From) > maxDays*24*time.Hour {
-		return r.store.List(ctx, prefix, each)
+		return r.listAll(ctx, prefix, each)
 	}
 	if prefix == "dt=" {
 		prefix = ""
 	}
 	for day := r.From.UTC().Truncate(24 * time.Hour); !day.After(last); day = day.Add(24 * time.Hour) {
-		if err := r.store.List(ctx, prefix+day.Format("dt=2006-01-02/"), each); err != nil {
+		if err := r.listAll(ctx, prefix+day.Format("dt=2006-01-02/"), each); err != nil {
 			return err
 		}
 	}
@@ -126,6 +126,9 @@ func (r *run) tell(f finding) error {
 		r.total.Bytes += f.Size
 	}
 	r.total.Objects[f.Verdict]++
+	if f.Recovered && f.Verdict == OK {
+		r.total.Recovered++
+	}
 	switch {
 	case f.Verdict.Difference():
 		r.total.Differences++
@@ -164,15 +167,16 @@ func (r *run) listed(n *named, i objectstore.Info) func(context.Context) finding
 		f.Verdict, f.Why = Changed, "manifests say different things about it"
 	case !n.vouched:
 		return func(ctx context.Context) finding { return r.unsigned(ctx, f) }
-	case r.Deep, n.etag != "" && i.ETag != "" && n.etag != i.ETag:
+	case r.Deep, n.bare, n.etag != "" && i.ETag != "" && n.etag != i.ETag:
 		// Another ETag need not be another content: the archive may have been copied.
+		// And what a manifest does not tell of an object it has to tell itself.
 		return func(ctx context.Context) finding { return r.read(ctx, f) }
 	}
 	return func(context.Context) finding { return f }
 }
 
 func (r *run) found(n *named) finding {
-	return finding{Object: Object{Verdict: OK, Key: n.key, Size: n.size, Manifest: r.links[n.link].key}, named: n}
+	return finding{Object: Object{Verdict: OK, Key: n.key, Size: n.size, Manifest: r.links[n.link].key, Recovered: n.recovered}, named: n}
 }
 
 // notListed judges an object that a manifest names and that was not listed, as

@@ -118,6 +118,7 @@ func (r *run) checkRows(key string, body []byte) (*archive.Meta, error) {
 		return nil, badf("it has %d lines, %d of them unparsed and %d rests, its metadata says %d, %d and %d",
 			got.Lines, got.Unparsed, got.Rests, m.Lines, m.Unparsed, m.Rests)
 	}
+	m.RawSHA256 = raw // older versions do not have it
 	return m, rd.CheckFooter()
 }
 
@@ -129,7 +130,7 @@ func (r *run) read(ctx context.Context, f finding) finding {
 		if sum != f.named.sum || int64(len(body)) != f.named.size {
 			return badf("it has %d bytes of SHA-256 %x, want %d of %x", len(body), sum, f.named.size, f.named.sum)
 		}
-		if !r.Deep {
+		if !r.Deep && !f.named.bare {
 			return nil
 		}
 		if err := checkKey(f.Key, sum); err != nil || strings.HasPrefix(f.Key, quarantinePrefix) {
@@ -140,7 +141,9 @@ func (r *run) read(ctx context.Context, f finding) finding {
 			return err
 		}
 		f.meta = meta
-		f.wrong, err = r.contradicts(ctx, f.named, body)
+		if !f.named.bare {
+			f.wrong, err = r.contradicts(ctx, f.named, meta, body)
+		}
 		return err
 	})
 	switch bad, failed := whatBad(err); {

@@ -125,7 +125,7 @@ func (t *Total) Limits() (all []string) {
 		all = append(all, "Signatures were not checked, as no public key was given: whoever can write to the archive could have made the manifests.")
 	}
 	if !t.Deep {
-		all = append(all, "Objects were not read but for those that no manifest vouches for: sizes and ETags were compared. A deep run compares every byte.")
+		all = append(all, "Objects were not read but for those that no manifest vouches for, or that were touched since: sizes and ETags (of files: times) were compared. A deep run compares every byte.")
 	}
 	if t.From != nil || t.To != nil {
 		all = append(all, "Only objects that were sealed in the given time were looked at.")

@@ -69,6 +69,9 @@ type Object struct {
 	Size    int64   `json:"size"`
 	// Manifest is the key of the manifest that names it, "" if none does.
 	Manifest string `json:"manifest,omitempty"`
+	// Recovered says that whoever made the manifest took the object from the
+	// store: its writer did not live to tell.
+	Recovered bool `json:"recovered,omitempty"`
 	// Why explains every verdict but OK.
 	Why string `json:"why,omitempty"`
 }
@@ -166,6 +169,9 @@ type Total struct {
 	Objects map[Verdict]int64 `json:"objects"`
 	Chains  map[Verdict]int64 `json:"chains"`
 	Sources map[Verdict]int64 `json:"sources"`
+	// Recovered counts objects that are OK and whose writer did not live to name
+	// them.
+	Recovered int64 `json:"recovered"`
 	// Manifests were read; Bytes is the size of all objects that are there, Read
 	// the bytes of those that were read.
 	Manifests int64 `json:"manifests"`

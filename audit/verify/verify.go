@@ -20,8 +20,11 @@ import (
 )
 
 // DefaultGrace is how long an object may wait for the manifest that names it,
-// and a chain for its next manifest.
-const DefaultGrace = 2 * time.Hour
+// and a chain for its next manifest. That of an aggregator that died is written by
+// another one: after two hours of silence, with the next of its rounds, which
+// are up to an hour and a half apart; and what it covers began up to an hour
+// before (aggregator/notary).
+const DefaultGrace = 5 * time.Hour
 
 // Options says what is verified. The zero value verifies what can be told from
 // listings and manifests, without signatures.

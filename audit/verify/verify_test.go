@@ -176,6 +176,7 @@ func TestSelection(t *testing.T) {
 	s.remove(s.one.manifests[0])
 	same(t, "a manifest before", s.verify(verify.Options{From: at(11, 30)}).differences())
 	s.remove(s.one.manifests[1])
+	same(t, "several before", s.verify(verify.Options{From: at(13, 30)}).differences())
 	same(t, "the manifest", s.verify(verify.Options{From: at(11, 0), To: at(11, 40)}).differences(), "agg-1 2 missing", "extra "+s.o11)
 }
 
@@ -212,6 +213,8 @@ type denied struct {
 	late string
 	// etag is what listings say of every object.
 	etag string
+	// cut is how often listings end in the middle.
+	cut int
 }
 
 var errDenied = fmt.Errorf("403: %w", sinks.ErrPermanent)
@@ -220,7 +223,12 @@ func (d *denied) List(ctx context.Context, prefix string, fn func(objectstore.In
 	if d.list != "" && strings.HasPrefix(prefix, d.list) {
 		return errDenied
 	}
+	n := 0
 	return d.Store.List(ctx, prefix, func(i objectstore.Info) error {
+		if n++; n == 3 && d.cut > 0 {
+			d.cut--
+			return errors.New("503")
+		}
 		if i.Key == d.late {
 			return nil
 		}
@@ -264,14 +272,14 @@ func TestNoPermission(t *testing.T) {
 			store: denied{list: "_manifests/"}, do: func(s *sample) { s.edit(s.o12, flip(700)) },
 			want: append(unread(slices.DeleteFunc(slices.Clone(all), func(k string) bool { return k == base.o12 })...), "changed "+base.o12),
 		},
-		"a manifest not read": {store: denied{read: base.two.manifests[1]}, want: append(unread(base.p11), "agg-2 2 not read")},
-		"objects not listed":  {store: denied{list: "dt="}, want: append(unread(slices.DeleteFunc(slices.Clone(all), func(k string) bool { return k == base.quarantined })...), "unread dt=")},
-		"an object not read":  {store: denied{read: base.o12}, deep: true, want: unread(base.o12)},
-		"not needed":          {store: denied{read: "dt="}},
-		"and a difference":    {store: denied{read: base.o12}, deep: true, do: func(s *sample) { s.remove(s.quarantined) }, want: append(unread(base.o12), "missing "+base.quarantined)},
-		"a listing that is late": {
-			store: denied{late: base.o12},
-		},
+		"a manifest not read":      {store: denied{read: base.two.manifests[1]}, want: append(unread(base.p11), "agg-2 2 not read")},
+		"objects not listed":       {store: denied{list: "dt="}, want: append(unread(slices.DeleteFunc(slices.Clone(all), func(k string) bool { return k == base.quarantined })...), "unread dt=")},
+		"an object not read":       {store: denied{read: base.o12}, deep: true, want: unread(base.o12)},
+		"not needed":               {store: denied{read: "dt="}},
+		"and a difference":         {store: denied{read: base.o12}, deep: true, do: func(s *sample) { s.remove(s.quarantined) }, want: append(unread(base.o12), "missing "+base.quarantined)},
+		"a listing that is late":   {store: denied{late: base.o12}},
+		"listings that end twice":  {store: denied{cut: 2}},
+		"listings that always end": {store: denied{cut: 3}, want: unread(all...)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

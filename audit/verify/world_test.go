@@ -305,6 +305,7 @@ func (w *world) verify(o verify.Options) *result {
 	if o.Now.IsZero() {
 		o.Now = now
 	}
+	o.Grace = 2 * time.Hour
 	o.OnObject = func(x verify.Object) error { r.objects = append(r.objects, x); return nil }
 	o.OnChain = func(x verify.Chain) error { r.chains = append(r.chains, x); return nil }
 	o.OnSource = func(x verify.Source) error { r.sources = append(r.sources, x); return nil }

@@ -22,11 +22,16 @@ type auditFlags struct {
 }
 
 func (a *auditFlags) register(fs *flag.FlagSet) {
+	a.registerTimes(fs)
+	fs.StringVar(&a.node, "node", "", "only lines that were read on `NODE`")
+	fs.StringVar(&a.source, "source", "", "only lines of the source whose id is, or begins with, `ID`")
+}
+
+// registerTimes registers what is not about sources.
+func (a *auditFlags) registerTimes(fs *flag.FlagSet) {
 	archiveFlag(fs, &a.archive)
 	fs.StringVar(&a.from, "from", "", "only lines from `T` on: "+timeHelp)
 	fs.StringVar(&a.to, "to", "", "only lines before `T`")
-	fs.StringVar(&a.node, "node", "", "only lines that were read on `NODE`")
-	fs.StringVar(&a.source, "source", "", "only lines of the source whose id is, or begins with, `ID`")
 }
 
 // archiveFlag declares --archive.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func (v *verdicts) chain(c *verify.Chain) error {
 		return err
 	}
 	for _, b := range c.Breaks {
-		numbers := fmt.Sprint(b.Sequence)
+		numbers := strconv.FormatInt(b.Sequence, 10)
 		if b.Through > 0 {
 			numbers += fmt.Sprintf("-%d", b.Through)
 		}
@@ -113,6 +114,9 @@ func (v *verdicts) total(t *verify.Total) error {
 	}
 	fmt.Fprintf(v.out, "objects %s; chains %s, of %d manifests; sources %s\n", //nolint:errcheck // flush reports it
 		verify.Counts(t.Objects), verify.Counts(t.Chains), t.Manifests, verify.Counts(t.Sources))
+	if t.Recovered > 0 {
+		fmt.Fprintf(v.out, "%d of the objects were named in manifests by others than their writer, who took them from the archive\n", t.Recovered) //nolint:errcheck // flush reports it
+	}
 	if t.Signatures {
 		fmt.Fprintf(v.out, "signatures checked with %s\n", strings.Join(t.Keys, ", ")) //nolint:errcheck // flush reports it
 	}

@@ -34,17 +34,18 @@ func parseFilter(where, text string) (*filter.Filter, error) {
 	} else if syntax.Unknown != "" {
 		msg += "; the fields are HAProxy's aliases and the archive's columns, see docs/filter.md"
 	}
-	// Each byte of blanks a blank, so that the caret stands below its character. Of a long filter what is around it.
-	line := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
-	before, after := []rune(line[:syntax.Pos]), []rune(line[syntax.Pos:])
+	// Each character as one, so that the caret stands below its own. Of a long filter what is around it.
+	visible := func(s string) []rune {
+		return []rune(strings.Map(func(r rune) rune {
+			if r < ' ' || r == 0x7f {
+				return ' '
+			}
+			return r
+		}, s))
+	}
+	before, after := visible(text[:syntax.Pos]), visible(text[syntax.Pos:])
 	const around = 60
-	before = before[max(0, len(before)-around):]
-	after = after[:min(len(after), around)]
+	before, after = before[max(0, len(before)-around):], after[:min(len(after), around)]
 	return nil, usagef("%s, column %d: %s\n%s%s\n%s^", where, syntax.Column(), msg, string(before), string(after), strings.Repeat(" ", len(before)))
 }
 

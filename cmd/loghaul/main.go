@@ -35,6 +35,8 @@ func commands() []command {
 		auditFindCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
+		auditDedupeCommand(),
+		auditCompactCommand(),
 		auditVerifyCommand(),
 		auditKeygenCommand(),
 		auditSealCommand(),

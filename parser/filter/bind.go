@@ -101,67 +101,72 @@ var lineColumns = [...]string{ //nolint:gochecknoglobals // a constant table
 // columnsOf says what the archive's core columns hold for a format. Where fields meet in a column the first one has it,
 // a whole request before all others, and a whole URI before its parts: as the archive's plan of a format.
 func columnsOf(format *parser.Format) (have map[string]access, asap []int) {
-	have = map[string]access{"format": {kind: formatName}}
+	have = make(map[string]access, len(columns))
+	have["format"] = access{kind: formatName}
 	for i := range maxSlots {
 		have[slotColumn("header_", i)] = access{kind: loneItem, item: i}
 	}
 	fields := format.Fields()
-	claim := func(field int, all map[string]access) bool {
-		for name := range all {
-			if _, taken := have[name]; taken {
-				return false
-			}
-		}
-		for name, a := range all {
-			a.field = field
-			have[name] = a
-		}
-		return true
-	}
 	for _, first := range [...]string{"r", "HU", ""} {
 		for i := range fields {
 			f := &fields[i]
 			if f.Truth || first != "" && f.Alias != first || first == "" && (f.Alias == "r" || f.Alias == "HU") {
 				continue
 			}
-			if claim(i, claims(f)) && slices.Contains([]string{"Ta", "Tt", "Tu", "B"}, f.Alias) {
+			all := claims(f)
+			if slices.ContainsFunc(all, func(c claim) bool { return have[c.column].kind != nowhere }) {
+				continue
+			}
+			for _, c := range all {
+				have[c.column] = access{kind: c.kind, field: i, item: c.item}
+			}
+			switch f.Alias {
+			case "Ta", "Tt", "Tu", "B":
 				asap = append(asap, i)
+				have["asap"] = access{kind: anyPlus}
 			}
 		}
-	}
-	if asap != nil {
-		have["asap"] = access{kind: anyPlus}
 	}
 	return have, asap
 }
 
+// claim is a column that a field fills.
+type claim struct {
+	column string
+	kind   accessKind
+	item   int
+}
+
 // claims gives the columns that a field fills.
-func claims(f *parser.Field) map[string]access {
+func claims(f *parser.Field) []claim {
 	switch f.Alias {
 	case "":
 		for _, e := range expressions {
 			if e.expr == f.Expr {
-				return map[string]access{e.column: {kind: wholeValue}}
+				return []claim{{e.column, wholeValue, 0}}
 			}
 		}
 		return nil
 	case "r":
-		return map[string]access{
-			"http_method": {kind: requestMethod}, "http_path": {kind: requestPath}, "http_query": {kind: requestQuery},
-			"http_version": {kind: requestVersion}, "http_request": {kind: requestOther},
+		return []claim{
+			{"http_method", requestMethod, 0},
+			{"http_path", requestPath, 0},
+			{"http_query", requestQuery, 0},
+			{"http_version", requestVersion, 0},
+			{"http_request", requestOther, 0},
 		}
 	case "HU":
-		return map[string]access{"http_path": {kind: uriPath}, "http_query": {kind: uriQuery}}
+		return []claim{{"http_path", uriPath, 0}, {"http_query", uriQuery, 0}}
 	case "HQ":
-		return map[string]access{"http_query": {kind: queryRest}}
+		return []claim{{"http_query", queryRest, 0}}
 	case "HPO":
-		return map[string]access{"http_path": {kind: wholeValue}}
+		return []claim{{"http_path", wholeValue, 0}}
 	case "ft":
-		return map[string]access{"frontend": {kind: frontendName}, "frontend_tls": {kind: frontendTLS}}
+		return []claim{{"frontend", frontendName, 0}, {"frontend_tls", frontendTLS, 0}}
 	case "rc":
-		return map[string]access{"retries": {kind: wholeValue}, "redispatched": {kind: plusOf}}
+		return []claim{{"retries", wholeValue, 0}, {"redispatched", plusOf, 0}}
 	case "ts":
-		return map[string]access{"termination_state": {kind: wholeValue}}
+		return []claim{{"termination_state", wholeValue, 0}}
 	case "hr", "hrl":
 		return slotsOf("req_header_")
 	case "hs", "hsl":
@@ -169,16 +174,15 @@ func claims(f *parser.Field) map[string]access {
 	}
 	for i := range columns {
 		if r := &columns[i]; len(r.names) == 2 && r.names[0] == f.Alias || r.column == f.Alias {
-			return map[string]access{r.column: {kind: wholeValue}}
+			return []claim{{r.column, wholeValue, 0}}
 		}
 	}
 	return nil
 }
 
-func slotsOf(prefix string) map[string]access {
-	all := map[string]access{}
+func slotsOf(prefix string) (all []claim) {
 	for i := range maxSlots {
-		all[slotColumn(prefix, i)] = access{kind: listItem, item: i}
+		all = append(all, claim{slotColumn(prefix, i), listItem, i})
 	}
 	return all
 }

@@ -163,6 +163,89 @@ func compareColumns(t *testing.T, name string, object []byte, names map[string]b
 	}
 }
 
+// TestParsedIsArchived asks all kinds of questions about lines as they are parsed, and about the same lines as they come
+// out of the archive: live and archived lines must be the same to a filter.
+func TestParsedIsArchived(t *testing.T) {
+	matchers := map[string]*filter.Matcher{}
+	for _, name := range append(filter.Names(), "%[capture.req.hdr(1)]", "%(ua)", "%[ssl_fc_sni]", "req.host", "res.server") {
+		switch name {
+		case "node", "source", "path", "namespace", "pod", "container": // where the line lies is not parsed
+			continue
+		}
+		for _, test := range []string{"=*", "~1", "=0", ">=1", "=127.0.0.0/8", "=true"} {
+			if f, err := filter.Parse(name + test); err == nil {
+				matchers[name+test] = f.Matcher()
+			}
+		}
+	}
+	for i, file := range corpusFiles(t, func(string) bool { return true }) {
+		if i%2 > 0 {
+			continue
+		}
+		captures := &parser.Captures{Request: []string{"Host", "User-Agent", "X-Req", "Referer"}, Response: []string{"Server", "Content-Type", "X-Res"}}
+		if strings.HasPrefix(file.name, "tcp") || strings.HasPrefix(file.name, "custom/") {
+			captures = nil
+		}
+		format, err := parser.CompileWith(file.spec, parser.Options{Captures: captures})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := file.lines[:min(len(file.lines), 10)]
+		compareParsed(t, file.name, []*parser.Format{format}, lines, matchers)
+	}
+	nasty := [][]byte{
+		[]byte("1.2.3.4:5 [22/Nov/2026:16:10:39.048] f b/s 0/0/0/0/3000000000 200 9999999999999 a=\xff - ---- 1/1/1/1/0 0/0 {1|2|3|4|5|6|7|8|9} {} \"GET / HTTP/1.1\""),
+		[]byte("1.2.3.4:5 [22/Nov/2026:16:10:39.048] f b/s 0/0/0/0/+7 200 +9 - - ---- 1/1/1/1/+1 0/0 {a|-} \"GET /?\""),
+		[]byte("<134>Nov 22 16:17:55 lb-1 haproxy[123]: Server be/s1 is UP, reason: x"),
+		[]byte(`{"log":"Proxy x started.\n","stream":"stdout","time":"2026-11-22T16:17:55.857123456Z"}`),
+		[]byte("nothing known"),
+		[]byte(""),
+	}
+	var known []*parser.Format
+	for _, name := range parser.WellKnown() {
+		f, err := parser.Compile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known = append(known, f)
+	}
+	compareParsed(t, "lines", known, nasty, matchers)
+}
+
+func compareParsed(t *testing.T, name string, formats []*parser.Format, lines [][]byte, matchers map[string]*filter.Matcher) {
+	t.Helper()
+	object := encode(t, formats, wrapper.Auto, lines)
+	r, err := archive.Open(bytes.NewReader(object), int64(len(object)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	formats = parser.Complete(formats)
+	p := wrapper.NewParser(parser.NewSet(formats...), wrapper.Auto, nil)
+	p.Received(time.Date(2026, 11, 22, 17, 0, 0, 0, time.UTC).UnixMilli())
+	var record parser.Record
+	var header wrapper.Header
+	err = r.Rows(func(row *archive.Row) error {
+		message, i := p.Parse(lines[row.Index], &record, &header)
+		if i < 0 {
+			i = p.ParseCut(message, &record)
+		}
+		parsed := filter.Line{Header: &header, Raw: row.Message}
+		if i >= 0 {
+			parsed.Record = &record
+		}
+		archived := lineOf(row)
+		for text, m := range matchers {
+			if a, b := m.Match(&parsed), m.Match(archived); a != b {
+				t.Fatalf("%s: %s: parsed %v, archived %v\n%s", name, text, a, b, row.Raw)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // lineOf gives a row as a line to match.
 func lineOf(row *archive.Row) *filter.Line {
 	return &filter.Line{

@@ -230,6 +230,7 @@ var badFilters = []struct {
 	{"labels=x", 1, "labels.NAME"},
 	{"labels.A=x", 1, "labels.NAME"},
 	{"ts=SD--", 4, "tsc has all"},
+	{"HP=/a?b", 4, "HU is the path and the query"},
 	{strings.Repeat("(", 101) + "ST=5" + strings.Repeat(")", 101), 101, "nested more than 100 deep"},
 	{strings.Repeat("!", 200) + "ST=5", 101, "nested more than 100 deep"},
 	{"ST=" + strings.Repeat("5", 20000), 16385, "at most 16384"},
@@ -265,5 +266,29 @@ func TestUnknownNames(t *testing.T) {
 		if _, err := filter.Parse(name + "=*"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestPrintedTests prints single tests, as --explain does.
+func TestPrintedTests(t *testing.T) {
+	for text, want := range map[string]string{
+		"ST>500": "ST=501..", "ST<500": "ST=..499", "ST=5xx,404": "ST=404,500..599", "ST!=500": "ST!=500", "ST=*": "ST=*", "ST!=*": "ST!=*",
+		"Ta>2s": "Ta=2001..", "truncated=true": "truncated=true", "truncated!=true": "truncated!=true", "truncated=true,false": "truncated=false,true",
+		"b=x,y": "b=x,y", "b!~x": "b!~x", "b~*X": "b~*x", "not b^=x": "not b^=x", "b$=x": "b$=x", `HP="/a","/b c"`: `HP="/a","/b c"`, `CC=""`: `CC=""`,
+		"ci=10.2.0.0/16,unix,::ffff:1.2.3.4": "ci=10.2.0.0/16,unix,1.2.3.4", "ci!=::/0": "ci!=::/0", "%[x]>5": "%[x]=6..", "ts=SD": "ts=SD",
+	} {
+		if got := leaf(t, text).String(); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	var all []string
+	for test := range parse(t, "not (HU~/x?y or ft=a~)").Tree().Tests {
+		all = append(all, test.String())
+		if len(all) == 4 {
+			break
+		}
+	}
+	if got, want := strings.Join(all, " "), "not HP$=/x not HQ^=y"; !strings.HasPrefix(strings.ReplaceAll(got, "http_query", "HQ"), want) || len(all) != 4 {
+		t.Errorf("%s", got)
 	}
 }

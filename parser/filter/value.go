@@ -72,6 +72,8 @@ func (x *expander) checkText(c *clause, v *value) error {
 		return x.errorf(v.pos, "nothing is in every value; %s=* asks for any", f.Name)
 	case f.Header() && c.op.compare == Equal && (v.text == "" || v.text == "-"):
 		return x.errorf(v.pos, "a header that was not there prints \"\" or \"-\"; ask with %s!=*", f.Name)
+	case f.Column == "http_path" && strings.Contains(v.text, "?"):
+		return x.errorf(v.pos, "a path has no question mark; HU is the path and the query")
 	case f.Cut > 0 && len(v.text) > f.Cut:
 		return x.errorf(v.pos, "%s has %d letters; tsc has all of the termination state", f.Name, f.Cut)
 	case len(c.values) > 1 && !v.quoted && !f.namelike():

@@ -11,9 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/loghaul/loghaul/internal/durable"
 	"github.com/loghaul/loghaul/sinks"
@@ -196,13 +198,17 @@ func (f *folder) list(ctx context.Context, at, prefix string, fn func(Info) erro
 			if err != nil {
 				return f.fail("listing", err)
 			}
-			if err := fn(Info{Key: key, Size: st.Size(), Modified: st.ModTime()}); err != nil {
+			if err := fn(Info{Key: key, Size: st.Size(), Modified: st.ModTime(), ETag: etag(st.ModTime())}); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
 }
+
+// etag stands for a file's content: a file is written once, so whatever touches
+// it later gives it another time.
+func etag(modified time.Time) string { return strconv.FormatInt(modified.UnixNano(), 36) }
 
 func (f *folder) Get(ctx context.Context, key string) ([]byte, error) {
 	file, size, err := f.open(ctx, key)
