@@ -338,6 +338,9 @@ func TestRequestThatOutlivesItsProcess(t *testing.T) {
 			b.put(g.Key, g.Body)
 			own := p.store()
 			pass(stay)
+			if stay == time.Hour {
+				b.complete(t, nil)
+			}
 			p.stop()
 			listed := b.complete(t, nil)
 			if o := listed[g.Key]; o == nil || !o.Recovered || listed[own.Key].Recovered {
