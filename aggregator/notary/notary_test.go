@@ -468,6 +468,22 @@ func TestClockForward(t *testing.T) {
 	})
 }
 
+// TestCrashBehindTheChain: the clock was ahead, and right again at the crash.
+func TestCrashBehindTheChain(t *testing.T) {
+	world(t, func(t *testing.T, b *bucket) {
+		p := newProcess(t, b, "a", "", nil)
+		p.offset.Store(int64(100 * time.Hour))
+		p.start()
+		pass(time.Minute)
+		p.offset.Store(0)
+		p.store()
+		p.kill()
+		pass(time.Minute)
+		newProcess(t, b, "a", "", nil).start().stop()
+		b.complete(t, nil)
+	})
+}
+
 // TestClockBackward: as long as the clock is behind the chain, hours give
 // supplements, and empty ones show that the writer lives: nobody closes it.
 func TestClockBackward(t *testing.T) {
