@@ -38,6 +38,8 @@ import (
 // Encoder makes verified objects: archive.Encoder, outside of tests.
 type Encoder interface {
 	Encode(batches []archive.Batch, sealed time.Time) (*archive.Object, error)
+	// EncodeRaw is the fall-back, for batches that Encode fails on.
+	EncodeRaw(batches []archive.Batch, sealed time.Time) (*archive.Object, error)
 }
 
 // Deps are what an Aggregator works with.
@@ -72,6 +74,7 @@ type Aggregator struct {
 	archive *sinks.Retrying
 	notary  *notary.Notary // nil without manifests
 	encoder Encoder
+	masker  *archive.Masker // nil without masks
 	window  *window.Window
 	count   counts
 	carried *consume.Message // did not fit into the window that was closed
@@ -102,8 +105,20 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 	if deps.Retry == (sinks.RetryPolicy{}) {
 		deps.Retry = sinks.DefaultRetryPolicy()
 	}
+	masker, err := cfg.newMasker()
+	if err != nil {
+		return nil, err
+	}
+	var masks []archive.Mask
+	if masker != nil {
+		masks = masker.Masks()
+		if !masker.Blanks() {
+			deps.Logger.Warn("fields are masked, but lines that do not tell them for certain are archived as they came: mask.unparsed says so",
+				"fields", len(masks))
+		}
+	}
 	if deps.Encoder == nil {
-		e, err := newEncoder(&cfg)
+		e, err := newEncoder(&cfg, masks)
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +132,7 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 		return nil, err
 	}
 	a := &Aggregator{
-		cfg: cfg, deps: deps, log: deps.Logger, encoder: deps.Encoder, window: w,
+		cfg: cfg, deps: deps, log: deps.Logger, encoder: deps.Encoder, masker: masker, window: w,
 		archive: sinks.Retry(deps.Archive, deps.Retry, deps.Logger, deps.Metrics),
 		wake:    make(chan struct{}, 1),
 	}

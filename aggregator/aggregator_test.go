@@ -257,12 +257,20 @@ func TestMalformedMessageIsStoredAsItCame(t *testing.T) {
 type picky struct{ aggregator.Encoder }
 
 func (p picky) Encode(batches []archive.Batch, sealed time.Time) (*archive.Object, error) {
+	return p.encode(batches, sealed, p.Encoder.Encode)
+}
+
+func (p picky) EncodeRaw(batches []archive.Batch, sealed time.Time) (*archive.Object, error) {
+	return p.encode(batches, sealed, p.Encoder.EncodeRaw)
+}
+
+func (p picky) encode(batches []archive.Batch, sealed time.Time, encode func([]archive.Batch, time.Time) (*archive.Object, error)) (*archive.Object, error) {
 	for i := range batches {
 		if batches[i].Header.Source.Node == "bad" {
 			return nil, archive.ErrUnverified
 		}
 	}
-	return p.Encoder.Encode(batches, sealed)
+	return encode(batches, sealed)
 }
 
 func TestBatchThatCannotBeEncodedIsKeptAndTheOthersAreArchived(t *testing.T) {

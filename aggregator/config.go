@@ -35,6 +35,8 @@ type Config struct {
 	// Timezone is that of the nodes, for formats that print no offset: UTC, an
 	// IANA name such as Europe/Berlin, or Local.
 	Timezone string `yaml:"timezone"`
+	// Mask says which fields are not archived as they came.
+	Mask Mask `yaml:"mask"`
 	// Window says when enough was collected for one object.
 	Window Window `yaml:"window"`
 	// Pull bounds what is fetched ahead.
@@ -68,6 +70,7 @@ func DefaultConfig() Config {
 		Broker:       b,
 		Wrapper:      wrapper.Auto.String(),
 		Timezone:     "UTC",
+		Mask:         Mask{IPv4: 24, IPv6: 48, Unparsed: keepUnparsed},
 		Window:       Window{Lines: 100_000, Bytes: 48 << 20, Age: 10 * time.Second},
 		Pull:         Pull{Bytes: 16 << 20},
 		Manifest:     notary.DefaultConfig(),
@@ -133,7 +136,10 @@ func (c *Config) Validate() error {
 	if c.DrainTimeout < 0 {
 		bad("drain_timeout", "%v is negative; 25s is usual", c.DrainTimeout)
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err // masks are looked at in formats that are right
+	}
+	return config.Under("mask", c.Mask.check(c))
 }
 
 // lineKinds are the wrappers of single lines.
@@ -141,21 +147,31 @@ func lineKinds() []string {
 	return wrapper.Kinds()[wrapper.Local:wrapper.Journald]
 }
 
-// newEncoder makes the encoder that a valid configuration asks for.
-func newEncoder(c *Config) (Encoder, error) {
+// archiveOptions are those for what a valid configuration archives.
+func (c *Config) archiveOptions() (archive.Options, error) {
 	formats, _, err := c.formats()
 	if err != nil {
-		return nil, err
+		return archive.Options{}, err
 	}
 	zone, err := time.LoadLocation(c.Timezone)
 	if err != nil {
-		return nil, fmt.Errorf("timezone: %w", err)
+		return archive.Options{}, fmt.Errorf("timezone: %w", err)
 	}
 	kind, ok := wrapper.ParseKind(c.Wrapper)
 	if !ok {
-		return nil, fmt.Errorf("wrapper: there is no %q", c.Wrapper)
+		return archive.Options{}, fmt.Errorf("wrapper: there is no %q", c.Wrapper)
 	}
-	return archive.NewEncoder(archive.Options{
+	return archive.Options{
 		Formats: formats, Wrapper: kind, Zone: parser.NewZone(zone), Writer: c.Name, CreatedBy: "loghaul",
-	})
+	}, nil
+}
+
+// newEncoder makes the encoder that a valid configuration asks for.
+func newEncoder(c *Config, masks []archive.Mask) (Encoder, error) {
+	o, err := c.archiveOptions()
+	if err != nil {
+		return nil, err
+	}
+	o.Masks = masks
+	return archive.NewEncoder(o)
 }

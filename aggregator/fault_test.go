@@ -125,6 +125,12 @@ func TestConfigProblemsSayWhatToDo(t *testing.T) {
 		"bytes":        {func(c *aggregator.Config) { c.Window.Bytes = 1 }, "window.bytes: 1B is not 16MiB"},
 		"age":          {func(c *aggregator.Config) { c.Window.Age = 0 }, "window.age: 0s is not"},
 		"pull":         {func(c *aggregator.Config) { c.Pull.Bytes = 64 << 20 }, "pull.bytes: 64MiB is not 1MiB to 48MiB"},
+		"mask method":  {func(c *aggregator.Config) { c.Mask.Fields = map[string]string{"ci": "md5"} }, `mask.fields.ci: there is no method "md5"`},
+		"mask key":     {func(c *aggregator.Config) { c.Mask.Fields = map[string]string{"CC": "hash"} }, "mask.fields.CC: a hash needs a key of at least 16 bytes: set LOGHAUL_MASK_KEY"},
+		"mask field":   {func(c *aggregator.Config) { c.Mask.Fields = map[string]string{"cj": "truncate"} }, "mask.fields: masks: cj: no format has such a field that can be masked: write one of ci, "},
+		"mask bits":    {func(c *aggregator.Config) { c.Mask.IPv4 = 20 }, "mask.ipv4: 20 is not 8, 16 or 24"},
+		"mask prefix":  {func(c *aggregator.Config) { c.Mask.IPv6 = 50 }, "mask.ipv6: 50 is no multiple of 4"},
+		"mask rest":    {func(c *aggregator.Config) { c.Mask.Unparsed = "drop" }, `mask.unparsed: "drop" is neither keep nor blank`},
 		"drain":        {func(c *aggregator.Config) { c.DrainTimeout = -1 }, "drain_timeout: "},
 		"broker below": {func(c *aggregator.Config) { c.Broker.Shards = 0 }, "broker.shards: 0 is not"},
 	} {

@@ -26,7 +26,7 @@ func TestHAProxyConfigReachesTheArchive(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	e, err := newEncoder(&c)
+	e, err := newEncoder(&c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

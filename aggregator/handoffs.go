@@ -87,7 +87,7 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 	result, err := a.window.Add(m.Header, m.Payload, time.Now())
 	switch {
 	case err != nil:
-		q := quarantine(m, err)
+		q := quarantine(m, err, a.masker != nil && a.masker.Blanks())
 		a.log.Error("a message is no batch; it is stored as it came, below _quarantine/ in the archive: look at its headers for who sent it",
 			"error", err, "stream", m.Stream, "sequence", m.Sequence, "subject", m.Subject, "key", q.Key)
 		a.count.malformed.Inc()
@@ -107,41 +107,6 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 	m.Header, m.Payload = nil, nil
 	g.messages = append(g.messages, m)
 	a.count.fill.Store(int64(a.window.Lines()))
-}
-
-// encode makes objects out of the window. The encoder reads back what it made
-// and compares. If that fails for all batches together it is tried with halves
-// of them, down to the batch that cannot be encoded: that one is stored as it
-// came.
-func (a *Aggregator) encode(g *batchGroup) {
-	start := time.Now()
-	g.noted = a.notary.Open(start)
-	a.encodeSome(g, a.window.Batches(), start)
-	a.count.encode.Since(start)
-	a.count.fill.Store(0)
-}
-
-func (a *Aggregator) encodeSome(g *batchGroup, batches []archive.Batch, sealed time.Time) {
-	if len(batches) == 0 {
-		return
-	}
-	o, err := a.encoder.Encode(batches, sealed)
-	if err == nil {
-		g.objects = append(g.objects, o)
-		return
-	}
-	if n := len(batches); n > 1 {
-		a.log.Error("a window could not be encoded and verified; trying with half of it", "error", err, "batches", n)
-		a.encodeSome(g, batches[:n/2], sealed)
-		a.encodeSome(g, batches[n/2:], sealed)
-		return
-	}
-	h := &batches[0].Header
-	q := quarantineBatch(&batches[0], sealed, err)
-	a.log.Error("a batch could not be encoded and verified; its raw lines are stored below _quarantine/ in the archive: please report this",
-		"error", err, "source", h.Source.ID, "node", h.Source.Node, "from", h.From, "to", h.To, "key", q.Key)
-	a.count.unverified.Inc()
-	g.kept = append(g.kept, q)
 }
 
 // store writes everything of a closed window. It returns nil only when all is

@@ -29,11 +29,15 @@ func Metrics() []metrics.Desc {
 		counter("loghaul_aggregator_redelivered_messages_total", "Messages that had been delivered before, to this aggregator or another."),
 		counter("loghaul_aggregator_duplicate_batches_total", "Batches left out because they were archived, or are being archived, by this aggregator already."),
 		counter("loghaul_aggregator_quarantined_messages_total", "Messages stored as they came, below _quarantine/ in the archive: malformed (is no batch), unverified (could not be encoded).", "reason"),
+		counter("loghaul_aggregator_refused_objects_total", "Objects that could not be made, or were not what went into them when they were read back, by attempt: first (made again), again (written in the raw fall-back encoding), raw (tried with half of the window, a single batch quarantined).", "attempt"),
+		counter("loghaul_aggregator_masked_lines_total", "Lines of which fields were masked."),
+		counter("loghaul_aggregator_unmasked_lines_total", "Lines that do not tell for certain where a field to be masked is, by what became of them: kept (as they came, but for what could be masked), blanked (overwritten).", "result"),
 		counter("loghaul_archive_lines_total", "Lines in objects that the archive has confirmed."),
 		counter("loghaul_archive_raw_bytes_total", "Bytes of those lines, line ends included."),
 		counter("loghaul_archive_unparsed_lines_total", "Archived lines that matched no format and are no events."),
 		counter("loghaul_archive_event_lines_total", "Archived lines that are no requests: HAProxy tells of a server, a proxy or itself."),
 		counter("loghaul_archive_raw_kept_lines_total", "Archived lines that matched a format and keep their bytes because the columns do not give them back."),
+		counter("loghaul_archive_fallback_lines_total", "Archived lines in objects of the raw fall-back encoding: their bytes are there, their fields are not. They are not among the unparsed ones."),
 		counter("loghaul_archive_rest_lines_total", "Archived rests of lines that a forwarder had cut because they were longer than its bound."),
 		counter("loghaul_archive_lost_bytes_total", "Bytes that forwarders declared as lost, in objects that the archive has confirmed: "+strings.Join(lossReasons(), ", ")+", or other.", "reason"),
 		counter("loghaul_archive_lost_lines_total", "Lines that were declared as lost, where their number is known.", "reason"),
@@ -54,8 +58,10 @@ func Metrics() []metrics.Desc {
 type counts struct {
 	messages, bytes, redelivered, duplicates            *metrics.Counter
 	malformed, unverified                               *metrics.Counter
+	refusedFirst, refusedAgain, refusedRaw              *metrics.Counter
 	lines, rawBytes, unparsed, events, rawKept, objects *metrics.Counter
-	rests                                               *metrics.Counter
+	masked, maskKept, maskBlanked                       *metrics.Counter
+	rests, fallback                                     *metrics.Counter
 	lostBytes, lostLines                                map[string]*metrics.Counter // by reason
 	stored                                              *metrics.Counter
 	offered, refused                                    *metrics.Counter
@@ -71,12 +77,19 @@ func (c *counts) register(r *metrics.Registry, a *Aggregator) {
 	c.duplicates = r.Counter("loghaul_aggregator_duplicate_batches_total")
 	c.malformed = r.Counter("loghaul_aggregator_quarantined_messages_total", "malformed")
 	c.unverified = r.Counter("loghaul_aggregator_quarantined_messages_total", "unverified")
+	c.refusedFirst = r.Counter("loghaul_aggregator_refused_objects_total", "first")
+	c.refusedAgain = r.Counter("loghaul_aggregator_refused_objects_total", "again")
+	c.refusedRaw = r.Counter("loghaul_aggregator_refused_objects_total", "raw")
+	c.masked = r.Counter("loghaul_aggregator_masked_lines_total")
+	c.maskKept = r.Counter("loghaul_aggregator_unmasked_lines_total", "kept")
+	c.maskBlanked = r.Counter("loghaul_aggregator_unmasked_lines_total", "blanked")
 	c.lines = r.Counter("loghaul_archive_lines_total")
 	c.rawBytes = r.Counter("loghaul_archive_raw_bytes_total")
 	c.unparsed = r.Counter("loghaul_archive_unparsed_lines_total")
 	c.events = r.Counter("loghaul_archive_event_lines_total")
 	c.rawKept = r.Counter("loghaul_archive_raw_kept_lines_total")
 	c.rests = r.Counter("loghaul_archive_rest_lines_total")
+	c.fallback = r.Counter("loghaul_archive_fallback_lines_total")
 	c.lostBytes, c.lostLines = map[string]*metrics.Counter{}, map[string]*metrics.Counter{}
 	for _, reason := range append(lossReasons(), otherReason) {
 		c.lostBytes[reason] = r.Counter("loghaul_archive_lost_bytes_total", reason)
@@ -97,7 +110,11 @@ func (c *counts) register(r *metrics.Registry, a *Aggregator) {
 func (c *counts) archived(o *archive.Object) {
 	c.lines.Add(o.Lines)
 	c.rawBytes.AddInt64(o.RawBytes)
-	c.unparsed.Add(o.Unparsed)
+	if o.Fallback {
+		c.fallback.Add(o.Lines)
+	} else {
+		c.unparsed.Add(o.Unparsed)
+	}
 	c.events.Add(o.Events)
 	c.rawKept.Add(o.RawKept)
 	c.rests.Add(o.Rests)

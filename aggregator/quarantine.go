@@ -20,8 +20,9 @@ import (
 // and why it was refused as header lines, its own headers, an empty line, and
 // the payload byte for byte. docs/formats/wire.md describes it. The content
 // does not depend on the time, so that a message that is delivered again in the
-// same hour meets its own object.
-func quarantine(m *consume.Message, why error) *sinks.Group {
+// same hour meets its own object. blank puts an x in the place of each byte of
+// the payload: nobody can mask what is in it.
+func quarantine(m *consume.Message, why error, blank bool) *sinks.Group {
 	var b bytes.Buffer
 	line(&b, "Quarantine-Stream", m.Stream)
 	line(&b, "Quarantine-Sequence", strconv.FormatUint(m.Sequence, 10))
@@ -29,7 +30,11 @@ func quarantine(m *consume.Message, why error) *sinks.Group {
 	line(&b, "Quarantine-Reason", why.Error())
 	writeHeaders(&b, m.Header)
 	b.WriteString("\r\n")
-	b.Write(m.Payload)
+	if blank {
+		b.Write(bytes.Repeat([]byte{'x'}, len(m.Payload)))
+	} else {
+		b.Write(m.Payload)
+	}
 	return quarantineGroup(m.Stream+"-"+strconv.FormatUint(m.Sequence, 10), b.Bytes(), len(m.Payload), time.Now())
 }
 

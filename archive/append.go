@@ -13,6 +13,7 @@ type table struct {
 	columns []column
 	zone    *parser.Zone
 	groups  groups
+	plain   bool // no dictionaries
 }
 
 func newTable(defs []columnDef, zone *parser.Zone) *table {
@@ -26,6 +27,9 @@ func newTable(defs []columnDef, zone *parser.Zone) *table {
 func (t *table) reset(rows int) {
 	for i := range t.columns {
 		t.columns[i].reset(rows)
+		if t.plain {
+			t.columns[i].chunk.Coded = false
+		}
 	}
 	t.groups.reset()
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/loghaul/loghaul/internal/fault"
 )
 
 // corruption is one way in which an object can be wrong. These are the rows of
@@ -180,12 +182,13 @@ func TestCorruptions(t *testing.T) {
 			e := newEncoder(t, wellKnown(t)...)
 			e.breakTable = c.table
 			if c.file != nil {
-				e.breakFile = func(b []byte) []byte { return c.file(t, b) }
+				e.options.Fault = &fault.Object{File: func(b []byte) []byte { return c.file(t, b) }}
 			}
-			body, meta, err := e.write(w, sealed)
+			f, err := e.file(w, sealed)
 			if err != nil {
 				t.Fatal(err)
 			}
+			body, meta := f.body, f.meta
 			if c.meta != nil {
 				c.meta(meta)
 				body = editFooter(t, body, func(m *format.FileMetaData) {
@@ -209,6 +212,14 @@ func TestCorruptions(t *testing.T) {
 			if err != nil && !errors.Is(err, ErrCorrupt) {
 				t.Errorf("reading it: %v is not ErrCorrupt", err)
 			}
+			if c.reads {
+				err = checkFooter(body)
+				if c.check == "statistics" || c.check == "bloom filter" || c.check == "metadata" && !strings.Contains(c.name, "sha256") {
+					wantCheck(t, "CheckFooter", err, c.check)
+				} else if err != nil {
+					t.Errorf("CheckFooter: %v", err)
+				}
+			}
 		})
 	}
 }
@@ -229,6 +240,14 @@ func readAll(body []byte) error {
 		return err
 	}
 	return r.Rows(func(*Row) error { return nil })
+}
+
+func checkFooter(body []byte) error {
+	r, err := Open(bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		return err
+	}
+	return r.CheckFooter()
 }
 
 func TestWrongTimeIsFound(t *testing.T) {
@@ -278,7 +297,7 @@ func TestRefusedRows(t *testing.T) {
 		t.Error("an object whose columns do not fit its rows was made")
 	}
 	e.breakTable = nil
-	e.breakFile = func(b []byte) []byte { b[1000] ^= 1; return b }
+	e.options.Fault = &fault.Object{File: func(b []byte) []byte { b[1000] ^= 1; return b }}
 	if _, err = e.Encode(cut(1, raw, 64<<10), sealed); !errors.Is(err, ErrUnverified) {
 		t.Errorf("error %v, want ErrUnverified", err)
 	}

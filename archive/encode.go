@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +35,19 @@ const (
 // Encoder makes objects. It keeps its buffers between them. One goroutine may
 // use it at a time.
 type Encoder struct {
-	options  Options
+	options Options
+	// raw makes it keep every record as it is: see EncodeRaw.
+	raw bool
+	state
+
+	// Tests break the columns here before they are written. The file they break
+	// by Options.Fault.
+	breakTable func(*table)
+}
+
+// state is what an Encoder works with. After a failure it is made anew: nobody
+// knows what of it is still right.
+type state struct {
 	lines    *wrapper.Parser
 	header   wrapper.Header // of the last line
 	wrap     wrapScratch
@@ -52,11 +65,6 @@ type Encoder struct {
 	rawKept  int
 	events   int
 	rests    int
-
-	// Tests break objects here: the columns before they are written, and the
-	// file before it is verified.
-	breakTable func(*table)
-	breakFile  func([]byte) []byte
 }
 
 // NewEncoder makes an Encoder. The error says what is wrong with o.
@@ -71,33 +79,42 @@ func NewEncoder(o Options) (*Encoder, error) {
 		o.CreatedBy = "0.0.0"
 	}
 	o.Formats = parser.Complete(o.Formats)
-	fields := 0
 	if o.Wrapper == wrapper.Journald {
 		return nil, errors.New("the archive takes lines, not entries of the journal")
 	}
-	e := &Encoder{options: o, refused: map[int]bool{}}
-	e.lines = wrapper.NewParser(parser.NewSet(o.Formats...), o.Wrapper, o.Zone)
+	e := &Encoder{options: o}
+	return e, e.renew()
+}
+
+// renew makes the state anew.
+func (e *Encoder) renew() error {
+	o := &e.options
+	s := state{refused: map[int]bool{}, formats: []FormatInfo{}}
+	s.lines = wrapper.NewParser(parser.NewSet(o.Formats...), o.Wrapper, o.Zone)
+	fields := 0
 	for _, f := range o.Formats {
 		info := newFormatInfo(f)
-		if slices.ContainsFunc(e.formats, info.same) {
-			return nil, fmt.Errorf("format %q is given twice", f.Name())
+		if slices.ContainsFunc(s.formats, info.same) {
+			return fmt.Errorf("format %q is given twice", f.Name())
 		}
 		fields = max(fields, len(f.Fields()))
-		e.formats = append(e.formats, info)
+		s.formats = append(s.formats, info)
 	}
-	e.block = newBlock(fields)
-	e.plans, e.defs = plans(o.Formats)
-	for _, d := range e.defs {
-		e.schema = append(e.schema, d.Column)
+	s.block = newBlock(fields)
+	s.plans, s.defs = plans(o.Formats)
+	for _, d := range s.defs {
+		s.schema = append(s.schema, d.Column)
 	}
-	e.table = newTable(e.defs, o.Zone)
+	s.table = newTable(s.defs, o.Zone)
+	s.table.plain = e.raw
 	w, err := parquet.NewWriter(schemaRoot, "loghaul version "+o.CreatedBy+" (build go)")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	e.writer = w
-	e.verifier = newVerifier(e.plans, e.defs, o.Zone, o.Wrapper)
-	return e, nil
+	s.writer = w
+	s.verifier = newVerifier(s.plans, s.defs, o.Zone, o.Wrapper)
+	e.state = s
+	return nil
 }
 
 // Encode makes one object of batches and verifies it. It sorts batches by
@@ -105,23 +122,40 @@ func NewEncoder(o Options) (*Encoder, error) {
 // sealed is when their window was closed. The batches can be acknowledged once
 // the object is stored. An error that wraps ErrUnverified means that no
 // object could be made that gives the bytes back.
-func (e *Encoder) Encode(batches []Batch, sealed time.Time) (*Object, error) {
+func (e *Encoder) Encode(batches []Batch, sealed time.Time) (o *Object, err error) {
+	if e.table == nil {
+		if err := e.renew(); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			o, err = nil, fmt.Errorf("%w: the encoder failed: %v\n%s", ErrUnverified, r, debug.Stack())
+		}
+		if err != nil {
+			e.state = state{}
+		}
+	}()
+	return e.encode(batches, sealed)
+}
+
+func (e *Encoder) encode(batches []Batch, sealed time.Time) (*Object, error) {
 	w, err := newWindow(batches)
 	if err != nil {
 		return nil, err
 	}
 	clear(e.refused)
 	for attempt := 0; ; attempt++ {
-		body, meta, err := e.write(w, sealed)
+		f, err := e.file(w, sealed)
 		if err != nil {
 			return nil, err
 		}
-		refused, err := e.verifier.verify(body, w, meta, e.table)
+		refused, err := e.verifier.verify(f.body, w, f.meta, e.table)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnverified, err)
 		}
 		if len(refused) == 0 {
-			return e.object(body, w, meta, sealed), nil
+			return e.object(w, &f, sealed)
 		}
 		switch attempt {
 		case 0:
@@ -138,6 +172,24 @@ func (e *Encoder) Encode(batches []Batch, sealed time.Time) (*Object, error) {
 	}
 }
 
+// file is a Parquet file that was made, to be read back.
+type file struct {
+	body []byte // until the next file is made
+	sum  [sha256.Size]byte
+	meta *Meta
+}
+
+// file makes the Parquet file of a window. Its checksum is taken before
+// anything else looks at it: it is that of what the writer made.
+func (e *Encoder) file(w *window, sealed time.Time) (file, error) {
+	body, meta, err := e.write(w, sealed)
+	f := file{body: body, meta: meta, sum: sha256.Sum256(body)}
+	if fault := e.options.Fault; err == nil && fault != nil {
+		f.body = fault.File(body)
+	}
+	return f, err
+}
+
 // write makes the Parquet file of a window. The file is valid until the next
 // call.
 func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
@@ -150,6 +202,11 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	w.beginRows()
 	w.rows = 0
 	for i, b := range w.batches {
+		row := w.rows
+		if e.raw {
+			w.countRows(i, row, e.addRaw(row, b))
+			continue
+		}
 		if i == 0 || !sameSource(&b.Header.Source, &w.batches[i-1].Header.Source) {
 			e.startSource(b)
 		}
@@ -157,11 +214,11 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 			e.options.Zone.Restart()
 		}
 		e.options.Zone.Received(b.Header.ReadAt.UnixMilli())
-		row := w.rows
 		w.countRows(i, row, e.addBatch(row, b))
 	}
 	meta.Lines = w.rows
 	meta.Unparsed, meta.RawKept, meta.Rests = e.unparsed, e.rawKept, e.rests
+	meta.Fallback, meta.Masks = e.raw, e.options.Masks
 	meta.MinTime, meta.MaxTime = e.table.timeRange()
 	meta.Timed = len(e.table.columns[colTime].chunk.Int64s)
 	text, err := meta.encode()
@@ -171,16 +228,17 @@ func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	if e.breakTable != nil {
 		e.breakTable(e.table)
 	}
-	e.writer.Begin(e.schema, w.rows)
+	if e.raw {
+		e.writer.BeginPlain(e.schema, w.rows)
+	} else {
+		e.writer.Begin(e.schema, w.rows)
+	}
 	for i := range e.table.columns {
 		if err := e.writer.Add(&e.table.columns[i].chunk); err != nil {
 			return nil, nil, err
 		}
 	}
 	body, err := e.writer.Finish([]parquet.KeyValue{{Key: metaKey, Value: text}})
-	if err == nil && e.breakFile != nil {
-		body = e.breakFile(body)
-	}
 	return body, meta, err
 }
 
@@ -330,16 +388,21 @@ func (t *table) timeRange() (lo, hi int64) {
 	return lo, hi
 }
 
-func (e *Encoder) object(body []byte, w *window, meta *Meta, sealed time.Time) *Object {
-	sum := sha256.Sum256(body)
-	key := KeyInfo{Writer: e.options.Writer, Sealed: sealed, Hash: hex.EncodeToString(sum[:hashDigits/2])}
-	return &Object{
-		Key: key.Key(), Body: bytes.Clone(body), SHA256: sum,
-		Lines: w.rows, Unparsed: meta.Unparsed, RawKept: meta.RawKept, Events: e.events, Refused: len(e.refused),
-		Rests: meta.Rests, Losses: w.losses,
+// object copies the verified file f into an object. The copy must be what the
+// writer made, to the last bit of what no reader looks at.
+func (e *Encoder) object(w *window, f *file, sealed time.Time) (*Object, error) {
+	key := KeyInfo{Writer: e.options.Writer, Sealed: sealed, Hash: hex.EncodeToString(f.sum[:hashDigits/2])}
+	o := &Object{
+		Key: key.Key(), Body: bytes.Clone(f.body), SHA256: f.sum,
+		Lines: w.rows, Unparsed: f.meta.Unparsed, RawKept: f.meta.RawKept, Events: e.events, Refused: len(e.refused),
+		Rests: f.meta.Rests, Losses: w.losses, Fallback: e.raw,
 		Duplicates: w.duplicates, RawBytes: w.bytes, RawSHA256: w.sha256, Ranges: w.ranges,
-		MinTime: meta.MinTime, MaxTime: meta.MaxTime,
+		MinTime: f.meta.MinTime, MaxTime: f.meta.MaxTime,
 	}
+	if sha256.Sum256(o.Body) != f.sum {
+		return nil, fmt.Errorf("%w: its bytes changed in memory", ErrUnverified)
+	}
+	return o, nil
 }
 
 // window is the batches of one object in the order of its rows.

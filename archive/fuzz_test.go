@@ -91,3 +91,36 @@ func FuzzRoundTrip(f *testing.F) {
 		checkRawSum(t, o.Body, raw)
 	})
 }
+
+// FuzzMask masks arbitrary bytes: each line keeps its length, and what comes
+// out is the same each time and can be archived.
+func FuzzMask(f *testing.F) {
+	f.Add([]byte(nasty))
+	for _, raw := range wrappings(f) {
+		f.Add(raw[:2000])
+	}
+	formats := append(wellKnown(f), compile(f, `%{+json}o%ci %hr %HQ`), compile(f, `%{+E}o "%r" %CC %{+X}ci`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) == 0 {
+			return
+		}
+		fields := map[string]string{"ci": MaskTruncate, "hr": MaskHash, "CC": MaskHash, "HP": MaskHash, "HQ": MaskHash}
+		m, err := NewMasker(Options{Formats: formats, Wrapper: wrapper.Auto}, MaskOptions{Fields: fields, IPv4: 24, IPv6: 48, Key: maskKey(), Blank: len(raw)%2 == 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, two := []Batch{batch(1, 0, bytes.Clone(raw))}, []Batch{batch(1, 0, bytes.Clone(raw))}
+		n := m.Mask(one)
+		if again := m.Mask(two); again != n || !bytes.Equal(one[0].Raw, two[0].Raw) {
+			t.Errorf("%+v, and the second time %+v", n, again)
+		}
+		for i, c := range one[0].Raw {
+			if (c == '\n') != (raw[i] == '\n') {
+				t.Fatalf("a line became longer or shorter at %d", i)
+			}
+		}
+		if _, err := newEncoder(t, formats...).Encode(one, sealed); err != nil {
+			t.Error(err)
+		}
+	})
+}

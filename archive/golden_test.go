@@ -182,6 +182,9 @@ func TestGoldenObjects(t *testing.T) {
 			if err != nil {
 				t.Fatalf("each version needs an object that stays: go test ./archive -run TestGoldenObjects -update: %v", err)
 			}
+			if err := checkFooter(body); err != nil {
+				t.Error(err)
+			}
 			got, lines := readGolden(t, body)
 			if got.Meta.Version != version {
 				t.Errorf("version %d in %s", got.Meta.Version, dir)

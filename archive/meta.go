@@ -36,6 +36,11 @@ type Meta struct {
 	Unparsed int `json:"unparsed"`
 	RawKept  int `json:"raw_kept"`
 	Rests    int `json:"rests,omitempty"`
+	// Fallback says that every record is kept as it is, because no object with
+	// fields could be made and verified.
+	Fallback bool `json:"fallback,omitempty"`
+	// Masks says which fields were masked before the lines came here.
+	Masks []Mask `json:"masks,omitempty"`
 	// RawBytes counts the bytes of all lines, LFs included.
 	RawBytes int64 `json:"raw_bytes"`
 	// RawSHA256 is the SHA-256, in hexadecimal digits, of the bytes that Ranges

@@ -3,6 +3,7 @@ package archive
 import (
 	"crypto/sha256"
 
+	"github.com/loghaul/loghaul/internal/fault"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
@@ -42,6 +43,11 @@ type Options struct {
 	Writer string
 	// CreatedBy is the version of the program, for the footer.
 	CreatedBy string
+	// Masks says what a Masker did to the lines; the Encoder puts it into the
+	// metadata.
+	Masks []Mask
+	// Fault is for tests; nil otherwise.
+	Fault *fault.Object
 }
 
 // Object is one encoded and verified object.
@@ -64,6 +70,8 @@ type Object struct {
 	// Refused counts the unparsed lines that a format did match but whose
 	// columns did not give the line back: defects of this program.
 	Refused int
+	// Fallback says that EncodeRaw made it.
+	Fallback bool
 	// Duplicates counts batches that were dropped because another batch of the
 	// object has the same source and range.
 	Duplicates int

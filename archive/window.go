@@ -26,13 +26,7 @@ func newWindow(batches []Batch) (*window, error) {
 		}
 	}
 	w.sortLosses()
-	slices.SortStableFunc(w.batches, func(a, b *Batch) int {
-		x, y := &a.Header, &b.Header
-		return cmp.Or(
-			strings.Compare(x.Source.Node, y.Source.Node),
-			strings.Compare(x.Source.ID, y.Source.ID),
-			cmp.Compare(x.From, y.From), cmp.Compare(x.To, y.To))
-	})
+	sortBatches(w.batches)
 	w.batches = slices.CompactFunc(w.batches, func(a, b *Batch) bool {
 		x, y := &a.Header, &b.Header
 		same := sameSource(&x.Source, &y.Source) && x.From == y.From && x.To == y.To && bytes.Equal(a.Raw, b.Raw)
@@ -57,6 +51,17 @@ func newWindow(batches []Batch) (*window, error) {
 			w.lines, w.bytes, MaxLines, MaxRawBytes)
 	}
 	return w, nil
+}
+
+// sortBatches brings batches into the order of an object's rows.
+func sortBatches(batches []*Batch) {
+	slices.SortStableFunc(batches, func(a, b *Batch) int {
+		x, y := &a.Header, &b.Header
+		return cmp.Or(
+			strings.Compare(x.Source.Node, y.Source.Node),
+			strings.Compare(x.Source.ID, y.Source.ID),
+			cmp.Compare(x.From, y.From), cmp.Compare(x.To, y.To))
+	})
 }
 
 func (w *window) add(b *Batch) error {

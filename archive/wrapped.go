@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 
+	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
@@ -26,22 +27,27 @@ type wrapScratch struct {
 const probeLines = 16
 
 // startSource readies e.lines for a source whose first batch of this object is
-// b. If the first line may be a wrapped one, the next ones are asked what the
-// source has: see wrapper.Parser.
+// b.
 func (e *Encoder) startSource(b *Batch) {
-	e.lines.Start()
-	rest := b.Raw
+	probe(e.lines, b.Raw, e.block.records[0], &e.header)
+}
+
+// probe readies lines for a source that begins with raw. If the first line may
+// be a wrapped one, the next ones are asked what the source has: see
+// wrapper.Parser. It spoils r and h.
+func probe(lines *wrapper.Parser, raw []byte, r *parser.Record, h *wrapper.Header) {
+	lines.Start()
 	for i := range probeLines {
-		if len(rest) == 0 {
+		if len(raw) == 0 {
 			return
 		}
 		var line []byte
-		line, rest, _ = nextRecord(rest)
-		if e.lines.Cuts(line) > 0 {
+		line, raw, _ = nextRecord(raw)
+		if lines.Cuts(line) > 0 {
 			continue
 		}
 		if i > 0 {
-			e.lines.Parse(line, e.block.records[0], &e.header)
+			lines.Parse(line, r, h)
 		}
 		return
 	}

@@ -24,6 +24,7 @@ type source struct {
 	Path     string `json:"path"`
 	Archived []span `json:"archived"`
 	Missing  []span `json:"missing"`
+	Lines    int64  `json:"lines"`
 	Lost     []struct {
 		Lines  int64  `json:"lines"`
 		Reason string `json:"reason"`

@@ -28,7 +28,7 @@ func NewEntry(key string, size int64, sum [32]byte, s *archive.Summary) *Entry {
 	m := s.Meta
 	e.RawSHA256, e.RawBytes, e.Lines, e.Unparsed, e.RawKept, e.Rests = m.RawSHA256, m.RawBytes, m.Lines, m.Unparsed, m.RawKept, m.Rests
 	e.MinTime, e.MaxTime, e.Timed = m.MinTime, m.MaxTime, m.Timed
-	e.Columns = s.Columns
+	e.Masks, e.Columns = m.Masks, s.Columns
 	e.ranges, e.losses = m.Ranges, m.Losses
 	e.blooms = map[string][]byte{}
 	for column, b := range s.Blooms {

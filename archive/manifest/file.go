@@ -109,7 +109,44 @@ func Decode(b []byte) (*File, error) {
 // one read of its end. It does not check the signature, see Keyring.Check, nor
 // the filters, see ReadFilters. An error about the bytes wraps ErrCorrupt or
 // ErrVersion; errors of r are passed on.
-func Open(r io.ReaderAt, size int64) (*File, error) {
+func Open(r io.ReaderAt, size int64) (*File, error) { return open(r, size, &Manifest{}) }
+
+// OpenBrief is Open, but leaves Columns of all objects nil: they are most of a
+// document, and only who looks for lines needs them.
+func OpenBrief(r io.ReaderAt, size int64) (*File, error) { return open(r, size, &brief{}) }
+
+// document is what a document is read into.
+type document interface{ manifest() *Manifest }
+
+func (m *Manifest) manifest() *Manifest { return m }
+
+// brief reads a Manifest without columns.
+type brief struct {
+	Manifest
+	Objects []briefObject `json:"objects"`
+}
+
+type briefObject struct {
+	Object
+	Columns passedOver `json:"columns"`
+}
+
+type passedOver struct{}
+
+func (passedOver) UnmarshalJSON([]byte) error { return nil }
+
+func (b *brief) manifest() *Manifest {
+	m := &b.Manifest
+	if b.Objects != nil {
+		m.Objects = make([]Object, len(b.Objects))
+	}
+	for i := range b.Objects {
+		m.Objects[i] = b.Objects[i].Object
+	}
+	return m
+}
+
+func open(r io.ReaderAt, size int64, into document) (*File, error) {
 	if size < sealFrame {
 		return nil, corrupt("%d bytes are too few", size)
 	}
@@ -139,14 +176,14 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	copy(f.seal.key[:], end[16:])
 	copy(f.seal.signature[:], end[48:])
 	var err error
-	if f.Manifest, err = decode(document); err != nil {
+	if f.Manifest, err = decode(document, into); err != nil {
 		return nil, err
 	}
 	return f, f.checkSize(at)
 }
 
 // decode reads the document's frame.
-func decode(document []byte) (*Manifest, error) {
+func decode(document []byte, into document) (*Manifest, error) {
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxJSON))
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
@@ -156,10 +193,10 @@ func decode(document []byte) (*Manifest, error) {
 	if err != nil {
 		return nil, corrupt("document: %w", err)
 	}
-	m := &Manifest{}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	strict := d.Decode(m)
+	strict := d.Decode(into)
+	m := into.manifest()
 	if strict != nil { // Perhaps it is what a newer program wrote.
 		m.Version = 0
 		var any struct {

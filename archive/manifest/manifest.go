@@ -97,6 +97,9 @@ type Object struct {
 	MinTime   int64  `json:"min_time,omitempty"`
 	MaxTime   int64  `json:"max_time,omitempty"`
 	Timed     int    `json:"timed,omitempty"`
+	// Masks are those of archive.Meta: what was overwritten before the lines
+	// were archived. RawSHA256 is that of the masked bytes.
+	Masks []archive.Mask `json:"masks,omitempty"`
 	// Ranges and Losses are those of archive.Meta.
 	Ranges Ranges `json:"ranges,omitempty"`
 	Losses []Loss `json:"losses,omitempty"`
@@ -166,7 +169,7 @@ type Loss struct {
 func (m *Manifest) Meta(o *Object) *archive.Meta {
 	out := &archive.Meta{
 		Lines: o.Lines, Unparsed: o.Unparsed, RawKept: o.RawKept, Rests: o.Rests, RawBytes: o.RawBytes, RawSHA256: o.RawSHA256,
-		MinTime: o.MinTime, MaxTime: o.MaxTime, Timed: o.Timed,
+		MinTime: o.MinTime, MaxTime: o.MaxTime, Timed: o.Timed, Masks: o.Masks,
 	}
 	if k, err := archive.ParseKey(o.Key); err == nil {
 		out.Writer, out.Sealed = k.Writer, k.Sealed

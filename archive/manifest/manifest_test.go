@@ -105,6 +105,7 @@ func sample(t testing.TB) (*manifest.Manifest, []*manifest.Entry) {
 	b, _ := entryOf(t, hour.Add(2*time.Minute), batchOf(strings.Repeat("b", 24), 500, clients(1000, 300)...),
 		archive.Batch{Header: wire.Header{Source: wire.Source{ID: strings.Repeat("c", 24), Node: "web-2"}, From: 7, To: 12, Lost: "gone", ReadAt: hour}})
 	c, _ := entryOf(t, hour.Add(3*time.Minute), batchOf(strings.Repeat("a", 24), 2000, clients(5000, 12)...))
+	a.Masks = []archive.Mask{{Field: "ci", Method: archive.MaskTruncate, IPv4: 24, IPv6: 48, Unparsed: "keep"}}
 	q := manifest.NewEntry("_quarantine/dt=2026-11-26/hour=04/x.bin", 5, [32]byte{1}, nil)
 	m := &manifest.Manifest{
 		Writer: "agg-1", Sequence: 2, From: hour, To: hour.Add(time.Hour), Made: hour.Add(time.Hour), End: true,

@@ -50,3 +50,12 @@ func BloomMayHold(block []byte, hash uint64) bool {
 	}
 	return true
 }
+
+// BloomBlockAt gives where in the file the block lies that decides about a hash.
+// The column has a bloom filter: its bits are a power of two of bytes and follow
+// a header of less than 32.
+func (c *FooterColumn) BloomBlockAt(hash uint64) int64 {
+	size := int64(1) << (bits.Len64(uint64(c.BloomSize)) - 1)       //nolint:gosec // not negative
+	block := BloomBlockOf(hash, uint64(size/bloomBlock))            //nolint:gosec // not negative
+	return c.BloomAt + c.BloomSize - size + int64(block)*bloomBlock //nolint:gosec // within size
+}

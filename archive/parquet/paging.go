@@ -14,6 +14,8 @@ func (p *paging) encoding(dictionary bool) Encoding {
 	switch {
 	case dictionary:
 		return RLEDictionary
+	case p.w.simple:
+		return Plain
 	case p.col.Type == ByteArray:
 		return DeltaLengthByteArray
 	case p.c.Encoding == DeltaBinaryPacked, p.c.Encoding == RLEDictionary && p.col.Type == Int32:
@@ -35,6 +37,9 @@ func (p *paging) size(from, to int) int {
 		start := uint32(0)
 		if from > 0 {
 			start = p.c.Texts.Ends[from-1]
+		}
+		if p.m.encoding == Plain {
+			n *= 4
 		}
 		return int(p.c.Texts.Ends[to-1]-start) + n
 	case p.col.Type == Int32:
@@ -94,7 +99,7 @@ func (p *paging) page(row, end, from, to int) {
 		b = p.plain(b, from, to)
 	}
 	p.w.page = b
-	if p.m.pages == 0 && p.m.encoding == DeltaBinaryPacked && !p.w.shrinks(b) {
+	if p.m.pages == 0 && p.m.encoding == DeltaBinaryPacked && !p.w.alike && !p.w.shrinks(b) {
 		p.m.codec = uncompressed
 	}
 	p.m.pages++
@@ -129,7 +134,10 @@ func (p *paging) plain(b []byte, from, to int) []byte {
 		for _, v := range c.Int64s[from:to] {
 			b = binary.LittleEndian.AppendUint64(b, uint64(v)) //nolint:gosec // bit pattern
 		}
-	case ByteArray: // never plain
+	case ByteArray:
+		for i := from; i < to; i++ {
+			b = appendPlainText(b, c.Texts.At(i))
+		}
 	}
 	return b
 }

@@ -32,6 +32,12 @@ func demoArchive(t *testing.T, n int) string {
 
 func fillArchive(t *testing.T, url string, o objectstore.Options, n int) {
 	t.Helper()
+	fillArchiveAt(t, url, o, n, time.Unix(1_800_000_000, 0))
+}
+
+// fillArchiveAt seals the objects a second apart, from a time on.
+func fillArchiveAt(t *testing.T, url string, o objectstore.Options, n int, sealed time.Time) {
+	t.Helper()
 	store, err := objectstore.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +58,7 @@ func fillArchive(t *testing.T, url string, o objectstore.Options, n int) {
 				From:   i * size, To: (i + 1) * size, Records: wire.CountRecords(demoLines), CRC: wire.Checksum(demoLines), ReadAt: time.Unix(1_800_000_000, 0),
 			},
 			Raw: demoLines,
-		}}, time.Unix(1_800_000_000+i, 0))
+		}}, sealed.Add(time.Duration(i)*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}

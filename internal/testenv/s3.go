@@ -48,7 +48,7 @@ func S3(t testing.TB) *S3Server {
 }
 
 // S3WithVersions is S3 with a server whose buckets can have versions, and so
-// Object Lock. Bucket has neither: see minio-go's MakeBucket.
+// Object Lock. Bucket has neither: see AddLockedBucket.
 func S3WithVersions(t testing.TB) *S3Server {
 	t.Helper()
 	s := newS3(t)

@@ -34,6 +34,8 @@ type faultyProxy struct {
 	real   *httputil.ReverseProxy
 	faults chan fault
 	puts   atomic.Int32
+	// often may give a fault for each PUT that has none of its own.
+	often func() fault
 	// answers may change what the real server answers.
 	answers func(*http.Response) error
 }
@@ -50,6 +52,7 @@ func newFaultyProxy(t *testing.T, s3 *testenv.S3Server, faults ...fault) *faulty
 		faults: make(chan fault, len(faults)),
 		real: &httputil.ReverseProxy{
 			Transport: tr,
+			ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, 0), // faults are meant
 			// The client signs the host name it sees.
 			Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
 		},
@@ -72,6 +75,12 @@ func (p *faultyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f(w, r, p.real)
 			return
 		default:
+		}
+		if p.often != nil {
+			if f := p.often(); f != nil {
+				f(w, r, p.real)
+				return
+			}
 		}
 	}
 	p.real.ServeHTTP(w, r)

@@ -6,6 +6,7 @@ import (
 	"crypto/md5" //nolint:gosec // S3 wants the MD5 of the key
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -18,7 +19,6 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/sinks"
@@ -58,6 +58,7 @@ func newEncrypting(t *testing.T, s3 *testenv.S3Server) (*encrypting, *httptest.S
 		Transport:      tr,
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
 		ModifyResponse: e.answer,
+		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, 0),
 	}
 	server := httptest.NewTLSServer(e)
 	t.Cleanup(server.Close)
@@ -122,21 +123,11 @@ func secureOptions(t *testing.T, s3 *testenv.S3Server, server *httptest.Server) 
 	return o
 }
 
-// lockedBucket makes a bucket with Object Lock.
+// lockedBucket makes a bucket with Object Lock, and a client to attack it.
 func lockedBucket(t *testing.T, s3 *testenv.S3Server) *minio.Client {
 	t.Helper()
-	tr := &http.Transport{}
-	t.Cleanup(tr.CloseIdleConnections)
-	c, err := minio.New(strings.TrimPrefix(s3.Endpoint, "http://"), &minio.Options{
-		Creds: credentials.NewStaticV4(s3.AccessKey, s3.SecretKey, ""), Region: s3.Region, MaxRetries: 1, Transport: tr,
-	})
-	if err == nil {
-		err = c.MakeBucket(t.Context(), "locked", minio.MakeBucketOptions{ObjectLocking: true})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	s3.AddLockedBucket("locked")
+	return minioClient(t, s3, s3.AccessKey, s3.SecretKey)
 }
 
 func lockedURL(s3 *testenv.S3Server, endpoint, prefix string) string {

@@ -90,7 +90,11 @@ func (b *bucket) hint(r minio.ErrorResponse) string {
 		if b.lock.set() {
 			allow = "s3:PutObject, s3:PutObjectRetention, s3:GetObjectRetention, s3:GetObject and s3:ListBucket"
 		}
-		return fmt.Sprintf("allow %s on %q to this access key", allow, b.name)
+		hint := fmt.Sprintf("allow %s on %q to this access key", allow, b.name)
+		if b.readKey() != nil {
+			hint += "; AWS also refuses sse-c so until the bucket's BlockedEncryptionTypes are NONE"
+		}
+		return hint
 	case "RequestTimeTooSkewed":
 		return "set this machine's clock"
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "InvalidRegion", "IllegalLocationConstraintException":

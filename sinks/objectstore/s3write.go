@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +40,7 @@ func (b *bucket) Write(ctx context.Context, g *sinks.Group) error {
 // sends a wrong one when it repeats a request.
 func (b *bucket) put(ctx context.Context, g *sinks.Group, x *exchange, sent *atomic.Int64) error {
 	opts := minio.PutObjectOptions{
-		ContentType:          "application/vnd.apache.parquet",
+		ContentType:          contentType(g.Key),
 		DisableContentSha256: true, // no signed chunks: the hash of the whole is signed
 		UserMetadata:         map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(g.SHA256[:])},
 		ServerSideEncryption: b.encryption,
@@ -76,11 +77,22 @@ func (b *bucket) put(ctx context.Context, g *sinks.Group, x *exchange, sent *ato
 	return nil
 }
 
+// contentType is for people and for tools that show a bucket.
+func contentType(key string) string {
+	switch path.Ext(key) {
+	case ".parquet":
+		return "application/vnd.apache.parquet"
+	case ".zst":
+		return "application/zstd"
+	}
+	return "application/octet-stream"
+}
+
 // compare decides what a taken key means: our own object when an answer was
 // lost, else a conflict. It reads the object, since neither an ETag nor a
 // stored checksum says the same on every server, and this happens rarely.
 func (b *bucket) compare(ctx context.Context, g *sinks.Group) error {
-	body, size, header, err := b.get(ctx, g.Key, minio.GetObjectOptions{}, len(g.Body))
+	body, size, header, err := b.get(ctx, g.Key, minio.GetObjectOptions{})
 	if errors.Is(err, sinks.ErrNotFound) {
 		// Another writer's PUT is under way, or a delete marker hides the key.
 		return b.fail(ctx, "storing "+g.Key, errors.New("the key is taken, but there is no object to read"))

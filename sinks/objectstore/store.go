@@ -59,9 +59,9 @@ type Info struct {
 	Key      string
 	Size     int64
 	Modified time.Time
-	// ETag is what the listing says about the content, without quotes; ""
-	// for folders. Two objects of one ETag need not be equal, nor has an
-	// object the same ETag on every server, but content that is replaced
+	// ETag is what the listing says about the content, without quotes; of a
+	// file its time of modification. Two objects of one ETag need not be equal,
+	// nor has an object the same ETag everywhere, but content that is replaced
 	// changes it (S3 API reference, Object).
 	ETag string
 }

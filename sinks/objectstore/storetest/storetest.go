@@ -291,7 +291,7 @@ func listOrder(t *testing.T, s objectstore.Store) {
 
 func listMany(t *testing.T, s objectstore.Store) {
 	var want []string
-	for i := range 2001 {
+	for i := range 1001 { // S3 lists a thousand at a time
 		want = append(want, fmt.Sprintf("hour=%02d/%05d", i%3, i))
 	}
 	var wg sync.WaitGroup
@@ -322,12 +322,10 @@ func listStops(t *testing.T, s objectstore.Store) {
 	}
 }
 
-// listETag: a store that lists ETags lists one for every object, the same each
-// time, and another one for other content.
+// listETag: every object has an ETag, the same each time.
 func listETag(t *testing.T, s objectstore.Store) {
 	write(t, s, "a", []byte("content"))
 	write(t, s, "b", []byte("another"))
-	_, folder := strings.CutPrefix(s.String(), "file:")
 	var first map[string]string
 	for range 2 {
 		tags := map[string]string{}
@@ -336,10 +334,8 @@ func listETag(t *testing.T, s objectstore.Store) {
 			t.Fatal(err)
 		}
 		switch {
-		case folder && (tags["a"] != "" || tags["b"] != ""):
-			t.Errorf("a folder lists the ETags %q", tags)
-		case !folder && (tags["a"] == "" || tags["a"] == tags["b"] || strings.Contains(tags["a"], `"`)):
-			t.Errorf("the ETags are %q, want one for each content, without quotes", tags)
+		case tags["a"] == "" || tags["b"] == "" || strings.Contains(tags["a"], `"`):
+			t.Errorf("the ETags are %q, want one for each object, without quotes", tags)
 		case first != nil && !maps.Equal(first, tags):
 			t.Errorf("the ETags are %q, were %q", tags, first)
 		}
