@@ -11,19 +11,29 @@ import (
 // codecs, connections.
 const fixedMemory = 20 << 20
 
-// LimitMemory sets the soft limit of the Go runtime to what an aggregator with
-// this configuration needs, for a process that does nothing else; without it
-// the garbage of one window may grow as large as all that is in use. An
-// environment variable GOMEMLIMIT is left to have its way.
+// garbage is how much of it may lie in the heap before it is collected, in
+// percent of what is in use. Little is made, so that collecting is rare all the
+// same.
+const garbage = 40
+
+// LimitMemory has the garbage collector leave less than by default, for a
+// process that does nothing else: the garbage of one window would be as large as
+// all that is in use. Environment variables GOGC and GOMEMLIMIT are left to have
+// their way.
 func LimitMemory(c *Config) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(c.memory())
 	}
 }
 
-// memory is a bound for what is in use: the raw bytes of a window, the same
+// memory is a bound for what is in use with the worst of lines, of which no two
+// have a path or a user agent in common: the raw bytes of a window, the same
 // lines as columns and as pages being read back, messages pulled ahead, and what
-// waits for a manifest.
+// waits for a manifest. Near it collecting never ends, so it must not be too
+// small.
 func (c *Config) memory() int64 {
-	return 2*int64(c.Window.Bytes) + int64(c.Pull.Bytes) + notary.Memory + fixedMemory
+	return 3*int64(c.Window.Bytes) + int64(c.Pull.Bytes) + notary.Memory + fixedMemory
 }

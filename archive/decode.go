@@ -252,10 +252,12 @@ func (p *decodedPage) checkCodes(entries int) error {
 	if len(p.codes) < p.values {
 		return fmt.Errorf("%d codes, want %d", len(p.codes), p.values)
 	}
+	most := uint32(0)
 	for _, c := range p.codes[:p.values] {
-		if int(c) >= entries || c < 0 {
-			return fmt.Errorf("code %d in a dictionary of %d", c, entries)
-		}
+		most = max(most, uint32(c)) //nolint:gosec // a negative one is greater than any entry
+	}
+	if p.values > 0 && int64(most) >= int64(entries) {
+		return fmt.Errorf("code %d in a dictionary of %d", int32(most), entries) //nolint:gosec // as it was
 	}
 	return nil
 }
