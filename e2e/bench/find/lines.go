@@ -14,11 +14,12 @@ import (
 // start is the date of the first line.
 var start = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
 
-// spec is option httplog with the unique id behind it.
-const spec = `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r %ID`
+// spec is option httplog with the unique id behind the date.
+const spec = `%ci:%cp [%tr] %{+Q}ID %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`
 
-// needleIP is a client that three lines of the archive are of.
-const needleIP = "198.51.100.77"
+// needleIP is a client that three lines of the archive are of. All addresses have
+// as many characters, and so have unique ids.
+const needleIP = "30.100.100.177"
 
 // rests are the real lines from behind the date on.
 func rests(path string) ([][]byte, error) {
@@ -37,7 +38,7 @@ func rests(path string) ([][]byte, error) {
 	var all [][]byte
 	for line := range bytes.Lines(b) {
 		if i := bytes.IndexByte(line, ']'); i > 0 && line[len(line)-1] == '\n' && line[len(line)-2] == '"' {
-			all = append(all, line[i:len(line)-1])
+			all = append(all, line[i+1:])
 		}
 	}
 	if len(all) < 1000 {
@@ -63,35 +64,48 @@ func (g *generator) lines(i int) (texts [nodes][]byte) {
 		node := n % nodes
 		at := start.Add(time.Duration(i*g.object+n) * time.Millisecond)
 		b := texts[node]
-		b = append(b, client(random)...)
-		if n == g.object/2 && (i == g.objects/3 || i == g.objects/2 || i == g.objects*9/10) {
-			b = append(b[:len(b)-len(lastField(b))], needleIP...)
+		c := clientOf(random)
+		if g.isNeedle(i, n) {
+			c = -1
 		}
-		b = append(b, ':')
+		b = append(append(b, address(c)...), ':')
 		b = strconv.AppendInt(b, int64(1024+random.IntN(64000)), 10)
 		b = at.AppendFormat(append(b, " ["...), "02/Jan/2006:15:04:05.000")
-		b = append(b, g.rests[(from+n)%len(g.rests)]...)
-		b = append(append(b, ' '), uniqueID(i, n, at)...)
-		texts[node] = append(b, '\n')
+		b = append(append(append(b, "] \""...), uniqueID(i, n, at)...), '"')
+		texts[node] = append(b, g.rests[(from+n)%len(g.rests)]...)
 	}
 	return texts
 }
 
-// lastField gives what stands behind the last line feed.
-func lastField(b []byte) []byte { return b[bytes.LastIndexByte(b, '\n')+1:] }
+// isNeedle reports whether line n of object i is of needleIP.
+func (g *generator) isNeedle(i, n int) bool {
+	return n == g.object/2 && (i == g.objects/3 || i == g.objects/2 || i == g.objects*9/10)
+}
 
 // uniqueID is made of time, process and counter, as HAProxy's manual proposes it.
 func uniqueID(object, n int, at time.Time) string {
 	return fmt.Sprintf("%08X:%04X:%08X", at.Unix(), n%nodes+1, object*1_000_003+n)
 }
 
-// client gives an address: half of the lines are of three thousand clients, the
-// others of four million.
-func client(random *rand.Rand) string {
+// regulars is how many clients half of the lines are of; the others are of some
+// of three million.
+const regulars = 3000
+
+func clientOf(random *rand.Rand) int {
 	if random.IntN(2) == 0 {
-		c := int(float64(3000) * random.Float64() * random.Float64())
-		return fmt.Sprintf("203.0.%d.%d", c/250, c%250)
+		return int(regulars * random.Float64() * random.Float64())
 	}
-	c := random.IntN(4_000_000)
-	return fmt.Sprintf("10.%d.%d.%d", c>>16, c>>8&255, c&255)
+	return regulars + random.IntN(155*155*155)
+}
+
+// address gives the address of a client; -1 is the needle.
+func address(c int) string {
+	switch {
+	case c < 0:
+		return needleIP
+	case c < regulars:
+		return fmt.Sprintf("20.100.%d.%d", 100+c/150, 100+c%150)
+	}
+	c -= regulars
+	return fmt.Sprintf("10.%d.%d.%d", 100+c/155/155, 100+c/155%155, 100+c%155)
 }

@@ -1,9 +1,11 @@
 // Command find measures searches in an archive, beside what people do without
-// one. It makes the archive first, if it is not there: real lines of HAProxy with
-// other dates, clients and unique ids, encoded and verified as an aggregator
-// does it, with signed manifests. The same options give the same archive.
+// one. It makes the archive first, if it is not there: ten objects of real lines of
+// HAProxy with other dates, clients and unique ids, encoded and verified as an
+// aggregator does it, and of these, column by column, others with other times,
+// offsets, clients and ids; with signed manifests. The same options give the same
+// objects.
 //
-//	go run ./e2e/bench/find -dir /tmp/needle -lines 100000000            # 3.5 GB; making it takes about 3 CPU-s per million lines
+//	go run ./e2e/bench/find -dir /tmp/needle -lines 100000000            # about 2.6 GB
 //	go run ./e2e/bench/find -dir /tmp/needle -lines 100000000 -duckdb .cache/tools/venv/bin/python
 //
 // needle looks for one client address and one unique id over all time. scan

@@ -106,7 +106,7 @@ func (b *bench) needle(ctx context.Context) error {
 	for _, c := range []struct {
 		filter string
 		lines  int
-	}{{"ci=" + needleIP, 3}, {"ID=" + id, 1}, {"ci=198.51.100.78", 0}} {
+	}{{"ci=" + needleIP, 3}, {"ID=" + id, 1}, {"ci=30.100.100.178", 0}} {
 		u, err := b.best(ctx, b.loghaul, "audit", "find", "--archive", b.archive, "--public-key", key, "--explain", "--output", "json", c.filter)
 		if err != nil {
 			return err
