@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -175,7 +176,7 @@ func (e *Encoder) encode(batches []Batch, sealed time.Time) (*Object, error) {
 // file is a Parquet file that was made, to be read back.
 type file struct {
 	body []byte // until the next file is made
-	sum  [sha256.Size]byte
+	crc  uint32
 	meta *Meta
 }
 
@@ -183,7 +184,7 @@ type file struct {
 // anything else looks at it: it is that of what the writer made.
 func (e *Encoder) file(w *window, sealed time.Time) (file, error) {
 	body, meta, err := e.write(w, sealed)
-	f := file{body: body, meta: meta, sum: sha256.Sum256(body)}
+	f := file{body: body, meta: meta, crc: crc32.ChecksumIEEE(body)}
 	if fault := e.options.Fault; err == nil && fault != nil {
 		f.body = fault.File(body)
 	}
@@ -391,15 +392,17 @@ func (t *table) timeRange() (lo, hi int64) {
 // object copies the verified file f into an object. The copy must be what the
 // writer made, to the last bit of what no reader looks at.
 func (e *Encoder) object(w *window, f *file, sealed time.Time) (*Object, error) {
-	key := KeyInfo{Writer: e.options.Writer, Sealed: sealed, Hash: hex.EncodeToString(f.sum[:hashDigits/2])}
+	body := bytes.Clone(f.body)
+	sum := sha256.Sum256(body)
+	key := KeyInfo{Writer: e.options.Writer, Sealed: sealed, Hash: hex.EncodeToString(sum[:hashDigits/2])}
 	o := &Object{
-		Key: key.Key(), Body: bytes.Clone(f.body), SHA256: f.sum,
+		Key: key.Key(), Body: body, SHA256: sum,
 		Lines: w.rows, Unparsed: f.meta.Unparsed, RawKept: f.meta.RawKept, Events: e.events, Refused: len(e.refused),
 		Rests: f.meta.Rests, Losses: w.losses, Fallback: e.raw,
 		Duplicates: w.duplicates, RawBytes: w.bytes, RawSHA256: w.sha256, Ranges: w.ranges,
 		MinTime: f.meta.MinTime, MaxTime: f.meta.MaxTime,
 	}
-	if sha256.Sum256(o.Body) != f.sum {
+	if crc32.ChecksumIEEE(body) != f.crc { // after the other checksum, which is what the store compares with
 		return nil, fmt.Errorf("%w: its bytes changed in memory", ErrUnverified)
 	}
 	return o, nil

@@ -135,7 +135,7 @@ func (s *Selection) evalPlace(t *filter.Test, at *place, rows bitmap) (bitmap, e
 	if at.loose {
 		s.doubts(got)
 	}
-	if certain(t) || !s.rd.doubtful(at.column) {
+	if certain(t, at.column) || !s.rd.doubtful(at.column) {
 		return got, nil
 	}
 	doubt, err := s.doubted(at.column)
@@ -150,7 +150,7 @@ func (s *Selection) evalPlace(t *filter.Test, at *place, rows bitmap) (bitmap, e
 // doubted gives the rows that keep their bytes and have no value in a column,
 // although their format has a field that would be there.
 func (s *Selection) doubted(column int) (bitmap, error) {
-	if err := s.load(colRaw, column); err != nil {
+	if err := s.load(column); err != nil {
 		return nil, err
 	}
 	rows := newBitmap(s.rd.meta.Lines)
@@ -163,16 +163,19 @@ func (s *Selection) doubted(column int) (bitmap, error) {
 			rows.or(of)
 		}
 	}
-	any := func([]byte) bool { return true }
-	kept, err := s.walk.columns[colRaw].test(rows, false, any, nil)
+	text, number := func([]byte) bool { return true }, func(int64) bool { return true }
+	there, err := s.walk.columns[column].test(rows, false, text, number)
 	if err != nil {
 		return nil, err
 	}
-	there, err := s.walk.columns[column].test(kept, false, any, nil)
-	if err != nil {
+	// The kept bytes are much to read, and most often no row is left.
+	if rows = rows.andNot(there); rows.empty() {
+		return rows, nil
+	}
+	if err := s.load(colRaw); err != nil {
 		return nil, err
 	}
-	return kept.andNot(there), nil
+	return s.walk.columns[colRaw].test(rows, false, text, nil)
 }
 
 // test gives those of the rows whose value passes, and if absent those without

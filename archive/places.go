@@ -1,9 +1,11 @@
 package archive
 
 import (
+	"math"
 	"slices"
 	"unicode/utf8"
 
+	"github.com/loghaul/loghaul/archive/parquet"
 	"github.com/loghaul/loghaul/parser/filter"
 )
 
@@ -101,12 +103,28 @@ func (rd *Reader) dynamicPlaces(t *filter.Test) (places []place, all bool) {
 	return places, true
 }
 
-// certain reports whether no text that is not UTF-8 passes a test which an absent
-// one does not pass, or the other way round.
-func certain(t *filter.Test) bool {
+// hides reports whether a row that keeps its bytes may have a value that a
+// column has no place for: a text that is not UTF-8, or a time of more than 24
+// days, as sessions have. Other numbers are what HAProxy keeps in few bits.
+func hides(column int, typ parquet.Type) bool {
+	return column > colRaw && typ == parquet.ByteArray || isDuration(column)
+}
+
+func isDuration(column int) bool { return column >= colTimeRequest && column <= colTimeUser }
+
+// certain reports whether no value that a column hides passes a test which an
+// absent one does not pass, or the other way round.
+func certain(t *filter.Test, column int) bool {
 	switch t.Compare {
-	case filter.InRanges, filter.IsAddress:
+	case filter.IsAddress:
 		return true
+	case filter.InRanges:
+		if !isDuration(column) {
+			return true
+		}
+		in := *t
+		in.Not = false
+		return !in.MayMatchRange(math.MaxInt32+1, math.MaxInt64) && !in.MayMatchRange(math.MinInt64, math.MinInt32-1)
 	case filter.Equal:
 		values := t.Equals()
 		return values != nil && !slices.ContainsFunc(values, func(v []byte) bool { return !utf8.Valid(v) })

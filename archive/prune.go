@@ -15,7 +15,7 @@ type evidence struct {
 	meta   *Meta
 	places func(*filter.Test) (places []place, all bool)
 	bounds func(column int) bounds
-	// doubtful reports whether rows that keep their bytes may have another text
+	// doubtful reports whether rows that keep their bytes may have another value
 	// than a column says.
 	doubtful func(column int) bool
 	// bloom reports whether a column may hold one of the values; nil: no filter.
@@ -83,7 +83,7 @@ func (e *evidence) byStatistics(t *filter.Test) (by string) {
 		at := &places[i]
 		b := e.bounds(at.column)
 		if at.flag != 0 || at.label != "" || b.may(t) || t.Absent() && (at.format != nil || b.none || b.nulls) ||
-			!certain(t) && e.doubtful(at.column) {
+			!certain(t, at.column) && e.doubtful(at.column) {
 			return ""
 		}
 		by = "statistics of " + at.name
@@ -95,7 +95,7 @@ func (e *evidence) byStatistics(t *filter.Test) (by string) {
 func (e *evidence) byBloom(t *filter.Test) (by string) {
 	places, all := e.places(t)
 	values := t.Equals()
-	if !all || len(places) != 1 || values == nil || !certain(t) || e.bloom == nil || e.bloom(places[0].column, values) {
+	if !all || len(places) != 1 || values == nil || !certain(t, places[0].column) || e.bloom == nil || e.bloom(places[0].column, values) {
 		return ""
 	}
 	return "bloom filter of " + places[0].name
@@ -164,7 +164,7 @@ func (s *Summary) Excluded(q *Query, mayHold func(column string, values [][]byte
 		},
 		doubtful: func(column int) bool {
 			_, keeps := s.Columns["raw"]
-			return keeps && defs[column].Type == parquet.ByteArray && !slices.Contains(defs[:colTime], defs[column])
+			return keeps && hides(column, defs[column].Type)
 		},
 		bloom: func(column int, values [][]byte) bool { return mayHold(defs[column].Name, values) },
 	}
@@ -233,10 +233,10 @@ func (rd *Reader) bounds(column int) bounds {
 }
 
 // doubtful reports whether rows that keep their bytes may have another value than
-// a column says. What columns lack is texts that are not UTF-8: so such a row has
-// no value in the column, but its format has a field that would be there.
+// a column says. Such a row has no value in the column, but its format has a field
+// that would be there.
 func (rd *Reader) doubtful(column int) bool {
-	if rd.defs[column].Type != parquet.ByteArray || rd.allNull(colRaw) {
+	if !hides(column, rd.defs[column].Type) || rd.allNull(colRaw) {
 		return false
 	}
 	m := &rd.meta

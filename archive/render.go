@@ -20,6 +20,7 @@ type renderer struct {
 	last    *plan // that planOf gave
 	record  parser.Record
 	asap    [renderRows]parser.State
+	plus    bool // one of them is
 	lone    [renderRows]parser.Value
 	parts   [4][renderRows]parser.Value // of requests
 	scratch []byte                      // texts that are joined out of several columns
@@ -57,12 +58,13 @@ func (r *renderer) planOf(row int) (*plan, error) {
 // and reports whether there is any lone block. Texts that fields gives are valid
 // until the caller empties r.scratch.
 func (r *renderer) begin(row, n int, p *plan) (lone bool) {
+	r.plus = false
 	if p.asap {
 		c := &r.columns[colASAP]
 		for i := range n {
 			r.asap[i] = 0
 			if c.has(row+i) && c.bool() {
-				r.asap[i] = parser.Plus
+				r.asap[i], r.plus = parser.Plus, true
 			}
 		}
 	}
@@ -179,23 +181,11 @@ func (r *renderer) time(row int, v *parser.Value) {
 }
 
 // requests fills out with whole requests, from colRequest or from their parts.
-// All columns are read before any text is touched, so that the processor can
-// wait for many texts at once.
 func (r *renderer) requests(row int, out []parser.Value) {
-	n := len(out)
-	r.columns[colRequest].texts(row, out)
-	method, path, query, version := r.parts[0][:n], r.parts[1][:n], r.parts[2][:n], r.parts[3][:n]
-	r.columns[colMethod].texts(row, method)
-	r.columns[colHTTPPath].texts(row, path)
-	r.columns[colQuery].texts(row, query)
-	r.columns[colHTTPVersion].texts(row, version)
+	method, path, query, version := r.requestParts(row, out)
 	for i := range out {
-		v, later := &out[i], path[i].State|query[i].State|version[i].State
-		switch {
-		case method[i].State == 0 && later == 0:
+		if method[i].State == 0 {
 			continue
-		case method[i].State == 0, v.State != 0:
-			panic(unread{"http_method and what goes with it", 1})
 		}
 		from := len(r.scratch)
 		b := append(appendText(r.scratch, method[i].Text), ' ')
@@ -209,8 +199,33 @@ func (r *renderer) requests(row int, out []parser.Value) {
 			b = appendText(append(b, ' '), version[i].Text)
 		}
 		r.scratch = b
-		v.State, v.Text = parser.Present, b[from:]
+		out[i].State, out[i].Text = parser.Present, b[from:]
 	}
+}
+
+// requestParts fills out from colRequest, and gives the parts of the other
+// requests. All columns are read before any text is touched, so that the
+// processor can wait for many texts at once.
+func (r *renderer) requestParts(row int, out []parser.Value) (method, path, query, version []parser.Value) {
+	n := len(out)
+	r.columns[colRequest].texts(row, out)
+	method, path, query, version = r.parts[0][:n], r.parts[1][:n], r.parts[2][:n], r.parts[3][:n]
+	r.columns[colMethod].texts(row, method)
+	r.columns[colHTTPPath].texts(row, path)
+	r.columns[colQuery].texts(row, query)
+	r.columns[colHTTPVersion].texts(row, version)
+	for i := range out {
+		later := path[i].State | query[i].State | version[i].State
+		switch {
+		case method[i].State == 0 && later == 0:
+		case method[i].State == 0, out[i].State != 0:
+			panic(unread{"http_method and what goes with it", 1})
+		}
+		if path[i].State == 0 {
+			path[i].Text = nil
+		}
+	}
+	return method, path, query, version
 }
 
 func (r *renderer) uri(row int, v *parser.Value) {

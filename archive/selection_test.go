@@ -282,7 +282,7 @@ func randomFilter(random *rand.Rand, rows []sampleRow) string {
 			value = value[from : from+1+random.IntN(len(value)-from)]
 		}
 		op := pick([]string{"=", "!=", "~", "!~", "^=", "$=", ">", ">=", "<", "<="})
-		for _, try := range []string{name + op + quote(value), name + "=" + quote(value), name + "~" + quote(value), name + ">=0", name} {
+		for _, try := range []string{name + op + quote(value), name + "=" + quote(value), name + "~" + quote(value), name + pick([]string{">=0", "!=*", ">3000000000", "<=3000000000"}), name} {
 			if _, err := filter.Parse(try); err == nil {
 				return try
 			}
@@ -306,4 +306,60 @@ func randomFilter(random *rand.Rand, rows []sampleRow) string {
 
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(strings.ToValidUTF8(s, "?")) + `"`
+}
+
+// TestLongSessions asks for times that do not fit into their columns: more than
+// 24 days. The line keeps its bytes, and is found.
+func TestLongSessions(t *testing.T) {
+	line := func(ta string) string {
+		return `10.0.0.1:5 [26/Nov/2026:04:00:00.000] fe be/s1 0/0/0/1/` + ta + ` 200 1 - - ---- 1/1/0/0/0 0/0 "GET / HTTP/1.1"` + "\n"
+	}
+	o, err := newEncoder(t, wellKnown(t)...).Encode([]Batch{batch(1, 0, []byte(line("1")+line("3000000000")+line("7")))}, sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.RawKept != 1 {
+		t.Fatalf("%d lines keep their bytes, want 1", o.RawKept)
+	}
+	r, err := Open(bytes.NewReader(o.Body), int64(len(o.Body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	summarizer, err := NewSummarizer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary, err := summarizer.Summarize(o.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]int{
+		"Ta>20d": {1}, "Ta=3000000000": {1}, "Ta=*": {0, 1, 2}, "Ta!=*": nil, "Ta<2s": {0, 2}, "not Ta>20d": {0, 2},
+		"Ta!=3000000000": {0, 2}, "Ta=7..4000000000": {1, 2}, "Ta=8..9": nil, "ST>=500": nil, "Ta>20d ST=200": {1},
+	} {
+		f, err := filter.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := selected(t, r, f); !slices.Equal(got, want) {
+			t.Errorf("%s: rows %v, want %v", text, got, want)
+		}
+		q := &Query{Where: f}
+		q.From, q.To = AnyTime()
+		if by := summary.Excluded(q, func(string, [][]byte) bool { return true }); by != "" && len(want) > 0 {
+			t.Errorf("%s: the summary leaves the object out by %s", text, by)
+		}
+	}
+	q := &Query{Where: must(filter.Parse("ST>=500"))}
+	q.From, q.To = AnyTime()
+	if by := summary.Excluded(q, func(string, [][]byte) bool { return true }); by == "" {
+		t.Error("a line that keeps its bytes keeps the object from being left out by its status")
+	}
+}
+
+func must(f *filter.Filter, err error) *filter.Filter {
+	if err != nil {
+		panic(err)
+	}
+	return f
 }

@@ -28,10 +28,12 @@ type verifier struct {
 	parts  []Part
 	values [renderRows]parser.Value // of one field
 	match  parser.Matcher
+	prints map[*plan][]printed // for each op
+	object int                 // counts them
 }
 
 func newVerifier(plans []plan, defs []columnDef, zone *parser.Zone, kind wrapper.Kind) *verifier {
-	v := &verifier{renderer: newRenderer(plans), defs: defs, version: Version, schema: schemaString(defs)}
+	v := &verifier{renderer: newRenderer(plans), defs: defs, version: Version, schema: schemaString(defs), prints: map[*plan][]printed{}}
 	v.split = wrapper.NewSplitter(kind, zone)
 	return v
 }
@@ -42,6 +44,7 @@ func newVerifier(plans []plan, defs []columnDef, zone *parser.Zone, kind wrapper
 func (v *verifier) verify(file []byte, w *window, meta *Meta, t *table) (refused []int, err error) {
 	defer recovered(&err, "decode")
 	defer v.release()
+	v.object++
 	if err := v.load(file, w.rows); err != nil {
 		return nil, err
 	}
@@ -302,7 +305,15 @@ func (v *verifier) flush() {
 	v.match.Begin(v.plan.format, v.lines[:v.n], lone)
 	values := v.values[:v.n]
 	for i := range v.plan.ops {
+		if v.numbers(i) {
+			continue
+		}
 		o := &v.plan.ops[i]
+		if o.kind == opRequest && v.plan.format.ComparesRequests(o.field) {
+			method, path, query, version := v.requestParts(v.row, values)
+			v.match.Requests(o.field, values, method, path, query, version)
+			continue
+		}
 		v.fields(v.row, v.plan, o, values)
 		v.match.Field(o.field, values)
 	}

@@ -185,8 +185,7 @@ func (c *compaction) survey(ctx context.Context, found *ranges) error {
 		return found.add(len(c.originals)-1, obj.reader.Meta().Ranges, &Filter{})
 	})
 	c.broken = s.broken
-	var incomplete *IncompleteError
-	if errors.As(err, &incomplete) {
+	if _, incomplete := errors.AsType[*IncompleteError](err); incomplete {
 		return nil
 	}
 	return err

@@ -291,6 +291,44 @@ func TestCompactRefuses(t *testing.T) {
 	}
 }
 
+// TestCompactStateIsChecked damages what a copy knows of itself: nothing is
+// written on top of it.
+func TestCompactStateIsChecked(t *testing.T) {
+	const day = "_compact/dt=2026-03-02/000001.json"
+	for name, tc := range map[string]struct{ key, old, replacement, want string }{
+		"newer plan":    {"_compact/000001.json", `{"version":1`, `{"version":9`, "version 9"},
+		"newer day":     {day, `{"version":1`, `{"version":9`, "version 9"},
+		"plan of other": {"_compact/000001.json", `"generation":1`, `"generation":2`, "damaged"},
+		"no size":       {"_compact/000001.json", `"lines":25`, `"lines":0`, "damaged"},
+		"cut":           {day, `"digest"`, ``, "_compact/dt=2026-03-02"},
+		"file unnamed":  {day, `"files":[`, `"files":[],"x":[`, "not written for any finished day"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.threeDays()
+			to, dir := target(t)
+			if _, err := w.compact(to, nil); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, tc.key)
+			b, err := os.ReadFile(path)
+			if err != nil || !bytes.Contains(b, []byte(tc.old)) {
+				t.Fatalf("%v: %s", err, b)
+			}
+			if err := os.WriteFile(path, bytes.Replace(b, []byte(tc.old), []byte(tc.replacement), 1), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			before := files(t, dir)
+			if _, err := w.compact(to, nil); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v", err)
+			}
+			if d := cmp.Diff(before, files(t, dir)); d != "" {
+				t.Errorf("something was written: %s", d)
+			}
+		})
+	}
+}
+
 // TestCompactReadsWhatHasAWrongClock has one line of 1971 in an object.
 func TestCompactReadsWhatHasAWrongClock(t *testing.T) {
 	w := newWorld(t)

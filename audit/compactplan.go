@@ -94,8 +94,11 @@ func (c *compaction) plan(ctx context.Context) error {
 		if !ok {
 			break
 		}
-		if p.Version > compactVersion || p.Generation != len(c.plans)+1 {
-			return fmt.Errorf("%s is of version %d, this build knows %d: use a newer loghaul", planKey(len(c.plans)+1), p.Version, compactVersion)
+		if p.Version > compactVersion {
+			return errNewer(planKey(len(c.plans)+1), p.Version)
+		}
+		if p.Generation != len(c.plans)+1 || p.Lines < 1 || p.Bytes < 1 {
+			return fmt.Errorf("%s of the target is damaged: use another target", planKey(len(c.plans)+1))
 		}
 		if p.Archive != c.Archive {
 			return fmt.Errorf("the target is a copy of %s, not of %s: use another target", p.Archive, c.Archive)
@@ -168,8 +171,20 @@ func (c *compaction) steps() []*step {
 
 // done reports whether a step is written.
 func (c *compaction) done(ctx context.Context, s *step) (bool, error) {
-	var day CompactedDay
-	return c.load(ctx, s.key(), &day)
+	_, ok, err := c.loadDay(ctx, s.key())
+	return ok, err
+}
+
+func (c *compaction) loadDay(ctx context.Context, key string) (day CompactedDay, ok bool, err error) {
+	ok, err = c.load(ctx, key, &day)
+	if err == nil && day.Version > compactVersion {
+		err = errNewer(key, day.Version)
+	}
+	return day, ok, err
+}
+
+func errNewer(key string, version int) error {
+	return fmt.Errorf("%s of the target is of version %d, this build knows %d: use a newer loghaul", key, version, compactVersion)
 }
 
 // check compares the files of the days with what their steps say was written.
@@ -190,8 +205,8 @@ func (c *compaction) check(ctx context.Context, steps []*step) error {
 func (c *compaction) checkDay(ctx context.Context, name string) error {
 	want := map[string]bool{}
 	if err := c.target.List(ctx, compactPrefix+"dt="+name+"/", func(i objectstore.Info) error {
-		var day CompactedDay
-		if _, err := c.load(ctx, i.Key, &day); err != nil {
+		day, _, err := c.loadDay(ctx, i.Key)
+		if err != nil {
 			return err
 		}
 		for _, f := range day.Files {

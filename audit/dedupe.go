@@ -111,7 +111,7 @@ func Dedupe(ctx context.Context, store Store, o DedupeOptions) (*DedupeReport, e
 	}
 	groups := map[DedupeGroup]*DedupeCounts{}
 	if err := lines.each(ctx, func(l *copied) {
-		report.DedupeCounts.add(l)
+		report.add(l)
 		name := &objects[l.place].name
 		g := DedupeGroup{Node: l.key.node, Source: l.key.id, Writer: name.Writer, Sealed: name.Sealed.Truncate(time.Hour)}
 		if groups[g] == nil {

@@ -94,6 +94,10 @@ func (c *cluster) checkManifests() (recovered int) {
 	if len(listed) != len(sums) || len(sums) == 0 {
 		c.t.Errorf("%d objects are listed, %d are there", len(listed), len(sums))
 	}
+	public := filepath.Join(c.dir, "manifest.pub")
+	if out, stderr, code := command(c.t, c.s3.Env(), "loghaul", "audit", "verify", "--archive", c.url, "--public-key", public); code != 0 {
+		c.t.Errorf("loghaul audit verify ended with %d:\n%s%s", code, out, stderr)
+	}
 	return recovered
 }
 

@@ -109,6 +109,90 @@ func (m *Matcher) Field(field int, values []Value) {
 	}
 }
 
+// Printed is a number as a format prints it, with what follows: see Format.Print.
+type Printed struct {
+	word uint64
+	n    int // bytes of word; 0: too many for one
+}
+
+// Print appends how f prints each number for the field with this index, for Matcher.Numbers. It gives nil for a field
+// that is no decimal number.
+func (f *Format) Print(dst []Printed, field int, numbers []int32) []Printed {
+	s := &f.steps[field]
+	if s.code != stepInt {
+		return nil
+	}
+	for _, v := range numbers {
+		p := Printed{}
+		if v >= 0 && v <= maxDigits {
+			if word, n := shortDigits(uint32(v)); n+len(s.tail.text) <= 8 {
+				p = Printed{word: word | s.tail.word<<(8*n&63), n: n + len(s.tail.text)}
+			}
+		}
+		dst = append(dst, p)
+	}
+	return dst
+}
+
+// Numbers is Field for numbers that are all there and without a plus: line i of the block has numbers[codes[i]]. printed
+// is what Print gives for numbers.
+func (m *Matcher) Numbers(field int, codes, numbers []int32, printed []Printed) {
+	rows := m.rows[:len(codes)]
+	for i, code := range codes {
+		r, p := &rows[i], &printed[code]
+		if p.n > 0 && lowAt(r.line, r.at, p.word, p.n) {
+			r.at += p.n
+			continue
+		}
+		m.other(&m.format.steps[field], r, &Value{Int: int64(numbers[code]), State: Present})
+	}
+}
+
+// ComparesRequests reports whether Matcher.Requests is for the field with this index: it prints a request as it is.
+func (f *Format) ComparesRequests(field int) bool { return f.steps[field].code == stepText }
+
+// Requests is Field for requests that lie in pieces, see SplitRequest: those of line i are method[i] to version[i], or if
+// method[i] has no value, values[i] is what Field is given.
+func (m *Matcher) Requests(field int, values, method, path, query, version []Value) {
+	s := &m.format.steps[field]
+	rows := m.rows[:len(values)]
+	for i := range rows {
+		r := &rows[i]
+		if method[i].State&Present == 0 {
+			m.other(s, r, &values[i])
+			continue
+		}
+		p, ok := r.at, true
+		if s.before != 0 {
+			ok = p < len(r.line) && r.line[p] == s.before
+			p++
+		}
+		if ok = ok && textAt(r.line, p, method[i].Text); ok {
+			p += len(method[i].Text)
+			p, ok = pieceAt(r.line, p, ' ', path[i].Text)
+		}
+		if v := &query[i]; ok && v.State&Present != 0 {
+			p, ok = pieceAt(r.line, p, '?', v.Text)
+		}
+		if v := &version[i]; ok && v.State&Present != 0 {
+			p, ok = pieceAt(r.line, p, ' ', v.Text)
+		}
+		if ok && s.tail.at(r.line, p) {
+			r.at = p + len(s.tail.text)
+			continue
+		}
+		r.line, r.at = nil, 1
+	}
+}
+
+// pieceAt compares a byte and a text that follows, and gives where they end.
+func pieceAt(line []byte, p int, before byte, text []byte) (end int, ok bool) {
+	if p >= len(line) || line[p] != before || !textAt(line, p+1, text) {
+		return p, false
+	}
+	return p + 1 + len(text), true
+}
+
 // placeLone puts the lone block in the place of the first one of the two that it may be, and nothing in that of the second.
 func (m *Matcher) placeLone(s *step, values []Value) {
 	for i := range values {

@@ -24,12 +24,55 @@ func matches(m *Matcher, f *Format, line []byte, r *Record) bool {
 	return m.Matches(1)
 }
 
+// matchesPieces is matches for a caller that has numbers by their codes, and requests in pieces.
+func matchesPieces(m *Matcher, f *Format, line []byte, r *Record) bool {
+	lines := [][]byte{[]byte("else"), line, nil}
+	var lone []Value
+	if r.Lone.State != 0 {
+		lone = []Value{{}, r.Lone, r.Lone}
+	}
+	m.Begin(f, lines, lone)
+	values := make([]Value, len(lines))
+	for i := range f.fields {
+		v := r.Values[i]
+		values[0], values[1], values[2] = Value{}, v, v
+		numbers := []int32{7, int32(v.Int)}
+		switch printed := f.Print(nil, i, numbers); {
+		case printed != nil && v.State == Present && int64(numbers[1]) == v.Int:
+			m.Numbers(i, []int32{0, 1, 1}, numbers, printed)
+		case f.fields[i].Kind == KindRequest && f.ComparesRequests(i):
+			var parts [4][]Value
+			for j := range parts {
+				parts[j] = make([]Value, len(lines))
+			}
+			method, path, query, version, hasQuery, ok := SplitRequest(v.Text)
+			for k := 1; ok && v.State == Present && k < len(lines); k++ {
+				values[k] = Value{}
+				parts[0][k], parts[1][k] = Value{Text: method, State: Present}, Value{Text: path, State: Present}
+				if hasQuery {
+					parts[2][k] = Value{Text: query, State: Present}
+				}
+				if version != nil {
+					parts[3][k] = Value{Text: version, State: Present}
+				}
+			}
+			m.Requests(i, values, parts[0], parts[1], parts[2], parts[3])
+		default:
+			m.Field(i, values)
+		}
+	}
+	return m.Matches(1)
+}
+
 // agreeMatch checks that the Matcher says about line what Append says.
 func agreeMatch(t *testing.T, m *Matcher, f *Format, line []byte, r *Record) {
 	t.Helper()
 	printed := f.Append(nil, r)
 	if want, got := bytes.Equal(printed, line), matches(m, f, line, r); got != want {
 		t.Fatalf("%s\nMatches is %v for %q, Append prints\n%q", f.Spec(), got, line, printed)
+	}
+	if want, got := bytes.Equal(printed, line), matchesPieces(m, f, line, r); got != want {
+		t.Fatalf("%s\nin pieces, Matches is %v for %q, Append prints\n%q", f.Spec(), got, line, printed)
 	}
 }
 

@@ -9,6 +9,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/loghaul/loghaul/archive/manifest"
+	"github.com/loghaul/loghaul/audit/verify"
+	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
 // histories is how many TestRandomHistories plays.
@@ -99,6 +103,39 @@ func history(t *testing.T, seed uint64) {
 		t.Fatal(err)
 	}
 	b.complete(t, ring)
+	b.verify(t, ring)
+}
+
+// reader is a bucket as audit sees it.
+type reader struct{ *bucket }
+
+func (r reader) List(ctx context.Context, prefix string, fn func(objectstore.Info) error) error {
+	return r.bucket.List(ctx, prefix, func(o Info) error {
+		return fn(objectstore.Info{Key: o.Key, Size: o.Size, Modified: o.Modified, ETag: o.ETag})
+	})
+}
+
+// verify has audit verify find no difference.
+func (b *bucket) verify(t *testing.T, ring *manifest.Keyring) {
+	t.Helper()
+	total, err := verify.Run(t.Context(), reader{b}, verify.Options{
+		Keys: ring, Now: time.Now().AddDate(1, 0, 0),
+		OnObject: func(o verify.Object) error {
+			if o.Verdict != verify.OK {
+				t.Errorf("%+v", o)
+			}
+			return nil
+		},
+		OnChain: func(c verify.Chain) error {
+			if c.Verdict != verify.Intact || !c.Ended {
+				t.Errorf("%+v", c)
+			}
+			return nil
+		},
+	})
+	if err != nil || total.Unread > 0 || total.Objects[verify.OK] == 0 {
+		t.Errorf("%+v, %v", total, err)
+	}
 }
 
 // window seals a window and stores what is in it, as the aggregator does, with

@@ -242,7 +242,7 @@ func (n *Notary) finish(ctx context.Context) error {
 		}
 	}
 	n.mu.Lock()
-	end := len(n.unsure) == 0
+	end := len(n.unsure) == 0 && !n.dropped
 	n.mu.Unlock()
 	_, err := n.seal(ctx, later(n.clerk.now(), n.last()), end)
 	return err

@@ -338,6 +338,9 @@ func TestRequestThatOutlivesItsProcess(t *testing.T) {
 			b.put(g.Key, g.Body)
 			own := p.store()
 			pass(stay)
+			if stay == time.Hour {
+				b.complete(t, nil)
+			}
 			p.stop()
 			listed := b.complete(t, nil)
 			if o := listed[g.Key]; o == nil || !o.Recovered || listed[own.Key].Recovered {
@@ -462,6 +465,22 @@ func TestClockForward(t *testing.T) {
 		if supplements != 1 {
 			t.Errorf("%d supplements: %v", supplements, spans(list))
 		}
+	})
+}
+
+// TestCrashBehindTheChain: the clock was ahead, and right again at the crash.
+func TestCrashBehindTheChain(t *testing.T) {
+	world(t, func(t *testing.T, b *bucket) {
+		p := newProcess(t, b, "a", "", nil)
+		p.offset.Store(int64(100 * time.Hour))
+		p.start()
+		pass(time.Minute)
+		p.offset.Store(0)
+		p.store()
+		p.kill()
+		pass(time.Minute)
+		newProcess(t, b, "a", "", nil).start().stop()
+		b.complete(t, nil)
 	})
 }
 

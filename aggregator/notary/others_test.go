@@ -34,7 +34,18 @@ func TestDeadOneIsClosed(t *testing.T) {
 		if n := len(b.chains(t, ring)["a"]); n != 2 {
 			t.Fatalf("it was closed too early: %d manifests", n)
 		}
-		pass(4 * time.Hour)
+		pass(8 * time.Hour)
+		b.mu.Lock()
+		b.lists = nil
+		b.mu.Unlock()
+		pass(3 * time.Hour)
+		b.mu.Lock()
+		for _, prefix := range b.lists {
+			if strings.HasSuffix(prefix, "/a-") {
+				t.Errorf("%s is listed, though all of a is settled", prefix)
+			}
+		}
+		b.mu.Unlock()
 		one.stop()
 		two.stop()
 		if !b.complete(t, ring)[lost.Key].Recovered {
@@ -197,6 +208,9 @@ func TestDamagedObjects(t *testing.T) {
 		"cut": func(t *testing.T, at time.Time) (string, []byte) {
 			g := objectOf(t, "a", at, 2)
 			return g.Key, g.Body[:len(g.Body)-9]
+		},
+		"another content": func(t *testing.T, at time.Time) (string, []byte) {
+			return objectOf(t, "a", at, 5).Key, objectOf(t, "a", at, 6).Body
 		},
 		"another's": func(t *testing.T, at time.Time) (string, []byte) {
 			g := objectOf(t, "b", at, 3)

@@ -187,7 +187,7 @@ type remains struct {
 
 // remains gives the chain of a writer, and its objects that no manifest lists.
 // Of a chain that is ended these are those sealed since then; of another those
-// since a day before its newest manifest, as clocks may have stepped; of a
+// since a day before its newest manifest, or before now, as clocks may have stepped; of a
 // writer without a chain those since the given time. seen is called for each
 // manifest that is read.
 func (k *clerk) remains(ctx context.Context, s *survey, writer string, now, since time.Time, seen func(*manifest.File)) (*remains, error) {
@@ -196,7 +196,10 @@ func (k *clerk) remains(ctx context.Context, s *survey, writer string, now, sinc
 		return nil, err
 	}
 	if n := len(refs); n > 0 {
-		since = refs[n-1].From.Add(-day)
+		if since = refs[n-1].From; now.Before(since) { // the clock was ahead
+			since = now
+		}
+		since = since.Add(-day)
 	}
 	r := &remains{since: since}
 	if r.chain, r.listed, err = k.load(ctx, writer, refs, since, seen); err != nil {

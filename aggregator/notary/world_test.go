@@ -35,6 +35,8 @@ type bucket struct {
 	lost func() bool
 	// reads counts what was read whole.
 	reads map[string]int
+	// lists are the prefixes that were listed.
+	lists []string
 }
 
 type stored struct {
@@ -87,6 +89,7 @@ func (b *bucket) keys(prefix string) (keys []string) {
 
 func (b *bucket) List(ctx context.Context, prefix string, fn func(Info) error) error {
 	b.mu.Lock()
+	b.lists = append(b.lists, prefix)
 	err := b.asked(ctx, "list", prefix)
 	b.mu.Unlock()
 	if err != nil {

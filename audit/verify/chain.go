@@ -87,10 +87,7 @@ func (r *run) followHeads() {
 
 // follow goes from manifest to manifest.
 func (c *chain) follow(r *run) {
-	next := int64(1)
-	if len(c.all) > 0 {
-		next = c.firstFor(r.From)
-	}
+	next := c.first
 	var last *link // the one before, nil at the start and behind a hole
 	for i := 0; i < len(c.links); {
 		n := i + 1
@@ -195,9 +192,13 @@ func (c *chain) stops(r *run, last *link) {
 }
 
 func (c *chain) verdict() Chain {
-	v := Chain{Verdict: Intact, Writer: c.writer, Manifests: len(c.links), Breaks: c.breaks, More: c.more}
+	v := Chain{Verdict: Intact, Writer: c.writer, Breaks: c.breaks, More: c.more}
 	keys := map[string]bool{}
 	for _, l := range c.links {
+		if l.sequence < c.first {
+			continue
+		}
+		v.Manifests++
 		if v.First == 0 {
 			v.First = l.sequence
 		}

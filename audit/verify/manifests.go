@@ -45,7 +45,8 @@ type link struct {
 type chain struct {
 	writer string
 	all    []manifest.KeyInfo // as listed
-	links  []*link            // those selected
+	links  []*link            // those that were read
+	first  int64              // number of the first that is selected
 	breaks []Break
 	more   int
 }
@@ -121,7 +122,7 @@ func (r *run) listManifests(ctx context.Context) ([]*link, error) {
 	}
 	first := map[string]int64{}
 	for _, c := range r.chains {
-		first[c.writer] = c.firstFor(r.around(r.From, -r.Grace))
+		first[c.writer], c.first = c.firstFor(r.around(r.From, -r.Grace)), c.firstFor(r.From)
 	}
 	fresh = slices.DeleteFunc(fresh, func(l *link) bool { return l.sequence < first[l.writer] })
 	slices.SortFunc(fresh, func(a, b *link) int {
@@ -227,7 +228,6 @@ func (r *run) readAll(ctx context.Context, links []*link) error {
 	})
 	slices.SortFunc(r.named, func(a, b named) int { return strings.Compare(a.key, b.key) })
 	r.named = merge(r.named)
-	r.Progress.AllObjects.Store(int64(len(r.named)))
 	return err
 }
 
@@ -314,8 +314,7 @@ func (r *run) unknownHead() bool {
 type named struct {
 	key  string
 	size int64
-	// sum is the SHA-256, as it is written in the manifest would be twice as long.
-	sum  [32]byte
+	sum  [32]byte // SHA-256
 	etag string
 	// link and object say where: in links, and in Manifest.Objects.
 	link, object int32

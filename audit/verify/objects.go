@@ -39,6 +39,7 @@ func (r *run) judgeObjects(ctx context.Context) error {
 	}
 	for i := range r.named {
 		if !r.named[i].left {
+			r.Progress.AllObjects.Add(1)
 			r.Progress.AllBytes.Add(r.named[i].size)
 		}
 	}
@@ -135,7 +136,7 @@ func (r *run) tell(f finding) error {
 	case f.Verdict == Unread:
 		r.total.Unread++
 	}
-	if f.named != nil && (f.Verdict == Missing || f.Verdict == Changed) {
+	if f.named != nil && f.named.vouched && (f.Verdict == Missing || f.Verdict == Changed) {
 		r.sources.gone[f.Key] = f.Verdict
 	}
 	if f.meta != nil {

@@ -39,6 +39,9 @@ type Options struct {
 	Deep bool
 	// Keys are whose signatures count; nil does not check signatures.
 	Keys *manifest.Keyring
+	// Heads are manifests that were there once, as an earlier run told; see
+	// ReadHeads.
+	Heads []manifest.Head
 	// Now is the time of the run, Grace what is as young as not to be judged; 0
 	// is DefaultGrace.
 	Now   time.Time
@@ -97,6 +100,9 @@ func Run(ctx context.Context, store audit.Store, o Options) (*Total, error) {
 	r := &run{
 		Options: o, store: store, young: o.Now.Add(-o.Grace), chains: map[string]*chain{}, seen: map[string]bool{}, heads: map[head]witness{},
 		filter: audit.Filter{Node: o.Node, Source: o.Source}, heavy: make(chan struct{}, runtime.GOMAXPROCS(0)+2),
+	}
+	for _, h := range o.Heads {
+		r.heads[head{h.Writer, h.Sequence}] = witness{"the earlier run", h.SHA256}
 	}
 	r.sources.begin(r)
 	r.total.begin(&o)

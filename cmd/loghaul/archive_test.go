@@ -1,16 +1,23 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loghaul/loghaul/audit"
+	"github.com/loghaul/loghaul/internal/broker"
+	"github.com/loghaul/loghaul/internal/config"
+	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
@@ -205,5 +212,50 @@ func TestAuditDu(t *testing.T) {
 		if code != exitUsage || !strings.Contains(errs, says) {
 			t.Errorf("%s: exit code %d, %s", args, code, errs)
 		}
+	}
+}
+
+// What the file says of lock and encryption reaches the store.
+func TestAggregatorLocksWhatItsFileSays(t *testing.T) {
+	server := testenv.S3WithVersions(t)
+	server.AddLockedBucket("locked")
+	t.Setenv("AWS_ACCESS_KEY_ID", server.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", server.SecretKey)
+	tierOf := func(archive string) *tier {
+		t.Helper()
+		at := "s3://locked/p?" + url.Values{"endpoint": {server.Endpoint}, "region": {server.Region}}.Encode()
+		text := regexp.MustCompile(`(?m)^  url: s3:.*$`).ReplaceAllLiteralString(example(t, "aggregator"), "  url: "+at+"\n  "+archive)
+		cfg := defaultAggregatorFile()
+		if err := config.Load(write(t, "aggregator.yaml", text), &cfg); err != nil {
+			t.Fatal(err)
+		}
+		a, err := newTier(t.Context(), cfg, broker.Options{}, objectstore.Options{}, metrics.New(aggregatorMetrics()...), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = a.store.Close() })
+		return a
+	}
+	locking := tierOf("lock: {mode: governance, days: 2, manifests: {mode: governance, days: 3}}")
+	locker, ok := locking.store.(objectstore.Locker)
+	if !ok {
+		t.Fatal("no Locker")
+	}
+	for key, days := range map[string]int{"dt=2026-11-26/hour=00/o": 2, "_manifests/dt=2026-11-26/hour=00/m": 3} {
+		body := []byte(key)
+		if err := locking.store.Write(t.Context(), &sinks.Group{Key: key, Body: body, SHA256: sha256.Sum256(body)}); err != nil {
+			t.Fatal(err)
+		}
+		p, err := locker.Protection(t.Context(), key)
+		end := time.Now().Add(time.Duration(days) * 24 * time.Hour)
+		if err != nil || p.Mode != objectstore.Governance || p.Until.After(end) || p.Until.Before(end.Add(-time.Minute)) {
+			t.Errorf("%s: %+v, %v, want a lock until %v", key, p, err, end)
+		}
+	}
+	// This server ignores encryption, and that is how it shows that it was asked.
+	body := []byte("x")
+	err := tierOf("encryption: {mode: sse-s3}").store.Write(t.Context(), &sinks.Group{Key: "dt=2026-11-26/hour=00/e", Body: body, SHA256: sha256.Sum256(body)})
+	if err == nil || !strings.Contains(err.Error(), "archive.encryption") {
+		t.Errorf("encryption: %v", err)
 	}
 }

@@ -20,14 +20,14 @@ func auditCompactCommand() command {
 		args:  "--archive URL --target URL [--from DAY] [--to DAY] [--lines N] [--size SIZE] [--output table|json]",
 		short: "Write a derived copy for SQL: large files by day, sorted by frontend and time, no repeats",
 		long: `
-The copy has the columns of the archive, so that deploy/sql works on it as well, in files
-dt=DAY/hour=all/*.parquet by the day of the event, UTC (of a line without a time: by when it was
-read). It is no archive: it cannot prove that it is complete, and no other command of audit reads it. The originals
-are only read. Each file is read back and compared before it is stored. What is done is kept in the
-target under _compact/, so run it again after an interruption, and every night: it adds the days and
-objects that are new. The target must not lie in the archive, unless under its prefix _derived/.
-Memory is bounded; a day is sorted through TMPDIR when it has to. An original that cannot be read is
-named on stderr, its days are left for the next time, and the exit code is 1.
+The copy has the columns of the archive, so that deploy/sql reads it as well, in files named
+dt=DAY/hour=all/*.parquet by the day of the event, UTC; a line without a time is in that on which it
+was read. It is no archive: it cannot prove that it is complete, and no other command of audit reads
+it. The originals are only read. Each file is read back and compared before it is stored. What is done
+is kept in the target under _compact/, so run it again after an interruption, and every night: it adds
+what is new. The target must not lie in the archive, unless under its prefix _derived/. Memory is
+bounded; a day is sorted through TMPDIR when it has to. An original that cannot be read is named on
+stderr, its days are left for the next time, and the exit code is 1.
 `,
 		examples: `
 			loghaul audit compact --archive file:///var/lib/loghaul/archive --target file:///var/lib/loghaul/days
@@ -83,23 +83,28 @@ named on stderr, its days are left for the next time, and the exit code is 1.
 	}
 }
 
-// openTarget opens the place of a derived copy.
+// openTarget opens the place of a derived copy, and makes it if it is a folder
+// in a right place.
 func openTarget(ctx context.Context, url, archive string) (objectstore.Store, error) {
 	o, err := objectstore.OptionsFromEnv()
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
-	o.Create = true
 	to, err := objectstore.Open(ctx, url, o)
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
-	if err = audit.CheckCompactTarget(archive, to.String()); err != nil {
-		err = usagef("%v", err)
-	} else {
-		err = to.Check(ctx)
+	if err := audit.CheckCompactTarget(archive, to.String()); err != nil {
+		return nil, errors.Join(usagef("%v", err), to.Close())
 	}
-	if err != nil {
+	if err := to.Close(); err != nil {
+		return nil, err
+	}
+	o.Create = true
+	if to, err = objectstore.Open(ctx, url, o); err != nil {
+		return nil, usagef("%v", err)
+	}
+	if err := to.Check(ctx); err != nil {
 		return nil, errors.Join(err, to.Close())
 	}
 	return to, nil

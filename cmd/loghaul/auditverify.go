@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -50,6 +51,7 @@ goes on. The exit code is 3 if there is any difference, else 1 if something coul
 			fs.StringVar(&f.from, "since", "", "the same as --from: `T`")
 			var v verifyCall
 			fs.StringVar(&v.publicKey, "public-key", "", "`FILE` with the public key, or several after a rotation, in PEM")
+			fs.StringVar(&v.earlier, "earlier", "", "what an earlier run printed with --output json, in `FILE`: its newest manifests must be there still")
 			fs.BoolVar(&v.deep, "deep", false, "read every object")
 			fs.StringVar(&v.output, "output", "table", "`FORMAT`: table or json, one verdict in each line")
 			fs.StringVar(&v.html, "html", "", "also write a report for people to `FILE`, one page of HTML")
@@ -76,8 +78,8 @@ goes on. The exit code is 3 if there is any difference, else 1 if something coul
 
 // verifyCall is what the command line says beside the selection.
 type verifyCall struct {
-	publicKey, output, html, signKey string
-	deep                             bool
+	publicKey, earlier, output, html, signKey string
+	deep                                      bool
 
 	signer *manifestfile.Signer
 }
@@ -94,6 +96,11 @@ func (v *verifyCall) options() (o verify.Options, err error) {
 			return o, usagef("--public-key: %s: %v", v.publicKey, err)
 		}
 	}
+	if v.earlier != "" {
+		if o.Heads, err = readEarlier(v.earlier); err != nil {
+			return o, usagef("--earlier: %v", err)
+		}
+	}
 	if v.signKey == "" {
 		return o, nil
 	}
@@ -108,6 +115,19 @@ func (v *verifyCall) options() (o verify.Options, err error) {
 		return o, usagef("--sign-key: %s: %v", v.signKey, err)
 	}
 	return o, nil
+}
+
+func readEarlier(path string) ([]manifestfile.Head, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	heads, err := verify.ReadHeads(bufio.NewReader(f))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return heads, nil
 }
 
 // run verifies, prints and says by the exit code how it ended.

@@ -110,6 +110,26 @@ func TestAuditVerify(t *testing.T) {
 		t.Errorf("deep, without a key: exit code %d\n%s", code, out)
 	}
 
+	// Nothing in the bucket tells of a manifest that is gone with all that knew of it.
+	_, out, _ = call(t, "audit", "verify", "--archive", a.url, "--output", "json")
+	earlier := filepath.Join(t.TempDir(), "earlier.json")
+	put(t, earlier, []byte(out))
+	if code, out, _ = call(t, "audit", "verify", "--archive", a.url, "--earlier", earlier); code != 0 {
+		t.Errorf("as it was earlier: exit code %d\n%s", code, out)
+	}
+	chain, err := os.ReadFile(a.path(a.manifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(a.path(a.manifest)); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ = call(t, "audit", "verify", "--archive", a.url, "--earlier", earlier)
+	if code != exitDifference || !strings.Contains(out, "agg-1  at 1, dropped: the earlier run knew of number 1\n") {
+		t.Errorf("cut back: exit code %d\n%s", code, out)
+	}
+	put(t, a.path(a.manifest), chain)
+
 	before, err := os.ReadFile(a.path(a.objects[1]))
 	if err != nil {
 		t.Fatal(err)
@@ -206,6 +226,7 @@ func TestAuditVerifyBadInput(t *testing.T) {
 		"a private key":       {[]string{"--public-key", a.private}, "this is a private key"},
 		"no key":              {[]string{"--public-key", a.path(a.objects[0])}, "no PEM block"},
 		"no such key":         {[]string{"--public-key", a.private + "x"}, "no such file"},
+		"no earlier run":      {[]string{"--earlier", a.public}, "not what audit verify --output json prints"},
 		"a public key signs":  {[]string{"--html", "x", "--sign-key", a.public}, "this is a public key"},
 		"nothing to sign":     {[]string{"--sign-key", a.private}, "--html FILE"},
 		"no archive":          {[]string{"--archive", a.url + "x"}, "make it or mount it"},

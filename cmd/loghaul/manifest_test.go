@@ -70,6 +70,9 @@ func sealed(t *testing.T, data string) {
 			t.Errorf("%s is in no manifest", key)
 		}
 	}
+	if code, out, errs := call(t, "audit", "verify", "--archive", "file://"+data+"/archive", "--public-key", filepath.Join(data, "manifest.pub"), "--deep"); code != 0 {
+		t.Errorf("audit verify: exit code %d\n%s%s", code, out, errs)
+	}
 	if info, err := os.Stat(filepath.Join(data, "manifest.key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the private key: %v, %v", info, err)
 	}

@@ -219,7 +219,7 @@ func nextCommands(archive, public string) []string {
 	return []string{
 		program + " audit cat --archive " + quote(archive) + " | tail",
 		program + " audit sources --archive " + quote(archive),
-		program + " audit verify --archive " + quote(archive) + " --key " + quote(public),
+		program + " audit verify --archive " + quote(archive) + " --public-key " + quote(public),
 		fmt.Sprintf(`duckdb -c "SELECT status, count(*) FROM read_parquet('%s/dt=*/*/*.parquet') GROUP BY ALL ORDER BY ALL"`, strings.TrimSuffix(objects, "/")),
 	}
 }

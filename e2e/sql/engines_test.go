@@ -31,14 +31,15 @@ type engine interface {
 }
 
 // tables are the names that an engine has for the archive.
-type tables struct{ archive, lines, distinct string }
+type tables struct{ archive, lines, distinct, days string }
 
 // check asks all that does not depend on the engine.
 func (w *world) check(t *testing.T, e engine, names tables) {
 	t.Helper()
 	t.Run("lines", func(t *testing.T) { w.checkLines(t, e, names) })
 	t.Run("truth", func(t *testing.T) { w.checkTruth(t, e, names) })
-	t.Run("repeats", func(t *testing.T) { w.checkRepeats(t, e, names) })
+	t.Run("repeats", func(t *testing.T) { w.checkRepeats(t, e, names.distinct) })
+	t.Run("derived", func(t *testing.T) { w.checkRepeats(t, e, names.days) })
 }
 
 const identity = `node, source, "offset"`
@@ -136,9 +137,9 @@ func (w *world) checkWhole(t *testing.T, answer [][]any) {
 }
 
 // checkRepeats wants each line once, and all lines that claim one place.
-func (w *world) checkRepeats(t *testing.T, e engine, names tables) {
+func (w *world) checkRepeats(t *testing.T, e engine, table string) {
 	got, repeats := map[row]bool{}, 0
-	for _, r := range e.query(`SELECT '', '', ` + identity + `, wrapped, NULL FROM ` + names.distinct + ` WHERE source < 'a'`) {
+	for _, r := range e.query(`SELECT '', '', ` + identity + `, wrapped, NULL FROM ` + table + ` WHERE source < 'a'`) {
 		k := rowOf(t, r)
 		k.line = ""
 		if got[k] {

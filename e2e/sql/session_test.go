@@ -104,7 +104,8 @@ func (w *world) duckDB(t *testing.T) {
 	for name, table := range map[string]string{"archive_lines": "loghaul_archive", "archive_distinct": "loghaul_distinct"} {
 		e.query("CREATE VIEW " + name + " AS SELECT *, loghaul_wrapped(t) AS wrapped, loghaul_line(t) AS line FROM " + table + "(" + files + ") t")
 	}
-	w.check(t, e, tables{"loghaul_archive(" + files + ")", "archive_lines", "archive_distinct"})
+	e.query("CREATE VIEW days_lines AS SELECT *, loghaul_wrapped(t) AS wrapped FROM loghaul_archive('" + w.days + "/dt=*/hour=*/*.parquet') t")
+	w.check(t, e, tables{"loghaul_archive(" + files + ")", "archive_lines", "archive_distinct", "days_lines"})
 	plan := e.query("EXPLAIN ANALYZE SELECT count(status) FROM loghaul_archive(" + files + ") WHERE dt = '2026-11-24' AND hour = '23'")
 	if text := str(plan[0][1]); !strings.Contains(text, "Scanning Files: 2/") {
 		t.Errorf("files are not left out by dt and hour:\n%s", text)
@@ -125,7 +126,10 @@ func (w *world) spark(t *testing.T) {
 	for _, s := range w.statements("spark.sql", "'LOCATION'", "'file://"+w.dir+"'") {
 		e.query(s)
 	}
-	w.check(t, e, tables{"archive", "archive_lines", "archive_distinct"})
+	for _, s := range w.statements("spark.sql", "'LOCATION'", "'file://"+w.days+"'", "archive", "days") {
+		e.query(s)
+	}
+	w.check(t, e, tables{"archive", "archive_lines", "archive_distinct", "days_lines"})
 	// All of the folder: names that begin with _ are no partitions and no files.
 	w.checkWhole(t, e.query("SELECT count(*) FROM parquet.`file://"+w.dir+"`"))
 	for condition, want := range map[string]int{"dt = '2026-11-24' AND hour = '23'": 2, "hour = '09'": 2, "dt > '2000-01-01'": w.objects} {

@@ -67,21 +67,26 @@ func (e *trino) query(sql string) (rows [][]any) {
 // trino has Trino read the archive in an S3 bucket with deploy/sql/trino.sql.
 func (w *world) trino(t *testing.T) {
 	s3 := testenv.S3(t)
-	store, err := objectstore.Open(t.Context(), s3.URL("prefix"), objectstore.Options{AccessKey: s3.AccessKey, SecretKey: s3.SecretKey})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.each(func(key string, body []byte) {
-		if err := store.Write(t.Context(), &sinks.Group{Key: key, Body: body, SHA256: sha256.Sum256(body)}); err != nil {
+	for prefix, dir := range map[string]string{"prefix": w.dir, "days": w.days} {
+		store, err := objectstore.Open(t.Context(), s3.URL(prefix), objectstore.Options{AccessKey: s3.AccessKey, SecretKey: s3.SecretKey})
+		if err != nil {
 			t.Fatal(err)
 		}
-	})
+		w.each(dir, func(key string, body []byte) {
+			if err := store.Write(t.Context(), &sinks.Group{Key: key, Body: body, SHA256: sha256.Sum256(body)}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
 	e := &trino{t: t, url: testenv.Trino(t, s3).URL}
 	e.query("CREATE SCHEMA lake.logs")
 	for _, s := range w.statements("trino.sql", "s3://BUCKET/PREFIX/", "s3://"+s3.Bucket+"/prefix/") {
 		e.query(s)
 	}
-	w.check(t, e, tables{"lake.logs.archive", "lake.logs.archive_lines", "lake.logs.archive_distinct"})
+	for _, s := range w.statements("trino.sql", "s3://BUCKET/PREFIX/", "s3://"+s3.Bucket+"/days/", "archive", "days") {
+		e.query(s)
+	}
+	w.check(t, e, tables{"lake.logs.archive", "lake.logs.archive_lines", "lake.logs.archive_distinct", "lake.logs.days_lines"})
 	// All of the prefix, without partitions: names that begin with _ are no files.
 	e.query("CREATE TABLE lake.logs.whole (status integer) WITH (external_location = 's3://" + s3.Bucket + "/prefix/', format = 'PARQUET')")
 	w.checkWhole(t, e.query("SELECT count(status IS NULL) FROM lake.logs.whole"))

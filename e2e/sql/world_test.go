@@ -3,6 +3,8 @@ package sql
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,10 +19,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
+	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
 // row is what a reader tells about a row, bytes as texts.
@@ -37,6 +41,7 @@ const unknown = "<null>"
 type world struct {
 	t    *testing.T
 	dir  string
+	days string // a derived copy
 	root string
 	enc  *archive.Encoder
 	rows map[row]int // of all partitions but that of truth
@@ -81,10 +86,11 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: t.TempDir(), root: testenv.Root(t), enc: enc, rows: map[row]int{}, distinct: map[row]bool{}}
+	w := &world{t: t, dir: t.TempDir(), days: t.TempDir(), root: testenv.Root(t), enc: enc, rows: map[row]int{}, distinct: map[row]bool{}}
 	w.addFormats()
 	w.addGolden()
 	w.addOthers()
+	w.copyDays()
 	w.addTruth()
 	return w
 }
@@ -167,7 +173,8 @@ func (w *world) addGolden() {
 	for version := 1; version <= archive.Version; version++ {
 		body := w.read(fmt.Sprintf("testdata/archive/v%d/object.parquet", version))
 		sealed := goldenHour.Add(time.Duration(version) * time.Hour)
-		w.write(archive.KeyInfo{Writer: "old", Sealed: sealed, Hash: "000000000000"}.Key(), body)
+		sum := sha256.Sum256(body)
+		w.write(archive.KeyInfo{Writer: "old", Sealed: sealed, Hash: hex.EncodeToString(sum[:6])}.Key(), body)
 		w.objects++
 		w.expect(sealed, body)
 	}
@@ -185,6 +192,23 @@ func (w *world) addOthers() {
 		"_quarantine/dt=2026-11-22/hour=09/1.raw", "_derived/dt=2026-11-22/part.json", "_quarantine/x.parquet",
 	} {
 		w.write(key, []byte("no Parquet"))
+	}
+}
+
+// copyDays makes a derived copy of what is there so far.
+func (w *world) copyDays() {
+	w.t.Helper()
+	var stores []objectstore.Store
+	for _, dir := range []string{w.dir, w.days} {
+		s, err := objectstore.Open(w.t.Context(), "file://"+dir, objectstore.Options{})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		stores = append(stores, s)
+	}
+	_, err := audit.Compact(w.t.Context(), stores[0], stores[1], audit.CompactOptions{Archive: stores[0].String(), Lines: 2000, Warn: func(err error) { w.t.Error(err) }})
+	if err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -235,14 +259,14 @@ func (w *world) read(path string) []byte {
 	return b
 }
 
-// each calls fn for each file of the archive with its key.
-func (w *world) each(fn func(key string, body []byte)) {
+// each calls fn for each file of a folder with its key.
+func (w *world) each(dir string, fn func(key string, body []byte)) {
 	w.t.Helper()
-	if err := fs.WalkDir(os.DirFS(w.dir), ".", func(key string, d fs.DirEntry, err error) error {
+	if err := fs.WalkDir(os.DirFS(dir), ".", func(key string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		body, err := os.ReadFile(filepath.Join(w.dir, key))
+		body, err := os.ReadFile(filepath.Join(dir, key))
 		fn(key, body)
 		return err
 	}); err != nil {
@@ -250,15 +274,15 @@ func (w *world) each(fn func(key string, body []byte)) {
 	}
 }
 
-// statements gives those of a file of deploy/sql with a text in it replaced.
-func (w *world) statements(file, old, replacement string) []string {
+// statements gives those of a file of deploy/sql with texts in it replaced.
+func (w *world) statements(file string, replace ...string) []string {
 	w.t.Helper()
 	text := string(w.read("deploy/sql/" + file))
-	if !strings.Contains(text, old) {
-		w.t.Fatalf("%s has no %s", file, old)
+	if !strings.Contains(text, replace[0]) {
+		w.t.Fatalf("%s has no %s", file, replace[0])
 	}
 	var all []string
-	for s := range strings.SplitSeq(strings.ReplaceAll(text, old, replacement), ";\n") {
+	for s := range strings.SplitSeq(strings.NewReplacer(replace...).Replace(text), ";\n") {
 		lines := slices.DeleteFunc(strings.Split(s, "\n"), func(line string) bool { return strings.HasPrefix(line, "--") })
 		if s = strings.Join(lines, "\n"); strings.TrimSpace(s) != "" {
 			all = append(all, s)

@@ -24,17 +24,17 @@ func TestS3ChecksumOfOtherContent(t *testing.T) {
 	server := testenv.S3(t)
 	p := newFaultyProxy(t, server)
 	s := p.store(t, server, 5*time.Second)
-	p.answers = func(r *http.Response) error {
+	p.change(func(r *http.Response) error {
 		if r.Request.Method == http.MethodPut {
 			r.Header.Set("X-Amz-Checksum-Sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=")
 		}
 		return nil
-	}
+	})
 	err := s.Write(t.Context(), storetest.Group("k", []byte("not hello")))
 	if err == nil || !strings.Contains(err.Error(), "of other content") {
 		t.Errorf("a checksum of other content: %v", err)
 	}
-	p.answers = func(*http.Response) error { return nil }
+	p.change(nil)
 	if err := retrying(s).Write(t.Context(), storetest.Group("k", []byte("not hello"))); err != nil {
 		t.Errorf("the next attempt, which compares: %v", err)
 	}
@@ -120,7 +120,7 @@ func TestS3ReadsThatGoWrong(t *testing.T) {
 			if err := s.Write(t.Context(), storetest.Group("k", content)); err != nil {
 				t.Fatal(err)
 			}
-			p.answers = c.answer
+			p.change(c.answer)
 			got, err := s.Get(t.Context(), "k")
 			check := func(doing, says string, got, want []byte, err error) {
 				t.Helper()
@@ -135,7 +135,7 @@ func TestS3ReadsThatGoWrong(t *testing.T) {
 			part := make([]byte, 50_000)
 			n, err := s.ReadAt(t.Context(), "k", part, 1000)
 			check("ReadAt", c.readAt, part[:n], content[1000:51_000], err)
-			p.answers = func(*http.Response) error { return nil }
+			p.change(nil)
 			if got, err = s.Get(t.Context(), "k"); err != nil || !bytes.Equal(got, content) {
 				t.Errorf("after that: %d bytes, %v", len(got), err)
 			}

@@ -153,7 +153,7 @@ func TestProbeFindsWhatIsMissing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newFaultyProxy(t, server)
-			p.answers = c.answer
+			p.change(c.answer)
 			s := openURL(t, "s3://archive/"+strings.ReplaceAll(t.Name(), " ", "-")+"?endpoint="+p.URL, s3Options(server))
 			defer s.Close() //nolint:errcheck // never fails
 			wantVerdicts(t, probe(t, s), c.want)

@@ -36,8 +36,8 @@ type faultyProxy struct {
 	puts   atomic.Int32
 	// often may give a fault for each PUT that has none of its own.
 	often func() fault
-	// answers may change what the real server answers.
-	answers func(*http.Response) error
+	// answers may change what the real server answers, see change.
+	answers atomic.Pointer[func(*http.Response) error]
 }
 
 func newFaultyProxy(t *testing.T, s3 *testenv.S3Server, faults ...fault) *faultyProxy {
@@ -56,15 +56,28 @@ func newFaultyProxy(t *testing.T, s3 *testenv.S3Server, faults ...fault) *faulty
 			// The client signs the host name it sees.
 			Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
 		},
-		answers: func(*http.Response) error { return nil },
 	}
-	p.real.ModifyResponse = func(r *http.Response) error { return p.answers(r) }
+	p.real.ModifyResponse = func(r *http.Response) error {
+		if change := p.answers.Load(); change != nil {
+			return (*change)(r)
+		}
+		return nil
+	}
 	for _, f := range faults {
 		p.faults <- f
 	}
 	p.Server = httptest.NewServer(p)
 	t.Cleanup(p.Close)
 	return p
+}
+
+// change lets fn change what the real server answers from now on; nil ends that.
+func (p *faultyProxy) change(fn func(*http.Response) error) {
+	if fn == nil {
+		p.answers.Store(nil)
+		return
+	}
+	p.answers.Store(&fn)
 }
 
 func (p *faultyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {

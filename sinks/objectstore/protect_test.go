@@ -333,11 +333,11 @@ func TestS3LockThatIsIgnoredIsNoticed(t *testing.T) {
 	server := testenv.S3WithVersions(t)
 	lockedBucket(t, server)
 	proxy := newFaultyProxy(t, server)
-	proxy.answers = func(resp *http.Response) error {
+	proxy.change(func(resp *http.Response) error {
 		resp.Header.Del("X-Amz-Object-Lock-Mode")
 		resp.Header.Del("X-Amz-Object-Lock-Retain-Until-Date")
 		return nil
-	}
+	})
 	o := s3Options(server)
 	o.Lock.Lock = objectstore.Lock{Mode: objectstore.Governance, Days: 1}
 	s := openURL(t, lockedURL(server, proxy.URL, "p"), o)
