@@ -81,6 +81,55 @@ func TestSelectOverPages(t *testing.T) {
 	}
 }
 
+// TestSelectWhereColumnsCannotTell has texts that are not UTF-8, which no column
+// holds, events, and frontends of one format that capture different headers.
+func TestSelectWhereColumnsCannotTell(t *testing.T) {
+	var formats []*parser.Format
+	for _, c := range []parser.Captures{{Request: []string{"Host", "Agent"}}, {Request: []string{"Agent", "Host", "Referer"}}} {
+		f, err := parser.CompileWith("httplog", parser.Options{Captures: &c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		formats = append(formats, f)
+	}
+	const line = `1.2.3.4:%d [22/Nov/2026:16:17:55.857] fe be/s%d 0/0/0/1/1 200 %d - - ---- 1/1/0/0/0 0/0 {%s} "GET /%s HTTP/1.1"` + "\n"
+	var b bytes.Buffer
+	for i := range 300 {
+		fmt.Fprintf(&b, line, 1000+i, i%3, i, "a|b", "x")
+		fmt.Fprintf(&b, line, 2000+i, i%3, i, "a|b|c", "y")
+		fmt.Fprintf(&b, line, 3000+i, i%3, i, "b|a", "z")
+		fmt.Fprintf(&b, "Server be/s%d is DOWN, changed from \xff. 1 active\n", i%3)
+		fmt.Fprintf(&b, "nothing known %d\n", i)
+	}
+	o, err := newEncoder(t, formats...).Encode(cut(1, b.Bytes(), 10_000), sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var filters []*filter.Filter
+	texts := []string{
+		`HP^=/`, `HP=*`, `HP!=*`, `b=be`, `b~e`, `s=s1`, `message~changed`, `message~"\xff"`, `not message~"\xff"`, `message=*`, `message!=*`, `message^=Server s=s1`,
+		`req.Host=a`, `req.Host=b`, `req.Host!=a`, `req.Host=* cp<2100`, `req.Agent=a or HP=/x`, `req.Referer=c`, `req.1=a`, `raw~DOWN`, `raw~"\xff" s=s2`, `format=event`, `format!=*`,
+		`s=s1 not raw~known`,
+	}
+	for _, text := range texts {
+		f, err := filter.Parse(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		filters = append(filters, f)
+	}
+	want := matching(t, o.Body, filters)
+	r, err := Open(bytes.NewReader(o.Body), int64(len(o.Body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range filters {
+		if got := selected(t, r, f); !slices.Equal(got, want[i]) || len(got) == 0 {
+			t.Errorf("%s: by columns %d rows, by lines %d", texts[i], len(got), len(want[i]))
+		}
+	}
+}
+
 // askRandomly asks an object n random filters that its rows suggest.
 func askRandomly(t *testing.T, body []byte, n int, seed uint64) {
 	t.Helper()
