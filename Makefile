@@ -44,12 +44,12 @@ unit: ## unit and integration tests alone (after make tools)
 	@go run ./scripts/gotest -shuffle=on -timeout 15m $$(go list ./... | grep -v '/e2e')
 
 e2e: ## end-to-end tests alone: real processes, killed (after make tools)
-	@go run ./scripts/gotest -count=1 -timeout 30m ./e2e
+	@go run ./scripts/gotest -count=1 -timeout 30m -p 1 ./e2e ./e2e/sql
 
 race: ## the concurrent packages under the race detector
 	@CGO_ENABLED=1 go run ./scripts/gotest -race -short -shuffle=on -timeout 20m $$(go list $(RACE_PKGS))
 
-fuzz: ## every fuzz target for FUZZTIME (the parser's 30s, others 10s; FUZZTIME=1h before a release)
+fuzz: ## every fuzz target for FUZZTIME (the parser's 20s, others 6s; FUZZTIME=1h before a release)
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
 lint: ## formatters and linters, import rules included

@@ -10,6 +10,8 @@
 //     bytes received.
 //   - Nothing is thrown away: a message that is no batch is stored as it came.
 //   - The index is offered what is archived already, and cannot hold anything up.
+//   - Manifests list every object that was stored, and hold nothing up either: see
+//     package notary.
 //   - Memory is bounded: one window of raw bytes, two windows of encoded
 //     objects, Pull.Bytes of messages.
 package aggregator
@@ -24,9 +26,11 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/aggregator/window"
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/broker"
+	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/sinks"
 )
@@ -46,6 +50,9 @@ type Deps struct {
 	Metrics *metrics.Registry
 	// Archive stores the objects. The Aggregator retries, see sinks.Retry.
 	Archive sinks.Durable
+	// Manifests is where the objects' manifests go: the same store. Nil makes
+	// none.
+	Manifests notary.Store
 	// Check asks whether the archive can be used, for readiness at the start.
 	// It may be nil.
 	Check func(context.Context) error
@@ -65,6 +72,7 @@ type Aggregator struct {
 	deps    Deps
 	log     *slog.Logger
 	archive *sinks.Retrying
+	notary  *notary.Notary // nil without manifests
 	encoder Encoder
 	masker  *archive.Masker // nil without masks
 	window  *window.Window
@@ -128,6 +136,12 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 		archive: sinks.Retry(deps.Archive, deps.Retry, deps.Logger, deps.Metrics),
 		wake:    make(chan struct{}, 1),
 	}
+	if deps.Manifests != nil {
+		a.notary, err = notary.New(cfg.Manifest, notary.Deps{Store: deps.Manifests, Name: cfg.Name, Logger: deps.Logger, Metrics: deps.Metrics})
+		if err != nil {
+			return nil, config.Under("manifest", err)
+		}
+	}
 	a.count.register(deps.Metrics, a)
 	if deps.Check != nil {
 		a.health = errors.New("the archive was not checked yet")
@@ -141,6 +155,8 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 //
 //	pull → verify → window → encode, read back, compare → store → ack → index
 //
+// Beside them the notary lists what was stored, and ends its list when all is.
+//
 // Between collect and deliver there is one sealed window at most: while an
 // object is being stored the next window is filled and encoded, and no more.
 func (a *Aggregator) Run(ctx context.Context) error {
@@ -150,10 +166,12 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	defer stopWork()
 	var all sync.WaitGroup
 	all.Go(func() { a.check(pull) })
+	finish := a.keepManifests(pull)
 
 	source, disconnect, err := a.connect(ctx)
 	if err != nil || source == nil {
 		stopPulling()
+		finish(work)
 		all.Wait()
 		return err
 	}
@@ -165,6 +183,7 @@ func (a *Aggregator) Run(ctx context.Context) error {
 
 	ended := ctx.Err() != nil
 	stopPulling()
+	finish(work)
 	stopWork() // what is not acknowledged goes back to the broker
 	all.Wait()
 	if ended {
@@ -204,6 +223,25 @@ func (a *Aggregator) deliver(work context.Context, source *consume.Source, seale
 		a.offer(g)
 	}
 	return nil
+}
+
+// keepManifests runs the notary until ctx ends. finish has to be called then,
+// when everything is stored, and lists the rest within Config.DrainTimeout.
+func (a *Aggregator) keepManifests(ctx context.Context) (finish func(context.Context)) {
+	if a.notary == nil {
+		return func(context.Context) {}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.notary.Run(ctx)
+	}()
+	return func(work context.Context) {
+		<-done
+		limited, cancel := context.WithTimeout(work, a.cfg.DrainTimeout)
+		defer cancel()
+		a.notary.Finish(limited)
+	}
 }
 
 // connect waits for the broker. It gives no source when ctx ends first.

@@ -229,7 +229,7 @@ func TestMalformedMessageIsStoredAsItCame(t *testing.T) {
 	eventually(t, "all are acknowledged", func() bool { return r.messages() == 0 })
 	run.stop()
 	s.same(t, sent)
-	kept := s.keys("quarantine/dt=")
+	kept := s.keys("_quarantine/dt=")
 	if len(kept) != 3 || run.Status().Quarantined != 3 {
 		t.Fatalf("kept %v, counted %d", kept, run.Status().Quarantined)
 	}
@@ -248,7 +248,7 @@ func TestMalformedMessageIsStoredAsItCame(t *testing.T) {
 	if _, body, _ := strings.Cut(string(s.objects[kept[1]]), "\r\n\r\n"); body != "\x00 hello\r\n" {
 		t.Errorf("payload %q", body)
 	}
-	if !l.contains("stream=RAW-00 sequence=1") || !l.contains(`key="quarantine/dt=`) {
+	if !l.contains("stream=RAW-00 sequence=1") || !l.contains(`key="_quarantine/dt=`) {
 		t.Errorf("the log does not say which message:\n%s", l.b.String())
 	}
 }
@@ -291,7 +291,7 @@ func TestBatchThatCannotBeEncodedIsKeptAndTheOthersAreArchived(t *testing.T) {
 	eventually(t, "all are acknowledged", func() bool { return r.messages() == 0 })
 	run.stop()
 	s.same(t, sent)
-	kept := s.keys("quarantine/")
+	kept := s.keys("_quarantine/")
 	if len(kept) != 1 || !strings.HasSuffix(string(s.objects[kept[0]]), "\r\n\r\none\ntwo\n") {
 		t.Errorf("kept: %v", kept)
 	}

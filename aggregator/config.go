@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/config"
@@ -40,6 +41,8 @@ type Config struct {
 	Window Window `yaml:"window"`
 	// Pull bounds what is fetched ahead.
 	Pull Pull `yaml:"pull"`
+	// Manifest says how the manifests of objects are signed.
+	Manifest notary.Config `yaml:"manifest"`
 	// DrainTimeout bounds the end: what is not archived by then goes back to
 	// the broker.
 	DrainTimeout config.Duration `yaml:"drain_timeout"`
@@ -71,6 +74,7 @@ func DefaultConfig() Config {
 		Mask:         Mask{IPv4: 24, IPv6: 48, Unparsed: keepUnparsed},
 		Window:       Window{Lines: 100_000, Bytes: 48 << 20, Age: 10 * time.Second},
 		Pull:         Pull{Bytes: 16 << 20},
+		Manifest:     notary.DefaultConfig(),
 		DrainTimeout: 25 * time.Second,
 	}
 }
@@ -104,7 +108,7 @@ const (
 
 // Validate reports everything that cannot work.
 func (c *Config) Validate() error {
-	errs := []error{config.Under("broker", c.Broker.Validate()), c.checkFormats()}
+	errs := []error{config.Under("broker", c.Broker.Validate()), config.Under("manifest", c.Manifest.Validate()), c.checkFormats()}
 	bad := func(key, format string, a ...any) { errs = append(errs, config.Invalid(key, format, a...)) }
 	if c.Name == "" || len(c.Name) > maxName || strings.ContainsFunc(c.Name, func(r rune) bool { return !nameRune(r) }) {
 		bad("name", "%q is not 1 to %d of A-Z a-z 0-9 . _ -", c.Name, maxName)

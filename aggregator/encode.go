@@ -17,6 +17,7 @@ import (
 // even so is stored as it came.
 func (a *Aggregator) encode(g *batchGroup) {
 	start := time.Now()
+	g.noted = a.notary.Open(start)
 	a.mask()
 	a.encodeSome(g, a.window.Batches(), start)
 	a.count.encode.Since(start)
@@ -54,7 +55,7 @@ func (a *Aggregator) encodeSome(g *batchGroup, batches []archive.Batch, sealed t
 	}
 	h := &batches[0].Header
 	q := quarantineBatch(&batches[0], sealed, err)
-	a.log.Error("a batch could not even be encoded raw; its lines are stored below quarantine/ in the archive: please report this",
+	a.log.Error("a batch could not even be encoded raw; its lines are stored below _quarantine/ in the archive: please report this",
 		"error", err, "source", h.Source.ID, "node", h.Source.Node, "from", h.From, "to", h.To, "key", q.Key)
 	a.count.unverified.Inc()
 	g.kept = append(g.kept, q)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/aggregator/window"
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/sinks"
@@ -25,6 +26,8 @@ type batchGroup struct {
 	kept []*sinks.Group
 	// messages are acknowledged when all of that is stored.
 	messages []*consume.Message
+	// noted is the window as the notary knows it.
+	noted *notary.Window
 }
 
 // fill collects messages until the window is closed. more is false when there
@@ -85,7 +88,7 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 	switch {
 	case err != nil:
 		q := quarantine(m, err, a.masker != nil && a.masker.Blanks())
-		a.log.Error("a message is no batch; it is stored as it came, below quarantine/ in the archive: look at its headers for who sent it",
+		a.log.Error("a message is no batch; it is stored as it came, below _quarantine/ in the archive: look at its headers for who sent it",
 			"error", err, "stream", m.Stream, "sequence", m.Sequence, "subject", m.Subject, "key", q.Key)
 		a.count.malformed.Inc()
 		a.window.Hold(len(q.Body), time.Now())
@@ -111,19 +114,30 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 // through cannot be cured with these bytes. Ending is the cure then: the
 // messages are delivered again and encoded anew.
 func (a *Aggregator) store(ctx context.Context, g *batchGroup) error {
+	defer g.noted.Close()
 	for _, q := range g.kept {
-		if err := a.archive.Write(ctx, q); err != nil {
-			return fmt.Errorf("store %s: %w", q.Key, err)
+		if err := a.write(ctx, g, q); err != nil {
+			return err
 		}
 	}
 	for _, o := range g.objects {
 		start := time.Now()
-		if err := a.archive.Write(ctx, group(o)); err != nil {
-			return fmt.Errorf("store %s: %w", o.Key, err)
+		if err := a.write(ctx, g, group(o)); err != nil {
+			return err
 		}
 		a.count.put.Since(start)
 		a.count.archived(o)
 	}
+	return nil
+}
+
+// write stores one object and has it noted.
+func (a *Aggregator) write(ctx context.Context, g *batchGroup, o *sinks.Group) error {
+	g.noted.Storing(o)
+	if err := a.archive.Write(ctx, o); err != nil {
+		return fmt.Errorf("store %s: %w", o.Key, err)
+	}
+	g.noted.Stored(o)
 	return nil
 }
 

@@ -69,8 +69,8 @@ func TestALossIsAsDurableAsALine(t *testing.T) {
 	if d := cmp.Diff([]string{"a spool_full", "a truncated", "a joined", "b haproxy_dropped", "b some_other_reason"}, got); d != "" {
 		t.Errorf("losses (-want +got):\n%s", d)
 	}
-	if len(x.keys) > 0 || len(s.keys("quarantine/")) > 0 {
-		t.Errorf("offered %v, quarantined %v", x.keys, s.keys("quarantine/"))
+	if len(x.keys) > 0 || len(s.keys("_quarantine/")) > 0 {
+		t.Errorf("offered %v, quarantined %v", x.keys, s.keys("_quarantine/"))
 	}
 	var text strings.Builder
 	if err := reg.WritePrometheus(&text); err != nil {

@@ -104,7 +104,7 @@ func TestMask(t *testing.T) {
 			}
 		}
 	}
-	if n := len(s.keys("quarantine/")); n != 1 {
+	if n := len(s.keys("_quarantine/")); n != 1 {
 		t.Errorf("%d messages are quarantined", n)
 	}
 	count := func(name string, labels ...string) int { return int(reg.Counter(name, labels...).Get()) }

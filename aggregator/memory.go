@@ -3,6 +3,8 @@ package aggregator
 import (
 	"os"
 	"runtime/debug"
+
+	"github.com/loghaul/loghaul/aggregator/notary"
 )
 
 // fixedMemory is what a process needs beside windows and messages: program,
@@ -29,8 +31,9 @@ func LimitMemory(c *Config) {
 
 // memory is a bound for what is in use with the worst of lines, of which no two
 // have a path or a user agent in common: the raw bytes of a window, the same
-// lines as columns and as pages being read back, and messages pulled ahead.
-// Near it collecting never ends, so it must not be too small.
+// lines as columns and as pages being read back, messages pulled ahead, and what
+// waits for a manifest. Near it collecting never ends, so it must not be too
+// small.
 func (c *Config) memory() int64 {
-	return 3*int64(c.Window.Bytes) + int64(c.Pull.Bytes) + fixedMemory
+	return 3*int64(c.Window.Bytes) + int64(c.Pull.Bytes) + notary.Memory + fixedMemory
 }

@@ -1,15 +1,18 @@
 package aggregator
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 
+	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/sinks"
 )
 
-// Metrics describes what an aggregator counts, that of sinks.Retry included.
+// Metrics describes what an aggregator counts, those of sinks.Retry and of the
+// notary included.
 func Metrics() []metrics.Desc {
 	counter := func(name, help string, labels ...string) metrics.Desc {
 		return metrics.Desc{Name: name, Kind: metrics.KindCounter, Help: help, Labels: labels}
@@ -25,7 +28,7 @@ func Metrics() []metrics.Desc {
 		counter("loghaul_aggregator_bytes_total", "Bytes of their payloads, compressed as they came."),
 		counter("loghaul_aggregator_redelivered_messages_total", "Messages that had been delivered before, to this aggregator or another."),
 		counter("loghaul_aggregator_duplicate_batches_total", "Batches left out because they were archived, or are being archived, by this aggregator already."),
-		counter("loghaul_aggregator_quarantined_messages_total", "Messages stored as they came, below quarantine/ in the archive: malformed (is no batch), unverified (could not be encoded).", "reason"),
+		counter("loghaul_aggregator_quarantined_messages_total", "Messages stored as they came, below _quarantine/ in the archive: malformed (is no batch), unverified (could not be encoded).", "reason"),
 		counter("loghaul_aggregator_refused_objects_total", "Objects that could not be made, or were not what went into them when they were read back, by attempt: first (made again), again (written in the raw fall-back encoding), raw (tried with half of the window, a single batch quarantined).", "attempt"),
 		counter("loghaul_aggregator_masked_lines_total", "Lines of which fields were masked."),
 		counter("loghaul_aggregator_unmasked_lines_total", "Lines that do not tell for certain where a field to be masked is, by what became of them: kept (as they came, but for what could be masked), blanked (overwritten).", "result"),
@@ -48,7 +51,7 @@ func Metrics() []metrics.Desc {
 		seconds("loghaul_aggregator_encode_seconds", "Time to parse and encode a window, read the object back and compare it with the received bytes."),
 		seconds("loghaul_aggregator_store_seconds", "Time until the archive has confirmed an object, attempts that failed included."),
 		seconds("loghaul_aggregator_ack_seconds", "Time until the broker has got the acknowledgements of a window."),
-	}, sinks.Metrics()...)
+	}, slices.Concat(sinks.Metrics(), notary.Metrics())...)
 }
 
 // counts is where an Aggregator counts.

@@ -105,7 +105,7 @@ func TestEncoderMistakes(t *testing.T) {
 				t.Errorf("%d lines are archived more than once", all-len(archived))
 			}
 			var kept []string
-			for _, k := range s.keys("quarantine/") {
+			for _, k := range s.keys("_quarantine/") {
 				_, lines, _ := strings.Cut(string(s.objects[k]), "\r\n\r\n")
 				kept = append(kept, strings.Split(strings.TrimSuffix(lines, "\n"), "\n")...)
 			}
@@ -131,8 +131,8 @@ func TestEncoderMistakes(t *testing.T) {
 			if n := count("loghaul_archive_fallback_lines_total"); n != bare {
 				t.Errorf("%d lines of the fall-back are counted, %d archived", n, bare)
 			}
-			if n := count("loghaul_aggregator_quarantined_messages_total", "unverified"); n != len(s.keys("quarantine/")) {
-				t.Errorf("%d batches are counted as quarantined, there are %d", n, len(s.keys("quarantine/")))
+			if n := count("loghaul_aggregator_quarantined_messages_total", "unverified"); n != len(s.keys("_quarantine/")) {
+				t.Errorf("%d batches are counted as quarantined, there are %d", n, len(s.keys("_quarantine/")))
 			}
 			got := outcome{
 				first: count("loghaul_aggregator_refused_objects_total", "first") > 0,

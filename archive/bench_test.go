@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/loghaul/loghaul/parser/filter"
 	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
@@ -200,4 +201,68 @@ func rss(b *testing.B, field string) float64 {
 		b.Fatal(err)
 	}
 	return float64(kb) / 1000
+}
+
+// BenchmarkSelect gives what it costs to look for lines in an object of 100,000
+// real ones, and to give all of them: the rates are of the lines' bytes, by CPU
+// time.
+func BenchmarkSelect(b *testing.B) {
+	w := benchWindow(b)
+	e := newEncoder(b, wellKnown(b)...)
+	batches := make([]Batch, len(w.batches))
+	for i := range batches {
+		batches[i] = *w.batches[i]
+	}
+	o, err := e.Encode(batches, sealed)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var opener Opener
+	run := func(b *testing.B, text string, use func(s *Selection) error) {
+		q := &Query{}
+		q.From, q.To = AnyTime()
+		if text != "" {
+			if q.Where, err = filter.Parse(text); err != nil {
+				b.Fatal(err)
+			}
+		}
+		perMillion(b, o.Lines, func() {
+			r, err := opener.Open(bytes.NewReader(o.Body), int64(len(o.Body)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := r.Select(q)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			if err := use(s); err != nil {
+				b.Fatal(err)
+			}
+		})
+		perLine := b.Elapsed() // replaced by the rate below
+		_ = perLine
+	}
+	count := func(s *Selection) error { _, err := s.Count(); return err }
+	for _, text := range []string{"ST>=500", "ST>=500 Ta>2s", "HP~/login", "ST>=500 b=api HP~cart Tr>100", "ci=10.2.0.0/16", "req.1~curl or HM=DELETE"} {
+		b.Run("count/"+text, func(b *testing.B) { run(b, text, count) })
+	}
+	b.Run("rows/ST>=500", func(b *testing.B) {
+		run(b, "ST>=500", func(s *Selection) error { return s.Rows(func(*Row) error { return nil }) })
+	})
+	b.Run("rows/all", func(b *testing.B) {
+		run(b, "", func(s *Selection) error { return s.Rows(func(*Row) error { return nil }) })
+	})
+	b.Run("raw~", func(b *testing.B) { run(b, "raw~nothing", count) })
+	b.Run("Reader.Rows", func(b *testing.B) {
+		perMillion(b, o.Lines, func() {
+			r, err := opener.Open(bytes.NewReader(o.Body), int64(len(o.Body)))
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := r.Rows(func(*Row) error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
 }

@@ -119,6 +119,17 @@ func corruptions() []corruption {
 		{name: "metadata that is no JSON", file: meta(`{"version"`, `["version"`), check: "metadata"},
 		{name: "other number of lines", file: meta(`"lines":`, `"lines":1`), check: "metadata"},
 		{name: "range shifted", file: meta(`"from":0`, `"from":1`), check: "metadata"},
+		{name: "other raw_sha256", file: func(t testing.TB, b []byte) []byte {
+			return editFooter(t, b, func(m *format.FileMetaData) {
+				kv := &m.KeyValueMetadata[0]
+				i := strings.Index(kv.Value, `"raw_sha256":"`) + len(`"raw_sha256":"`)
+				digit := "0"
+				if kv.Value[i] == '0' {
+					digit = "1"
+				}
+				kv.Value = kv.Value[:i] + digit + kv.Value[i+1:]
+			})
+		}, check: "metadata", reads: true},
 		{name: "least time too late", meta: func(m *Meta) { m.MinTime++ }, check: "metadata", reads: true},
 		{name: "greatest time too early", meta: func(m *Meta) { m.MaxTime-- }, check: "metadata", reads: true},
 		{name: "a row without a time counted as timed", meta: func(m *Meta) { m.Timed++ }, check: "metadata", reads: true},
@@ -201,6 +212,14 @@ func TestCorruptions(t *testing.T) {
 			if err != nil && !errors.Is(err, ErrCorrupt) {
 				t.Errorf("reading it: %v is not ErrCorrupt", err)
 			}
+			if c.reads {
+				err = checkFooter(body)
+				if c.check == "statistics" || c.check == "bloom filter" || c.check == "metadata" && !strings.Contains(c.name, "sha256") {
+					wantCheck(t, "CheckFooter", err, c.check)
+				} else if err != nil {
+					t.Errorf("CheckFooter: %v", err)
+				}
+			}
 		})
 	}
 }
@@ -221,6 +240,14 @@ func readAll(body []byte) error {
 		return err
 	}
 	return r.Rows(func(*Row) error { return nil })
+}
+
+func checkFooter(body []byte) error {
+	r, err := Open(bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		return err
+	}
+	return r.CheckFooter()
 }
 
 func TestWrongTimeIsFound(t *testing.T) {

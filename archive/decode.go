@@ -22,6 +22,7 @@ type decoded struct {
 // decodedColumn walks the rows of one column. Values are read in row order.
 type decodedColumn struct {
 	def   *columnDef
+	chunk pq.ColumnChunk // nil: the object has no such column
 	pages []decodedPage
 	// The current page, with what is asked for on every row.
 	page   *decodedPage
@@ -31,6 +32,8 @@ type decodedColumn struct {
 	start  int    // first row of the page
 	end    int    // first row behind it
 	value  int    // next value of the page
+	// seek counts from here: values of the page lie before row mark.
+	mark, marked int
 }
 
 // decodedPage holds views of a page; they are valid until release.
@@ -53,13 +56,27 @@ type decodedPage struct {
 	dict64  []int64
 }
 
-// open reads the footer of file with parquet-go, which must agree about the
-// columns that an object of that version has. file has passed CheckPages:
-// parquet-go trusts sizes.
-func (d *decoded) open(file []byte, defs []columnDef, version, rows int) (err error) {
+// open decodes all columns of a file. It has passed CheckPages: parquet-go
+// trusts sizes.
+func (d *decoded) open(file []byte, defs []columnDef, version, rows int) error {
+	if err := d.start(bytes.NewReader(file), int64(len(file)), defs, version, rows); err != nil {
+		return err
+	}
+	for i := range d.columns {
+		if err := d.load(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start reads the footer of file with parquet-go, which must agree about the
+// columns that an object of that version has. load then decodes columns. Nothing
+// but the footer is read before.
+func (d *decoded) start(file io.ReaderAt, size int64, defs []columnDef, version, rows int) (err error) {
 	defer recovered(&err, "decode")
 	d.release()
-	f, err := pq.OpenFile(bytes.NewReader(file), int64(len(file)), pq.SkipPageIndex(true), pq.ReadBufferSize(64<<10))
+	f, err := pq.OpenFile(file, size, pq.SkipMagicBytes(true), pq.SkipPageIndex(true), pq.SkipBloomFilters(true), pq.ReadBufferSize(64<<10))
 	if err != nil {
 		return corrupt("footer", "", -1, "%w", err)
 	}
@@ -82,19 +99,25 @@ func (d *decoded) open(file []byte, defs []columnDef, version, rows int) (err er
 	for i := range defs {
 		c := &d.columns[i]
 		*c = decodedColumn{def: &defs[i], pages: c.pages[:0]}
-		if rows == 0 {
-			continue
+		if rows > 0 && defs[i].since <= version {
+			c.chunk, chunks = chunks[0], chunks[1:]
 		}
-		if defs[i].since > version {
-			c.pages = append(c.pages, decodedPage{rows: rows}) // all null
-			continue
-		}
-		if err := c.read(chunks[0], rows); err != nil {
-			return err
-		}
-		chunks = chunks[1:]
 	}
 	return nil
+}
+
+// load decodes all pages of a column, which have passed CheckChunk.
+func (d *decoded) load(column int) (err error) {
+	defer recovered(&err, "decode")
+	c := &d.columns[column]
+	switch {
+	case d.rows == 0:
+		return nil
+	case c.chunk == nil:
+		c.pages = append(c.pages, decodedPage{rows: d.rows}) // all null
+		return nil
+	}
+	return c.read(c.chunk, d.rows)
 }
 
 // countSince gives the number of columns that objects of a version have.
@@ -262,6 +285,32 @@ func (c *decodedColumn) rewind() {
 	c.page, c.index, c.start, c.end, c.value = nil, 0, 0, 0, 0
 }
 
+// seek goes to row, whatever was read before: has and what reads a value go on
+// from there.
+func (c *decodedColumn) seek(row int) {
+	if row < c.start || c.page == nil {
+		c.rewind()
+	}
+	for row >= c.end {
+		if c.page != nil {
+			c.value = c.page.values
+		}
+		c.next()
+	}
+	switch {
+	case c.levels == nil && c.all:
+		c.value = row - c.start
+	case c.levels == nil:
+		c.value = 0
+	default:
+		if row < c.mark {
+			c.mark, c.marked = c.start, 0
+		}
+		c.marked += bytes.Count(c.levels[c.mark-c.start:row-c.start], []byte{1})
+		c.mark, c.value = row, c.marked
+	}
+}
+
 // next goes to the next page.
 func (c *decodedColumn) next() {
 	if c.page != nil && c.value != c.page.values {
@@ -270,6 +319,7 @@ func (c *decodedColumn) next() {
 	c.page = &c.pages[c.index]
 	c.index++
 	c.start, c.end, c.value = c.end, c.end+c.page.rows, 0
+	c.mark, c.marked = c.start, 0
 	c.levels, c.all = c.page.levels, c.page.values == c.page.rows
 	if c.all || c.page.values == 0 {
 		c.levels = nil

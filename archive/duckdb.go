@@ -4,37 +4,57 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/loghaul/loghaul/archive/parquet"
 	"github.com/loghaul/loghaul/parser"
 )
 
-//go:generate go test . -run TestDuckDBMacrosAreFresh -update
-
 // DuckDBMacros gives SQL macros for DuckDB that rebuild the raw lines of
 // formats out of the columns: loghaul_line(t) for a row t of a table over
-// objects, and one macro for each format. deploy/sql/duckdb.sql is made by it
-// from the well-known formats. The error names a field it cannot print.
+// objects, and one macro for each format; and tables over objects, with and
+// without repeats. deploy/sql/duckdb.sql is made by it from the well-known
+// formats. The error names a field it cannot print.
 func DuckDBMacros(formats []*parser.Format) (string, error) {
+	d := duckDB{}
 	var b strings.Builder
 	b.WriteString(duckHeader)
 	for _, f := range formats {
-		expr, err := duckLine(f)
+		expr, err := sqlLine(d, f, "\n    || ")
 		if err != nil {
-			return "", fmt.Errorf("format %s: %w", f.Name(), err)
+			return "", err
 		}
 		fmt.Fprintf(&b, "\n-- %s\nCREATE OR REPLACE MACRO %s(t) AS (\n    %s\n);\n", f.Spec(), duckName(f), expr)
 	}
 	b.WriteString("\n-- What stood before the message of a row: a header of syslog or of a container runtime, or nothing.\n" +
-		"CREATE OR REPLACE MACRO loghaul_prefix(t) AS coalesce(replace(replace(t.prefix, " + quoteSQL(fractionMark) +
-		", coalesce(t.prefix_fraction, '')),\n    " + quoteSQL(sdMark) + ", coalesce(t.structured_data, '')), '');\n" +
+		"CREATE OR REPLACE MACRO loghaul_prefix(t) AS " + sqlPrefix(d) + ";\n" +
 		"\n-- What lay in the file, byte for byte, without its LF. Of a line that a container runtime wrote as several\n" +
 		"-- records (the column parts is set) all of them, with LFs between them.\n" +
 		"CREATE OR REPLACE MACRO loghaul_wrapped(t) AS coalesce(t.raw, encode(loghaul_prefix(t) || CASE t.format\n")
 	for _, f := range formats {
 		fmt.Fprintf(&b, "    WHEN %s THEN %s(t)\n", quoteSQL(f.Name()), duckName(f))
 	}
-	b.WriteString("END));\n" + duckContainers)
+	b.WriteString("END));\n" + duckContainers + strings.Replace(duckTables, "{fields}", sqlFields(d), 1))
 	return b.String(), nil
 }
+
+// duckDB is the dialect of macros over a row t.
+type duckDB struct{}
+
+func (duckDB) column(name string) string { return "t." + name }
+func (duckDB) quote(s string) string     { return quoteSQL(s) }
+func (duckDB) text(number string) string { return number + "::VARCHAR" }
+
+func (duckDB) clock(millis bool) string {
+	format := "%d/%b/%Y:%H:%M:%S"
+	if millis {
+		format += ".%g"
+	}
+	return "strftime(make_timestamp((epoch_ms(t.time) + t.utc_offset * 1000) * 1000), '" + format + "')"
+}
+
+// typeOf is not needed: DuckDB takes the types from the files.
+func (duckDB) typeOf(*parquet.Column) string { return "" }
+
+func duckName(f *parser.Format) string { return "loghaul_line_" + columnName(f.Name()) }
 
 // duckContainers takes off what a container runtime put around a line. A BLOB
 // as VARCHAR has \xHH for bytes that are not printable, and for the backslash.
@@ -51,133 +71,31 @@ CREATE OR REPLACE MACRO loghaul_line(t) AS CASE
     ELSE loghaul_wrapped(t) END;
 `
 
+// duckTables are the tables over objects.
+const duckTables = `
+-- The rows of all objects that a pattern names. dt and hour come from the objects' names, and a condition on them leaves
+-- files out. hive_types: hour = 09 is a text.
+CREATE OR REPLACE MACRO loghaul_archive(files) AS TABLE
+    SELECT * FROM read_parquet(files, union_by_name=true, hive_partitioning=true, hive_types={'dt': DATE, 'hour': VARCHAR});
+
+-- The same without repeats: rows of one identity (node, source, offset) and equal bytes stand once; if the bytes differ,
+-- all of them stay. (Of a format of your own, whose lines these macros do not know, the fields are compared.)
+-- Conditions on dt, hour or time do not reach below it: name the days in the pattern.
+CREATE OR REPLACE MACRO loghaul_distinct(files) AS TABLE
+    SELECT * FROM loghaul_archive(files) t
+    QUALIFY row_number() OVER (
+        PARTITION BY node, source, "offset", flags & 1,
+            coalesce(loghaul_wrapped(t), encode(ROW({fields})::VARCHAR))
+        ORDER BY dt, hour) = 1;
+`
+
 const duckHeader = `-- Rebuilds the raw log lines out of the columns of archive objects.
 -- Made by "go generate ./archive" (DuckDBMacros) from the log-format strings; do not edit.
 --
---   SELECT decode(loghaul_line(t)) FROM read_parquet('ARCHIVE/*/*/*.parquet', union_by_name=true) t
---   ORDER BY node, source, "offset";
+--   SELECT decode(loghaul_line(t)) FROM loghaul_distinct('ARCHIVE/dt=2026-11-2*/*/*.parquet') t ORDER BY node, source, "offset";
+--   SELECT status, count(*) FROM loghaul_archive('ARCHIVE/dt=*/*/*.parquet') WHERE dt = DATE '2026-11-22' GROUP BY ALL;
 --
 -- loghaul_line gives what "audit cat" prints, the line as HAProxy wrote it; loghaul_wrapped what lay in the file, with the
 -- header of a container runtime. The column raw holds the lines that the columns do not give back. It may hold any bytes,
 -- so both give a BLOB; decode makes it a VARCHAR.
 `
-
-func duckName(f *parser.Format) string { return "loghaul_line_" + columnName(f.Name()) }
-
-func quoteSQL(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-
-// duckLine gives the expression for a line. HAProxy prints a blank of the
-// format only if what it printed last did not end with one; so the blank
-// behind a field that may print nothing depends on that field.
-func duckLine(f *parser.Format) (string, error) {
-	tokens, err := splitFormat(f.Spec())
-	if err != nil {
-		return "", err
-	}
-	fields := f.Fields()
-	var parts []string
-	literal := ""
-	flush := func() {
-		if literal != "" {
-			parts = append(parts, quoteSQL(literal))
-			literal = ""
-		}
-	}
-	for i := 0; i < len(tokens); i++ {
-		t := tokens[i]
-		if t.literal != "" {
-			if t.literal != " " || len(parts)+len(literal) > 0 {
-				literal += t.literal
-			}
-			continue
-		}
-		if t.alias == "o" {
-			continue
-		}
-		if len(fields) == 0 {
-			return "", fmt.Errorf("%s is no field", t.alias)
-		}
-		flush()
-		behind := ""
-		if i+1 < len(tokens) && tokens[i+1].literal == " " && isBlock(fields[0].Alias) {
-			behind = " "
-			i++
-		}
-		expr, err := duckField(&fields[0], t.quoted, behind)
-		if err != nil {
-			return "", err
-		}
-		parts = append(parts, expr)
-		fields = fields[1:]
-	}
-	flush()
-	if len(fields) > 0 {
-		return "", fmt.Errorf("field %s is not in the format", fields[0].Name)
-	}
-	return strings.Join(parts, "\n    || "), nil
-}
-
-// isBlock tells the fields that may print nothing at all.
-func isBlock(alias string) bool {
-	return alias == "hr" || alias == "hs" || alias == "hrl" || alias == "hsl"
-}
-
-// token is a piece of a log-format string: a literal, or a field.
-type token struct {
-	literal string // a blank is a token of its own
-	alias   string // the alias or the expression
-	quoted  bool   // +Q holds
-}
-
-// splitFormat reads what the well-known formats use of the language.
-func splitFormat(spec string) ([]token, error) {
-	var tokens []token
-	global := false
-	for i := 0; i < len(spec); {
-		if c := spec[i]; c != '%' {
-			if n := len(tokens); c != ' ' && n > 0 && tokens[n-1].literal != "" && tokens[n-1].literal != " " {
-				tokens[n-1].literal += string(c)
-			} else {
-				tokens = append(tokens, token{literal: string(c)})
-			}
-			i++
-			continue
-		}
-		t := token{quoted: global}
-		i++
-		if i < len(spec) && spec[i] == '{' {
-			end := strings.IndexByte(spec[i:], '}')
-			if end < 0 {
-				return nil, fmt.Errorf("no } behind byte %d", i)
-			}
-			switch flags := spec[i+1 : i+end]; flags {
-			case "+Q":
-				t.quoted = true
-			case "-Q":
-				t.quoted = false
-			default:
-				return nil, fmt.Errorf("flags %q", flags)
-			}
-			i += end + 1
-		}
-		t.alias, i = fieldName(spec, i)
-		if t.alias == "o" {
-			global = t.quoted
-		}
-		tokens = append(tokens, t)
-	}
-	return tokens, nil
-}
-
-func fieldName(spec string, i int) (name string, next int) {
-	if i < len(spec) && spec[i] == '[' {
-		if end := strings.IndexByte(spec[i:], ']'); end > 0 {
-			return spec[i : i+end+1], i + end + 1
-		}
-	}
-	end := i
-	for end < len(spec) && (spec[end] >= 'a' && spec[end] <= 'z' || spec[end] >= 'A' && spec[end] <= 'Z') {
-		end++
-	}
-	return spec[i:end], end
-}

@@ -15,30 +15,37 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/loghaul/loghaul/internal/wire"
+	"github.com/loghaul/loghaul/parser"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated files")
 
 const macroFile = "../deploy/sql/duckdb.sql"
 
-// TestDuckDBMacrosAreFresh fails when deploy/sql/duckdb.sql is not what the
-// formats say; `go generate ./archive` writes it.
-func TestDuckDBMacrosAreFresh(t *testing.T) {
-	want, err := DuckDBMacros(wellKnown(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(macroFile, []byte(want), 0o644); err != nil {
+// TestSQLIsFresh fails when deploy/sql is not what the columns and the formats
+// say; `go generate ./archive` writes it.
+func TestSQLIsFresh(t *testing.T) {
+	for file, generate := range map[string]func([]*parser.Format) (string, error){
+		macroFile:                 DuckDBMacros,
+		"../deploy/sql/trino.sql": TrinoTables,
+		"../deploy/sql/spark.sql": SparkTables,
+	} {
+		want, err := generate(wellKnown(t))
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	got, err := os.ReadFile(macroFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(got), want); diff != "" {
-		t.Errorf("%s is stale, run `go generate ./archive`:\n%s", macroFile, diff)
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(got), want); diff != "" {
+			t.Errorf("%s is stale, run `go generate ./archive`:\n%s", file, diff)
+		}
 	}
 }
 
@@ -161,19 +168,22 @@ func lineDiff(got, want []byte) string {
 	return "more lines than there were"
 }
 
+// summary is what HAProxy's second channel says about the requests of a log.
+type summary struct {
+	Lines     int
+	BytesSum  int64 `json:"bytes_sum"`
+	ClientIPs int   `json:"distinct_client_ips"`
+	Status    map[string]int
+	Frontend  map[string]int
+	Term      map[string]int `json:"termination"`
+}
+
 // TestDuckDBCounts compares counts with what HAProxy's second channel says
 // about the same 199,706 requests.
 func TestDuckDBCounts(t *testing.T) {
-	var want struct {
-		Lines     int
-		BytesSum  int64 `json:"bytes_sum"`
-		ClientIPs int   `json:"distinct_client_ips"`
-		Status    map[string]int
-		Frontend  map[string]int
-		Term      map[string]int `json:"termination"`
-	}
-	summary := readCorpus(t, corpusDir+"/httplog-200k.summary.json")
-	if err := json.Unmarshal(summary, &want); err != nil {
+	var want summary
+	said := readCorpus(t, corpusDir+"/httplog-200k.summary.json")
+	if err := json.Unmarshal(said, &want); err != nil {
 		t.Fatal(err)
 	}
 	e := newEncoder(t, wellKnown(t)...)

@@ -196,7 +196,7 @@ func (e *Encoder) file(w *window, sealed time.Time) (file, error) {
 func (e *Encoder) write(w *window, sealed time.Time) ([]byte, *Meta, error) {
 	meta := &Meta{
 		Version: Version, Writer: e.options.Writer, Sealed: sealed.UTC().Truncate(time.Millisecond),
-		Formats: e.formats, RawBytes: w.bytes, Ranges: w.ranges, Losses: w.losses,
+		Formats: e.formats, RawBytes: w.bytes, RawSHA256: w.sha256, Ranges: w.ranges, Losses: w.losses,
 	}
 	e.table.reset(w.lines)
 	e.unparsed, e.rawKept, e.events, e.rests = 0, 0, 0, 0
@@ -399,7 +399,7 @@ func (e *Encoder) object(w *window, f *file, sealed time.Time) (*Object, error) 
 		Key: key.Key(), Body: body, SHA256: sum,
 		Lines: w.rows, Unparsed: f.meta.Unparsed, RawKept: f.meta.RawKept, Events: e.events, Refused: len(e.refused),
 		Rests: f.meta.Rests, Losses: w.losses, Fallback: e.raw,
-		Duplicates: w.duplicates, RawBytes: w.bytes, Ranges: w.ranges,
+		Duplicates: w.duplicates, RawBytes: w.bytes, RawSHA256: w.sha256, Ranges: w.ranges,
 		MinTime: f.meta.MinTime, MaxTime: f.meta.MaxTime,
 	}
 	if crc32.ChecksumIEEE(body) != f.crc { // after the other checksum, which is what the store compares with
@@ -417,6 +417,7 @@ type window struct {
 	lines      int // records; joined ones make fewer rows
 	rows       int // counted with ranges
 	bytes      int64
+	sha256     string // of the bytes, in hexadecimal digits
 	duplicates int
 }
 

@@ -88,6 +88,7 @@ func FuzzRoundTrip(f *testing.F) {
 		if got := sourceBytes(t, o.Body, 0); !bytes.Equal(got, raw) {
 			t.Errorf("got %q", got)
 		}
+		checkRawSum(t, o.Body, raw)
 	})
 }
 

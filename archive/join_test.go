@@ -2,6 +2,8 @@ package archive
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -59,6 +61,7 @@ func rowsOf(t *testing.T, raw string, rest bool) []joinedRow {
 		if got := sourceBytes(t, o.Body, 1000); string(got) != raw {
 			t.Fatalf("other bytes come back:\n got %.300q\nwant %.300q", got, raw)
 		}
+		checkRawSum(t, o.Body, []byte(raw))
 		if o.Refused > 0 {
 			t.Errorf("%d refused", o.Refused)
 		}
@@ -120,6 +123,20 @@ func sourceBytes(t testing.TB, body []byte, from int64) []byte {
 		}
 	})
 	return out
+}
+
+// checkRawSum sums an object's raw bytes up, those of joined lines too.
+func checkRawSum(t testing.TB, body []byte, raw []byte) {
+	t.Helper()
+	r, err := Open(bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sha256.Sum256(raw)
+	got, err := r.RawSHA256(nil)
+	if err != nil || got != hex.EncodeToString(want[:]) || r.Meta().RawSHA256 != got {
+		t.Errorf("SHA-256 of the raw bytes %s (%v), the metadata has %s, want %x", got, err, r.Meta().RawSHA256, want)
+	}
 }
 
 func TestJoinedLines(t *testing.T) {
@@ -235,6 +252,7 @@ func TestJoinedLinesAtRandom(t *testing.T) {
 		if got := sourceBytes(t, o.Body, 0); string(got) != text {
 			t.Fatalf("other bytes come back:\n got %q\nwant %q", got, text)
 		}
+		checkRawSum(t, o.Body, []byte(text))
 		eachRow(t, o.Body, func(row *Row) {
 			if row.Parts != nil {
 				joined++

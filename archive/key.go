@@ -29,6 +29,9 @@ func (k KeyInfo) Key() string {
 	return fmt.Sprintf("%s%s-%d-%s.parquet", HourPrefix(k.Sealed), k.Writer, k.Sealed.UnixMilli(), k.Hash)
 }
 
+// Check says what is wrong with the writer's name.
+func (k KeyInfo) Check() error { return checkWriter(k.Writer) }
+
 // HourPrefix gives the folder of the objects that are sealed in the hour of t.
 func HourPrefix(t time.Time) string { return t.UTC().Format("dt=2006-01-02/hour=15/") }
 

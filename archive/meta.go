@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,8 +12,9 @@ import (
 
 // Version is the format version this build writes, and the newest it reads.
 // Version 2 brought the columns of wrapped lines; version 3 labels, containers,
-// lines joined of several records, losses, and objects that hold nothing else.
-const Version = 3
+// lines joined of several records, losses, and objects that hold nothing else;
+// version 4 RawSHA256.
+const Version = 4
 
 // metaKey is the entry of the footer's key-value metadata that holds Meta as JSON.
 const metaKey = "loghaul"
@@ -41,6 +43,10 @@ type Meta struct {
 	Masks []Mask `json:"masks,omitempty"`
 	// RawBytes counts the bytes of all lines, LFs included.
 	RawBytes int64 `json:"raw_bytes"`
+	// RawSHA256 is the SHA-256, in hexadecimal digits, of the bytes that Ranges
+	// names, one range behind the other. It does not depend on how they are
+	// encoded. "" in objects of a version before 4.
+	RawSHA256 string `json:"raw_sha256,omitempty"`
 	// MinTime and MaxTime bound the column time in Unix milliseconds; both
 	// are 0 when it is all null.
 	MinTime int64 `json:"min_time"`
@@ -128,6 +134,9 @@ func decodeMeta(s string) (Meta, error) {
 	}
 	if m.Version < 1 || m.Lines < 0 || m.Lines > MaxLines || m.RawBytes < 0 || m.RawBytes > MaxRawBytes || m.Lines == 0 && len(m.Losses) == 0 {
 		return Meta{}, corrupt("metadata", "", -1, "version %d, %d lines of %d bytes, %d losses", m.Version, m.Lines, m.RawBytes, len(m.Losses))
+	}
+	if (m.Version >= 4) != isHex(m.RawSHA256, 2*sha256.Size) {
+		return Meta{}, corrupt("metadata", "", -1, "raw_sha256 %.80q in version %d", m.RawSHA256, m.Version)
 	}
 	for i := range m.Losses {
 		if err := m.Losses[i].check(); err != nil {

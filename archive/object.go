@@ -77,6 +77,8 @@ type Object struct {
 	Duplicates int
 	// RawBytes counts the bytes of all lines, LFs included.
 	RawBytes int64
+	// RawSHA256 is their SHA-256 in hexadecimal digits, see Meta.
+	RawSHA256 string
 	// Ranges lists which bytes of which sources the object holds.
 	Ranges []Range
 	// Losses lists what forwarders declared as lost.

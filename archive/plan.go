@@ -39,20 +39,56 @@ type op struct {
 	col   int
 }
 
+// columns gives the columns that an op moves a field to and from.
+func (o *op) columns() []int {
+	switch o.kind {
+	case opFrontend:
+		return []int{colFrontend, colFrontendTLS}
+	case opRetries:
+		return []int{colRetries, colRedispatched}
+	case opRequest:
+		return []int{colMethod, colHTTPPath, colQuery, colHTTPVersion, colRequest}
+	case opURI:
+		return []int{colHTTPPath, colQuery}
+	case opTime:
+		return []int{colTime, colUTCOffset}
+	case opWall:
+		return []int{o.col, o.col + 1}
+	case opList:
+		all := make([]int, slots)
+		for i := range all {
+			all[i] = o.col + i
+		}
+		return all
+	case opText, opInt32, opInt64, opQuery:
+	}
+	return []int{o.col}
+}
+
 // plan is how the records of one format lie in the columns. The encoder and
 // every reader derive the same plan from the same formats.
 type plan struct {
 	format *parser.Format
 	name   []byte // of the format, as the column format has it
+	label  string // the same
 	ops    []op
 	asap   bool  // some op is asap
 	dated  bool  // some op is opTime
+	date   int   // the field of opTime
 	route  int   // the op of %ft when those of %b and %s follow it, or -1
 	blocks []int // the fields %hr and %hs when the format has both
 
 	// variants are the formats of one name that differ in what is captured;
 	// nil if there is only one. format then is the same without any captures.
 	variants []*parser.Format
+}
+
+// uses reports whether records of the plan may have a value in a column.
+func (p *plan) uses(column int) bool {
+	if p.asap && column == colASAP || p.blocks != nil && column >= colHeader1 && column < colHeader1+slots {
+		return true
+	}
+	return slices.ContainsFunc(p.ops, func(o op) bool { return slices.Contains(o.columns(), column) })
 }
 
 // plans makes the plans of formats and the columns of their objects: the core
@@ -67,7 +103,7 @@ func plans(formats []*parser.Format) ([]plan, []columnDef) {
 }
 
 func makePlan(f *parser.Format, defs []columnDef) (plan, []columnDef) {
-	p := plan{format: f, name: text(f.Name())}
+	p := plan{format: f, name: text(f.Name()), label: string(text(f.Name()))}
 	fields := f.Fields()
 	taken := map[int]bool{}
 	core := make([]bool, len(fields))
@@ -91,7 +127,7 @@ func makePlan(f *parser.Format, defs []columnDef) (plan, []columnDef) {
 	}
 	if i := primaryDate(fields); i >= 0 {
 		p.ops = append(p.ops, op{kind: opTime, field: i, col: colTime, kindP: parser.KindDate})
-		core[i], p.dated = true, true
+		core[i], p.dated, p.date = true, true, i
 	}
 	for i := range fields {
 		if !core[i] {

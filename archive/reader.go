@@ -23,6 +23,8 @@ type Reader struct {
 	footer *parquet.Footer
 	plans  []plan
 	defs   []columnDef
+	place  []int  // of each of defs among the columns of the footer, or -1
+	asked  *Query // the last one that Excluded did not exclude
 }
 
 // Row is one line of an object. It and everything it refers to are valid only
@@ -73,8 +75,12 @@ type Row struct {
 
 // Open reads and checks the footer of an object of size bytes. Pages are read
 // by Rows. Corrupt input gives an error that matches ErrCorrupt, an object of a
-// newer program one that matches ErrVersion; errors of r are passed on.
-func Open(r io.ReaderAt, size int64) (*Reader, error) {
+// newer program one that matches ErrVersion; errors of r are passed on. Whoever
+// opens many has an Opener.
+func Open(r io.ReaderAt, size int64) (*Reader, error) { return new(Opener).Open(r, size) }
+
+// Open is archive.Open.
+func (o *Opener) Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if size > maxObject {
 		return nil, corrupt("footer", "", -1, "%d bytes, the limit is %d", size, maxObject)
 	}
@@ -93,11 +99,11 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if rd.meta.Version == 0 {
 		return nil, corrupt("metadata", "", -1, "no entry %q: not an object of loghaul", metaKey)
 	}
-	return rd, rd.check()
+	return rd, rd.check(o)
 }
 
 // check makes the plans and compares the footer's schema with them.
-func (rd *Reader) check() error {
+func (rd *Reader) check(o *Opener) error {
 	m := &rd.meta
 	if m.Lines != rd.footer.Rows {
 		return corrupt("metadata", "", -1, "%d lines in %d rows", m.Lines, rd.footer.Rows)
@@ -105,26 +111,21 @@ func (rd *Reader) check() error {
 	if len(m.Formats) > maxFormats {
 		return corrupt("metadata", "", -1, "%d formats", len(m.Formats))
 	}
-	var formats []*parser.Format
-	for _, f := range m.Formats {
-		compiled, err := f.compile()
-		if err != nil {
-			return err
-		}
-		formats = append(formats, compiled)
+	l, err := o.layout(m.Formats)
+	if err != nil {
+		return err
 	}
-	rd.plans, rd.defs = plans(formats)
-	for i := range rd.plans {
-		rd.plans[i].name = text(m.Formats[i].Name)
-	}
+	rd.plans, rd.defs = l.plans, l.defs
 	columns := rd.footer.Columns
 	if want := countSince(rd.defs, m.Version); want != len(columns) {
 		return corrupt("schema", "", -1, "%d columns, want %d", len(columns), want)
 	}
-	for _, d := range rd.defs {
-		if d.since > m.Version {
+	rd.place = make([]int, len(rd.defs))
+	for i, d := range rd.defs {
+		if rd.place[i] = -1; d.since > m.Version {
 			continue
 		}
+		rd.place[i] = len(rd.footer.Columns) - len(columns)
 		if got := columns[0].Column; got != d.Column {
 			return corrupt("schema", d.Name, -1, "is %+v, want %+v", got, d.Column)
 		}
@@ -171,14 +172,23 @@ func (rd *Reader) Rows(fn func(*Row) error) error {
 	if err := rd.footer.CheckPages(file); err != nil {
 		return corrupt("pages", "", -1, "%w", err)
 	}
-	w := walk{renderer: newRenderer(rd.plans), meta: &rd.meta, plans: rd.plans, fn: fn, contained: wrapper.NewSplitter(wrapper.Auto, nil)}
+	w := rd.newWalk(fn)
 	defer w.release()
 	if err := w.open(file, rd.defs, rd.meta.Version, rd.meta.Lines); err != nil {
 		return err
 	}
+	w.begun()
+	return w.all()
+}
+
+func (rd *Reader) newWalk(fn func(*Row) error) *walk {
+	return &walk{renderer: newRenderer(rd.plans), meta: &rd.meta, plans: rd.plans, fn: fn, contained: wrapper.NewSplitter(wrapper.Auto, nil)}
+}
+
+// begun looks at the columns, which are all there, before the first row.
+func (w *walk) begun() {
 	w.wrapped = !w.columns[colWrapper].empty()
 	w.joined = !w.columns[colParts].empty()
-	return w.all()
 }
 
 func footerError(err error) error {

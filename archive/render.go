@@ -54,22 +54,10 @@ func (r *renderer) planOf(row int) (*plan, error) {
 	return p, nil
 }
 
-// build fills r.record with the fields of a row.
-func (r *renderer) build(row int, p *plan) {
-	r.record.Reset(p.format)
-	if r.begin(row, 1, p) {
-		r.record.Lone = r.lone[0]
-	}
-	for i := range p.ops {
-		o := &p.ops[i]
-		r.fields(row, p, o, r.record.Values[o.field:o.field+1])
-	}
-}
-
 // begin readies fields for n rows of one format, from row on. It fills r.lone
-// and reports whether there is any lone block.
+// and reports whether there is any lone block. Texts that fields gives are valid
+// until the caller empties r.scratch.
 func (r *renderer) begin(row, n int, p *plan) (lone bool) {
-	r.scratch = r.scratch[:0]
 	r.plus = false
 	if p.asap {
 		c := &r.columns[colASAP]

@@ -75,14 +75,18 @@ func readBack(t testing.TB, body []byte) []byte {
 		t.Fatal(err)
 	}
 	var out []byte
-	if err := r.Rows(func(row *Row) error {
+	sum, err := r.RawSHA256(func(row *Row) error {
 		out = append(out, row.Raw...)
 		if !row.NoLF {
 			out = append(out, '\n')
 		}
 		return nil
-	}); err != nil {
+	})
+	if err != nil {
 		t.Fatal(err)
+	}
+	if sum != r.Meta().RawSHA256 && r.Meta().Version >= 4 {
+		t.Errorf("SHA-256 of the raw bytes %s, the metadata has %s", sum, r.Meta().RawSHA256)
 	}
 	return out
 }

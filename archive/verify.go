@@ -14,8 +14,9 @@ import (
 // went in. The order of its checks is that of docs/formats/archive.md.
 type verifier struct {
 	renderer
-	defs   []columnDef
-	schema string
+	defs    []columnDef
+	version int // of the object
+	schema  string
 
 	refused []int
 	// The block of rows that wait for flush.
@@ -32,7 +33,7 @@ type verifier struct {
 }
 
 func newVerifier(plans []plan, defs []columnDef, zone *parser.Zone, kind wrapper.Kind) *verifier {
-	v := &verifier{renderer: newRenderer(plans), defs: defs, schema: schemaString(defs), prints: map[*plan][]printed{}}
+	v := &verifier{renderer: newRenderer(plans), defs: defs, version: Version, schema: schemaString(defs), prints: map[*plan][]printed{}}
 	v.split = wrapper.NewSplitter(kind, zone)
 	return v
 }
@@ -297,6 +298,7 @@ func (v *verifier) flush() {
 		v.skipTime(v.row, v.n)
 	}
 	var lone []parser.Value
+	v.scratch = v.scratch[:0]
 	if v.begin(v.row, v.n, v.plan) {
 		lone = v.lone[:v.n]
 	}

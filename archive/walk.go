@@ -16,6 +16,8 @@ type walk struct {
 	set   *parser.Set // of the formats of plans, once a line needs it
 	fn    func(*Row) error
 	row   Row
+	block blockOfRows
+	lean  bool // all rows keep their bytes: no columns of fields are there
 	tiles tiles
 	parts []Part // memory of row.Parts
 	// contained takes what a runtime put around a line off for row.Message.
@@ -43,8 +45,9 @@ func (w *walk) finishAll() (err error) {
 // range ends.
 func (w *walk) stretch(r *Range) error {
 	w.tiles.begin(r.From)
-	for row := r.Row; row < r.Row+r.Lines; row++ {
-		if err := w.read(row, r, w.tiles.at); err != nil {
+	end := r.Row + r.Lines
+	for row := r.Row; row < end; row++ {
+		if err := w.read(row, end, r, w.tiles.at, w.tiles.at+1); err != nil {
 			return err
 		}
 		if err := w.cover(); err != nil {
@@ -72,21 +75,24 @@ func (w *walk) cover() error {
 	return w.tiles.cover(w.row.Offset, end)
 }
 
-// read fills w.row.
-func (w *walk) read(row int, r *Range, offset int64) (err error) {
+// read fills w.row with a row of r whose offset is in [from, to). Those up to
+// end are read next.
+func (w *walk) read(row, end int, r *Range, from, to int64) (err error) {
 	defer recovered(&err, "decode")
+	if b := &w.block; row >= b.row+b.n || row < b.row {
+		if err := w.fill(row, end); err != nil {
+			return err
+		}
+	}
 	id := w.identity(row)
 	if string(id.node) != r.Source.Node || string(id.source) != r.Source.ID ||
-		string(id.path) != r.Source.Path || id.offset != offset {
-		return corrupt("identity", "", row, "is %s/%s:%d, want %s/%s:%d", id.node, id.source, id.offset, r.Source.Node, r.Source.ID, offset)
+		string(id.path) != r.Source.Path || id.offset < from || id.offset >= to {
+		return corrupt("identity", "", row, "is %s/%s:%d, want %s/%s from %d on", id.node, id.source, id.offset, r.Source.Node, r.Source.ID, from)
 	}
-	w.row = Row{Index: row, Source: r.Source, Offset: offset, NoLF: id.noLF, TimeUnsure: id.unsure, ReadAt: id.readAt, Rest: id.rest}
+	w.row = Row{Index: row, Source: r.Source, Offset: id.offset, NoLF: id.noLF, TimeUnsure: id.unsure, ReadAt: id.readAt, Rest: id.rest}
 	w.readOrigin(row)
-	p, err := w.planOf(row)
-	if err != nil {
-		return err
-	}
-	raw, kept := w.raw(row)
+	at := row - w.block.row
+	p, raw, kept := w.block.plans[at], w.block.raws[at], w.block.kept[at]
 	if p == nil && !kept {
 		return corrupt("lines", "raw", row, "neither fields nor bytes")
 	}
@@ -101,7 +107,10 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 		return err
 	}
 	w.header.Partial = wrapped && id.partial
-	w.times(row, p)
+	if p != nil && !w.lean {
+		w.build(at, p)
+	}
+	w.times(at, p)
 	w.row.Header = w.header
 	if err := w.readFields(row, p, kept); err != nil {
 		return err
@@ -109,15 +118,14 @@ func (w *walk) read(row int, r *Range, offset int64) (err error) {
 	return w.message()
 }
 
-// readFields makes the record of a row, and the line unless that is kept.
+// readFields finishes the record of a row, and makes the line unless that is kept.
 func (w *walk) readFields(row int, p *plan, kept bool) error {
 	if p == nil {
 		return nil
 	}
-	w.build(row, p)
 	record := &w.record
-	w.row.Format, w.row.Record = string(p.name), record
-	if p.variants != nil {
+	w.row.Format, w.row.Record = p.label, record
+	if p.variants != nil && !w.lean {
 		record.Format = p.variantOf(record)
 	}
 	if !kept {
@@ -193,28 +201,27 @@ func (w *walk) message() error {
 	return nil
 }
 
-// times reads the event's time. The columns are those of the printed date too
-// if the format has one: then build reads them, and times only peeks. Without
-// a format, or a date in it, the time is that of the header.
-func (w *walk) times(row int, p *plan) {
-	dated := p != nil && p.dated
-	if !dated && w.header.Kind == wrapper.None {
-		return
-	}
-	c, z := &w.columns[colTime], &w.columns[colUTCOffset]
-	if !c.has(row) {
-		return
-	}
-	w.row.Time, w.row.TimeOK = c.int64(), true
-	if z.has(row) {
-		w.row.UTCOffset = z.int32()
-		if dated {
-			z.value--
+// times sets the event's time: the date of the format, or without one that of
+// the header, which the same columns hold.
+func (w *walk) times(at int, p *plan) {
+	if p != nil && p.dated {
+		if w.lean {
+			return
 		}
+		if v := &w.record.Values[p.date]; v.State != 0 {
+			w.row.Time, w.row.UTCOffset, w.row.TimeOK = v.Int-int64(v.Zone)*1000, v.Zone, true
+		}
+		return
 	}
-	if dated {
-		c.value--
-	} else {
-		w.header.Time.UTCOffset = w.row.UTCOffset
+	if !w.wrapped {
+		return
+	}
+	switch t := &w.block.times[at]; {
+	case !t.ok:
+	case w.header.Kind == wrapper.None:
+		panic(unread{"time", 1})
+	default:
+		w.row.Time, w.row.UTCOffset, w.row.TimeOK = t.ms, t.offset, true
+		w.header.Time.UTCOffset = t.offset
 	}
 }

@@ -3,6 +3,8 @@ package archive
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,11 +35,14 @@ func newWindow(batches []Batch) (*window, error) {
 		}
 		return same
 	})
+	sum := sha256.New()
 	for _, b := range w.batches {
 		if err := w.add(b); err != nil {
 			return nil, err
 		}
+		sum.Write(b.Raw)
 	}
+	w.sha256 = hex.EncodeToString(sum.Sum(nil))
 	switch {
 	case w.lines == 0 && len(w.losses) == 0:
 		return nil, errors.New("no lines to archive")

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
@@ -216,60 +213,6 @@ func TestBrokenHeaders(t *testing.T) {
 	e.breakTable = func(tb *table) { tb.columns[colStream].addText(3, []byte("stdout")) }
 	if _, err := e.Encode(cut(1, readCorpus(t, corpusDir+"/http-asap/httplog.log"), 50_000), sealed); err == nil {
 		t.Error("a stream of a bare line is not found")
-	}
-}
-
-// TestVersion1 reads an object that was made before there were columns for
-// headers.
-func TestVersion1(t *testing.T) {
-	body, err := os.ReadFile("testdata/version1.parquet")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile("testdata/version1.log")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := readBack(t, body); !bytes.Equal(got, want) {
-		t.Errorf("other bytes come back: %s", lineDiff(got, want))
-	}
-	eachRow(t, body, func(row *Row) {
-		if row.Header.Kind != wrapper.None || (row.Record == nil) != bytes.HasPrefix(row.Raw, []byte("<134>")) {
-			t.Errorf("%+v", row)
-		}
-	})
-}
-
-// TestVersion2 reads an object that was made before there were labels,
-// containers, joined lines and losses.
-func TestVersion2(t *testing.T) {
-	body, err := os.ReadFile("testdata/version2.parquet")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile("testdata/version2.log")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := readBack(t, body); !bytes.Equal(got, want) {
-		t.Errorf("other bytes come back: %s", lineDiff(got, want))
-	}
-	kinds, partial := map[string]int{}, 0
-	eachRow(t, body, func(row *Row) {
-		kinds[row.Header.Kind.String()]++
-		if row.Header.Partial {
-			partial++
-		}
-		if row.Parts != nil || row.Labels != nil || row.Pod != nil || row.Rest {
-			t.Errorf("%+v", row)
-		}
-		message := string(row.Message)
-		if wrapped := row.Header.Kind.Container(); wrapped == (message == string(row.Raw)) || wrapped && strings.Contains(message, "stdout") {
-			t.Errorf("message %q of %q", message, row.Raw)
-		}
-	})
-	if d := cmp.Diff(map[string]int{"rfc3164": 4, "rfc5424": 4, "cri": 10, "docker": 4, "none": 1}, kinds); d != "" || partial != 1 {
-		t.Errorf("%d parts, %s", partial, d)
 	}
 }
 

@@ -89,3 +89,12 @@ func realLines(t testing.TB) [][]byte {
 	}
 	return bytes.SplitAfter(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))
 }
+
+// keys gives the keys of all objects.
+func (w *world) keys() (keys []string) {
+	w.t.Helper()
+	if err := w.store.List(w.t.Context(), "dt=", func(i objectstore.Info) error { keys = append(keys, i.Key); return nil }); err != nil {
+		w.t.Fatal(err)
+	}
+	return keys
+}

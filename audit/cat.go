@@ -72,9 +72,9 @@ func Cat(ctx context.Context, store Store, w io.Writer, o CatOptions) (CatReport
 // collect puts all selected lines into the sorter.
 func collect(ctx context.Context, store Store, sorter *sorter, o CatOptions) (CatReport, error) {
 	s := &scan{store: store, filter: o.Filter, whole: true, warn: o.Warn}
-	all := coverages{}
+	all := Coverage{}
 	err := s.run(ctx, func(obj *object) error {
-		all.add(obj.reader.Meta(), &o.Filter)
+		all.Add(obj.reader.Meta(), &o.Filter)
 		return obj.reader.Rows(func(r *archive.Row) error {
 			if !o.Filter.row(r) {
 				return nil

@@ -87,7 +87,7 @@ func TestQuarantined(t *testing.T) {
 	if n, err := audit.Quarantined(t.Context(), w.store); n != 0 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	path := filepath.Join(w.dir, "quarantine", "dt=2026-03-01", "hour=12", "x.bin")
+	path := filepath.Join(w.dir, "_quarantine", "dt=2026-03-01", "hour=12", "x.bin")
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // quarantinePrefix is where aggregators keep messages that are not batches.
-const quarantinePrefix = "quarantine/"
+const quarantinePrefix = "_quarantine/"
 
 // Object is what Ls tells about one object.
 type Object struct {

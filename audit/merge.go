@@ -3,6 +3,7 @@ package audit
 import (
 	"container/heap"
 	"io"
+	"slices"
 )
 
 // cursor gives lines in order. next returns io.EOF after the last one. A line
@@ -12,7 +13,10 @@ type cursor interface {
 }
 
 // memory is a cursor over sorted lines at hand.
-type memory struct{ lines []line }
+type memory struct {
+	lines []line
+	cost  int64 // of all lines that there were; only of interest to timeline
+}
 
 func (m *memory) next() (*line, error) {
 	if len(m.lines) == 0 {
@@ -40,21 +44,39 @@ type head struct {
 func newMerge(compare func(a, b *line) int, in []cursor) (*merge, error) {
 	m := &merge{compare: compare}
 	for _, c := range in {
-		l, err := c.next()
-		if err == io.EOF { //nolint:errorlint // cursors return it bare
-			continue
-		}
-		if err != nil {
+		if err := m.add(c); err != nil {
 			return nil, err
 		}
-		m.heads = append(m.heads, head{l, c})
 	}
-	heap.Init(m)
 	return m, nil
 }
 
-func (m *merge) next() (*line, error) {
+// heaped gives a merge of heads that are not used yet.
+func heaped(compare func(a, b *line) int, heads []head) *merge {
+	m := &merge{compare: compare, heads: slices.Clone(heads)}
+	heap.Init(m)
+	return m
+}
+
+// add takes another cursor.
+func (m *merge) add(c cursor) error {
+	if _, err := m.peek(); err != nil {
+		return err
+	}
+	l, err := c.next()
+	if err == io.EOF { //nolint:errorlint // cursors return it bare
+		return nil
+	}
+	if err == nil {
+		heap.Push(m, head{l, c})
+	}
+	return err
+}
+
+// peek gives the line that next gives, nil if there is none.
+func (m *merge) peek() (*line, error) {
 	if m.primed {
+		m.primed = false
 		l, err := m.heads[0].from.next()
 		switch {
 		case err == io.EOF: //nolint:errorlint // cursors return it bare
@@ -66,11 +88,19 @@ func (m *merge) next() (*line, error) {
 			heap.Fix(m, 0)
 		}
 	}
-	m.primed = len(m.heads) > 0
-	if !m.primed {
-		return nil, io.EOF
+	if len(m.heads) == 0 {
+		return nil, nil //nolint:nilnil // no line is an answer
 	}
 	return m.heads[0].line, nil
+}
+
+func (m *merge) next() (*line, error) {
+	l, err := m.peek()
+	if l == nil && err == nil {
+		return nil, io.EOF
+	}
+	m.primed = err == nil
+	return l, err
 }
 
 // Len, Less, Swap, Push and Pop are for container/heap.
@@ -79,8 +109,10 @@ func (m *merge) Len() int           { return len(m.heads) }
 func (m *merge) Less(i, j int) bool { return m.compare(m.heads[i].line, m.heads[j].line) < 0 }
 func (m *merge) Swap(i, j int)      { m.heads[i], m.heads[j] = m.heads[j], m.heads[i] }
 
-// Push is not used: heads are only taken away.
-func (m *merge) Push(any) { panic("audit: merge.Push") }
+// Push adds a head.
+func (m *merge) Push(h any) {
+	m.heads = append(m.heads, h.(head)) //nolint:errcheck,forcetypeassert // only add calls it
+}
 
 // Pop takes the last head away.
 func (m *merge) Pop() any {

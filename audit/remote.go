@@ -19,6 +19,12 @@ type remote struct {
 	tail  []byte // the last bytes of the object
 }
 
+// ReaderAt gives an object of size bytes as an io.ReaderAt, whose end is read
+// once. One goroutine may use it at a time, until ctx ends.
+func ReaderAt(ctx context.Context, store Store, key string, size int64) io.ReaderAt {
+	return &remote{ctx: ctx, store: store, key: key, size: size}
+}
+
 // ReadAt follows io.ReaderAt.
 func (r *remote) ReadAt(p []byte, off int64) (int, error) {
 	start := max(0, r.size-tailSize)

@@ -21,8 +21,8 @@ const (
 
 // run is a sorted sequence of lines in a temporary file, compressed with s2.
 // The file has no name any more, so nothing is left behind however the process
-// ends. A line is: source, offset and length as uvarints with a flag byte
-// before the length, then the bytes. A run is read once.
+// ends. A line is: source, offset, time and length as varints with a flag
+// byte before the length, then the bytes. A run is read once.
 type run struct {
 	file *os.File
 	in   *bufio.Reader
@@ -61,6 +61,7 @@ func fillRun(f io.Writer, lines cursor) error {
 		}
 		head = binary.AppendUvarint(head[:0], uint64(l.source)) //nolint:gosec // not negative
 		head = binary.AppendUvarint(head, uint64(l.offset))     //nolint:gosec // not negative
+		head = binary.AppendVarint(head, l.at)
 		flag := byte(0)
 		if l.noLF {
 			flag = 1
@@ -82,9 +83,13 @@ func (r *run) next() (*line, error) {
 		return nil, io.EOF
 	}
 	var offset, size uint64
+	var at int64
 	var flag byte
 	if err == nil {
 		offset, err = binary.ReadUvarint(r.in)
+	}
+	if err == nil {
+		at, err = binary.ReadVarint(r.in)
 	}
 	if err == nil {
 		flag, err = r.in.ReadByte()
@@ -102,7 +107,7 @@ func (r *run) next() (*line, error) {
 	if _, err := io.ReadFull(r.in, r.buf); err != nil {
 		return nil, fmt.Errorf("read spilled lines: %w", noEOF(err))
 	}
-	r.line = line{raw: r.buf, offset: int64(offset), source: int32(source), noLF: flag == 1} //nolint:gosec // as written
+	r.line = line{raw: r.buf, at: at, offset: int64(offset), source: int32(source), noLF: flag == 1} //nolint:gosec // as written
 	return &r.line, nil
 }
 

@@ -2,7 +2,9 @@ package audit_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
@@ -63,6 +66,37 @@ func TestCatLsSourcesOverS3(t *testing.T) {
 		}
 		if diff := cmp.Diff(all[0], all[1]); diff != "" || len(all[0].Sources) == 0 {
 			t.Errorf("%s: (-folder +S3)\n%s", name, diff)
+		}
+	}
+}
+
+// What Find gives over S3 is what it gives from a folder.
+func TestFindOverS3(t *testing.T) {
+	s3 := testenv.S3(t)
+	folder := newWorld(t)
+	keys := tangle(folder, rand.New(rand.NewPCG(9, 1)), 6) //nolint:gosec // repeatable
+	folder.sign(nil, keys[:4]...)
+	store, err := objectstore.Open(t.Context(),
+		fmt.Sprintf("s3://%s/find?endpoint=%s&region=%s", s3.Bucket, url.QueryEscape(s3.Endpoint), s3.Region),
+		objectstore.Options{AccessKey: s3.AccessKey, SecretKey: s3.SecretKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := folder.store.List(t.Context(), "", func(i objectstore.Info) error {
+		b, err := folder.store.Get(t.Context(), i.Key)
+		if err != nil {
+			return err
+		}
+		return store.Write(t.Context(), &sinks.Group{Key: i.Key, Body: b, SHA256: sha256.Sum256(b)})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"", "ST=200 HP~7", "raw~DOWN", "ci=192.0.2.1"} {
+		o := audit.FindOptions{Where: parse(t, text)}
+		want, _ := find(t, folder.store, o)
+		got, report := find(t, store, o)
+		if got != want || report.Manifests == 0 {
+			t.Errorf("%q: %s, %d manifests", text, differs(got, want), report.Manifests)
 		}
 	}
 }

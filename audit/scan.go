@@ -29,7 +29,8 @@ type object struct {
 	key    string
 	size   int64
 	name   archive.KeyInfo
-	reader *archive.Reader // nil if it was filtered out or err is set
+	reader *archive.Reader   // nil if it was filtered out or err is set
+	sum    [sha256.Size]byte // of the object, if it was read whole
 	err    error
 	ready  chan struct{}
 }
@@ -43,6 +44,7 @@ type scan struct {
 	warn  func(error)
 
 	objects, skipped, broken int
+	opener                   archive.Opener
 }
 
 // run calls fn for each selected object. Objects that cannot be read are
@@ -144,16 +146,22 @@ func (s *scan) list(ctx context.Context, fn func(*object) error) error {
 
 // load opens an object, trying again if the store fails.
 func (s *scan) load(ctx context.Context, o *object) {
+	o.err = Retry(ctx, func() error { return s.open(ctx, o) })
+}
+
+// Retry calls fn until it succeeds, at most three times, with pauses between.
+// It gives up at once where another attempt can't help.
+func Retry(ctx context.Context, fn func() error) error {
 	for n := 1; ; n++ {
-		o.err = s.open(ctx, o)
-		if o.err == nil || n == attempts || fatal(ctx, o.err) || errors.Is(o.err, archive.ErrCorrupt) ||
-			errors.Is(o.err, archive.ErrVersion) || errors.Is(o.err, sinks.ErrNotFound) {
-			return
+		err := fn()
+		if err == nil || n == attempts || fatal(ctx, err) || errors.Is(err, archive.ErrCorrupt) ||
+			errors.Is(err, archive.ErrVersion) || errors.Is(err, sinks.ErrNotFound) {
+			return err
 		}
 		select {
 		case <-time.After(time.Duration(n*n) * 200 * time.Millisecond):
 		case <-ctx.Done():
-			return
+			return err
 		}
 	}
 }
@@ -163,7 +171,7 @@ func (s *scan) load(ctx context.Context, o *object) {
 func (s *scan) open(ctx context.Context, o *object) error {
 	o.reader = nil
 	if !s.whole || !s.filter.all() {
-		r, err := archive.Open(&remote{ctx: ctx, store: s.store, key: o.key, size: o.size}, o.size)
+		r, err := s.opener.Open(&remote{ctx: ctx, store: s.store, key: o.key, size: o.size}, o.size)
 		if err != nil {
 			return err
 		}
@@ -179,9 +187,9 @@ func (s *scan) open(ctx context.Context, o *object) error {
 	if err != nil {
 		return err
 	}
-	if !o.name.Matches(sha256.Sum256(body)) {
+	if o.sum = sha256.Sum256(body); !o.name.Matches(o.sum) {
 		return fmt.Errorf("%w: its content does not have the checksum in its name", archive.ErrCorrupt)
 	}
-	o.reader, err = archive.Open(bytes.NewReader(body), int64(len(body)))
+	o.reader, err = s.opener.Open(bytes.NewReader(body), int64(len(body)))
 	return err
 }

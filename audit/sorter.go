@@ -14,13 +14,14 @@ import (
 // line is one archived record with its identity.
 type line struct {
 	raw    []byte // without LF
+	at     int64  // time in Unix milliseconds; 0 where the order is another one
 	offset int64
 	source int32 // index into sorter.sources
 	noLF   bool
 }
 
 // lineCost is what a line costs in memory besides its bytes.
-const lineCost = 40
+const lineCost = 48
 
 // sorter puts any number of lines into the order (node, source, offset, bytes)
 // with bounded memory: when the lines at hand pass the limit they are sorted
@@ -29,20 +30,18 @@ const lineCost = 40
 type sorter struct {
 	limit   int64
 	tempDir string
+	order   func(a, b *line) int // nil: (node, source, offset, bytes)
 
 	sources []wire.Source
 	index   map[sourceKey]int32
 
 	lines []line
-	arena [][]byte // chunks that hold the bytes of lines; only the last grows
+	arena arena // the bytes of lines
 	used  int64
 	runs  []*run
 }
 
 type sourceKey struct{ node, id string }
-
-// arenaChunk is how much memory is taken for bytes at a time.
-const arenaChunk = 1 << 20
 
 func newSorter(limit int64, tempDir string) *sorter {
 	return &sorter{limit: limit, tempDir: tempDir, index: map[sourceKey]int32{}}
@@ -70,24 +69,16 @@ func (s *sorter) add(l line) error {
 			return err
 		}
 	}
-	l.raw = s.keep(l.raw)
+	l.raw = s.arena.keep(l.raw)
 	s.lines = append(s.lines, l)
 	s.used += cost
 	return nil
 }
 
-func (s *sorter) keep(b []byte) []byte {
-	last := len(s.arena) - 1
-	if last < 0 || cap(s.arena[last])-len(s.arena[last]) < len(b) {
-		s.arena = append(s.arena, make([]byte, 0, max(arenaChunk, len(b))))
-		last++
-	}
-	start := len(s.arena[last])
-	s.arena[last] = append(s.arena[last], b...)
-	return s.arena[last][start:len(s.arena[last]):len(s.arena[last])]
-}
-
 func (s *sorter) compare(a, b *line) int {
+	if s.order != nil {
+		return s.order(a, b)
+	}
 	if a.source != b.source {
 		x, y := &s.sources[a.source], &s.sources[b.source]
 		return cmp.Or(strings.Compare(x.Node, y.Node), strings.Compare(x.ID, y.ID))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // Span is a stretch [From, To) of a source, in bytes.
@@ -47,27 +48,33 @@ type Source struct {
 // Sources lists the sources in the archive by node and id, from the footers of
 // the objects alone.
 func Sources(ctx context.Context, store Store, filter Filter, warn func(error)) ([]Source, error) {
-	all := coverages{}
+	all := Coverage{}
 	s := &scan{store: store, filter: filter, warn: warn}
 	err := s.run(ctx, func(o *object) error {
-		all.add(o.reader.Meta(), &filter)
+		all.Add(o.reader.Meta(), &filter)
 		return nil
 	})
+	return all.Sources(!filter.timed()), err
+}
+
+// Coverage is what is known of each source. One goroutine may use it at a time.
+type Coverage map[sourceKey]*coverage
+
+// Sources sums up, by node and id. If everything was looked at (complete), what
+// is not known is missing.
+func (all Coverage) Sources(complete bool) []Source {
 	out := make([]Source, 0, len(all))
 	for key, c := range all {
-		out = append(out, c.source(key, !filter.timed()))
+		out = append(out, c.source(key, complete))
 	}
 	slices.SortFunc(out, func(a, b Source) int {
 		return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.ID, b.ID))
 	})
-	return out, err
+	return out
 }
 
-// coverages is what is known of each source.
-type coverages map[sourceKey]*coverage
-
-// add takes in what an object has of the selected sources.
-func (all coverages) add(m *archive.Meta, f *Filter) {
+// Add takes in what an object has of the selected sources.
+func (all Coverage) Add(m *archive.Meta, f *Filter) {
 	of := func(node, id string) *coverage {
 		key := sourceKey{node, id}
 		if all[key] == nil {
@@ -86,6 +93,23 @@ func (all coverages) add(m *archive.Meta, f *Filter) {
 		if l := &m.Losses[i]; f.loss(l) {
 			of(l.Source.Node, l.Source.ID).lose(l)
 		}
+	}
+}
+
+// Merge takes in what other has. It must not be used any more.
+func (all Coverage) Merge(other Coverage) {
+	for key, c := range other {
+		mine := all[key]
+		if mine == nil {
+			all[key] = c
+			continue
+		}
+		mine.last(c.path, c.pathEnd)
+		for _, s := range c.spans {
+			mine.add(archive.Range{Source: wire.Source{Path: mine.path}, From: s.From, To: s.To, Lines: int(s.lines)})
+		}
+		mine.losses = append(mine.losses, c.losses...)
+		mine.overlaps += c.overlaps
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 func TestWrongConfigurationEndsWithCode2(t *testing.T) {
 	c := newCluster(t, settings{})
 	forwarder := c.forwarderConfig(c.forwarder.http, settings{})
-	aggregator := c.aggregatorConfig("a", c.agg[0].http, c.url)
+	aggregator := c.aggregatorConfig("a", c.agg[0].http, c.url, settings{})
 	const fwd, agg = "loghaul-forwarder", "loghaul aggregate"
 	for _, test := range []struct {
 		name   string

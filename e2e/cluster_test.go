@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/internal/testenv"
 )
 
@@ -17,10 +18,11 @@ type cluster struct {
 	t     *testing.T
 	dir   string
 	node  string
-	input string // the file that is tailed
-	state string // the forwarder's state folder
-	url   string // of the archive
-	lossy bool   // losses are declared, and audit cat says so
+	input string            // the file that is tailed
+	state string            // the forwarder's state folder
+	url   string            // of the archive
+	lossy bool              // losses are declared, and audit cat says so
+	keys  *manifest.Keyring // of the manifests
 
 	nats      *testenv.NATSServer
 	s3        *testenv.S3Server
@@ -40,6 +42,7 @@ type settings struct {
 	env      []string               // for all our processes
 	noSetup  bool                   // leave streams and consumers to the test
 	inputs   string                 // more lines below the forwarder's inputs
+	stream   string                 // bound of a shard's stream, "" is 1GiB
 }
 
 // newCluster starts the servers, sets the broker up and writes the
@@ -64,6 +67,8 @@ func newCluster(t *testing.T, s settings) *cluster {
 	}
 	c.nats = testenv.NATS(t, mkdir(t, dir, "nats"), s.nats)
 
+	c.makeKeys()
+
 	env := append(c.s3.Env(), s.env...)
 	c.forwarder = newDaemon(t, dir, "forwarder", c.address(), "loghaul-forwarder", "--config", filepath.Join(dir, "forwarder.yaml"))
 	c.forwarder.env = s.env
@@ -72,7 +77,7 @@ func newCluster(t *testing.T, s settings) *cluster {
 		name := fmt.Sprintf("aggregator-%d", i+1)
 		c.agg[i] = newDaemon(t, dir, name, c.address(), "loghaul", "aggregate", "--config", filepath.Join(dir, name+".yaml"))
 		c.agg[i].env = env
-		c.write(name+".yaml", c.aggregatorConfig(name, c.agg[i].http, aggURL))
+		c.write(name+".yaml", c.aggregatorConfig(name, c.agg[i].http, aggURL, s))
 	}
 	if !s.noSetup {
 		c.setup()
@@ -142,8 +147,11 @@ ack_timeout: 3s
 %s%s`, c.node, c.state, c.input, s.inputs, http, more, c.brokerConfig())
 }
 
-func (c *cluster) aggregatorConfig(name, http, url string) string {
-	index := ""
+func (c *cluster) aggregatorConfig(name, http, url string, s settings) string {
+	index, stream := "", s.stream
+	if stream == "" {
+		stream = "1GiB"
+	}
 	if c.elastic != nil {
 		index = fmt.Sprintf("index:\n  url: %s\n  namespace: %s\n", c.elastic.URL, c.namespace())
 	}
@@ -152,12 +160,13 @@ func (c *cluster) aggregatorConfig(name, http, url string) string {
 archive:
   url: %q
 window: { age: 1s }
+manifest: { key_file: %s }
 formats: [httplog]
 timezone: UTC
 # What a killed aggregator held comes back after this time.
-streams: { ack_wait: 5s, max_bytes: 1GiB }
+streams: { ack_wait: 5s, max_bytes: %s }
 http: %s
-%s%s`, name, url, http, index, c.brokerConfig())
+%s%s`, name, url, filepath.Join(c.dir, "manifest.key"), stream, http, index, c.brokerConfig())
 }
 
 // namespace keeps this test's documents apart in a shared Elasticsearch.

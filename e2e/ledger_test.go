@@ -24,6 +24,7 @@ type source struct {
 	Path     string `json:"path"`
 	Archived []span `json:"archived"`
 	Missing  []span `json:"missing"`
+	Lines    int64  `json:"lines"`
 	Lost     []struct {
 		Lines  int64  `json:"lines"`
 		Reason string `json:"reason"`
@@ -187,6 +188,7 @@ func (c *cluster) finish(l *load, limit time.Duration) {
 	c.stop()
 	drained := time.Now()
 	c.checkLines(n)
+	c.checkManifests()
 	c.t.Logf("after the last line: archived in %.1f s, drained in %.1f s, read back in %.1f s",
 		arrived.Sub(start).Seconds(), drained.Sub(arrived).Seconds(), time.Since(drained).Seconds())
 }

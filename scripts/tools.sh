@@ -33,15 +33,19 @@ go_servers() {
 	"$here/go-tool.sh" nats-server github.com/nats-io/nats-server/v2 v2.15.2 && "$here/versitygw.sh" "$tools"
 }
 
+sql_engines() {
+	"$here/duckdb.sh" && "$here/spark.sh" "$tools" && "$here/trino.sh" "$tools"
+}
+
 case "${1:-all}" in
 lint)
 	lint || failed+=(lint)
 	;;
 all)
-	# The packages first: Elasticsearch comes through Maven, DuckDB needs venv.
+	# The packages first: Elasticsearch and Trino come through Maven, DuckDB and Spark need venv.
 	start apt "$here/apt.sh"
 	wait_all
-	start duckdb "$here/duckdb.sh"
+	start sql-engines sql_engines
 	start elasticsearch "$here/elasticsearch.sh" "$tools"
 	# One Go build at a time: each takes both cores and much memory.
 	go_servers || failed+=(go-servers)

@@ -57,7 +57,7 @@ func Metrics() []metrics.Desc {
 		},
 		{
 			Name: metricFailing, Kind: metrics.KindGauge,
-			Help: "1 while the last attempt to store an object in the archive failed, else 0.",
+			Help: "1 while an object waits for another attempt to store it in the archive, else 0.",
 		},
 	}
 }
@@ -69,8 +69,12 @@ type Retrying struct {
 	log    *slog.Logger
 	failed map[string]*metrics.Counter
 
-	mu       sync.Mutex
-	last     error // nil outside a failure period
+	mu sync.Mutex
+	// failing holds the last error of each group that is being tried again. A
+	// failure period lasts while it is not empty: one group may fail for good,
+	// for a prefix that is closed to this credential, while others succeed.
+	failing  map[string]error
+	said     map[bool]bool // by whether an operator is needed, in this period
 	since    time.Time
 	failures int
 }
@@ -80,7 +84,7 @@ type Retrying struct {
 // The start and the end of a failure period are logged once each. reg must
 // hold Metrics.
 func Retry(d Durable, p RetryPolicy, log *slog.Logger, reg *metrics.Registry) *Retrying {
-	r := &Retrying{next: d, policy: p, log: log, failed: map[string]*metrics.Counter{}}
+	r := &Retrying{next: d, policy: p, log: log, failed: map[string]*metrics.Counter{}, failing: map[string]error{}}
 	for _, kind := range []string{"temporary", "operator", "conflict", "corrupt"} {
 		r.failed[kind] = reg.Counter(metricWriteFailures, kind)
 	}
@@ -93,12 +97,17 @@ func Retry(d Durable, p RetryPolicy, log *slog.Logger, reg *metrics.Registry) *R
 	return r
 }
 
-// Err is the last failure while a failure period lasts, and nil otherwise: a
-// daemon is ready when it is nil.
-func (r *Retrying) Err() error {
+// Err is a failure while a failure period lasts, one that needs an operator if
+// there is one, and nil otherwise: a daemon is ready when it is nil.
+func (r *Retrying) Err() (worst error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.last
+	for _, err := range r.failing {
+		if worst == nil || errors.Is(err, ErrPermanent) {
+			worst = err
+		}
+	}
+	return worst
 }
 
 // Write stores g, see Retry. When ctx ends first the error wraps the
@@ -112,50 +121,59 @@ func (r *Retrying) Write(ctx context.Context, g *Group) error {
 		}
 		switch {
 		case err == nil || kind == "conflict" || kind == "corrupt":
-			r.works()
+			r.ends(g, true)
 			return err
 		case ctx.Err() != nil:
+			r.ends(g, false)
 			return fmt.Errorf("storing %s was given up: %w; last failure: %w", g.Key, ctx.Err(), err)
 		}
 		r.fails(g, err)
 		permanent := kind == "operator"
 		if permanent && r.policy.Permanent == 0 {
+			r.ends(g, false)
 			return err
 		}
 		wait := time.NewTimer(r.policy.delay(failures, permanent))
 		select {
 		case <-ctx.Done():
 			wait.Stop()
+			r.ends(g, false)
 			return fmt.Errorf("storing %s was given up: %w; last failure: %w", g.Key, ctx.Err(), err)
 		case <-wait.C:
 		}
 	}
 }
 
-// fails notes a failure, and logs the first of a period and those that change
-// who has to act.
+// fails notes a failure. In a failure period the first is logged, and the first
+// that changes who has to act.
 func (r *Retrying) fails(g *Group, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.last == nil {
-		r.since, r.failures = time.Now(), 0
+	if len(r.failing) == 0 {
+		r.since, r.failures, r.said = time.Now(), 0, map[bool]bool{}
 	}
 	r.failures++
-	if r.last == nil || errors.Is(r.last, ErrPermanent) != errors.Is(err, ErrPermanent) {
+	r.failing[g.Key] = err
+	operator := errors.Is(err, ErrPermanent)
+	if !r.said[operator] {
+		r.said[operator] = true
 		r.log.Error("the archive does not store objects; lines wait upstream until it does",
-			"error", err, "key", g.Key, "operator", errors.Is(err, ErrPermanent))
+			"error", err, "key", g.Key, "operator", operator)
 	}
-	r.last = err
 }
 
-// works ends a failure period.
-func (r *Retrying) works() {
+// ends takes a group off those that fail; done says that the store has answered
+// for it. The last one ends the period.
+func (r *Retrying) ends(g *Group, done bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.last != nil {
+	if r.failing[g.Key] == nil {
+		return
+	}
+	delete(r.failing, g.Key)
+	if done && len(r.failing) == 0 {
 		r.log.Info("the archive stores objects again", "after", time.Since(r.since).Round(time.Millisecond), "failures", r.failures)
 	}
-	r.last = nil
 }
 
 func kindOf(err error) string {

@@ -185,3 +185,48 @@ func TestRetryTellsWhetherTheArchiveIsReady(t *testing.T) {
 		}
 	})
 }
+
+// A store that refuses one prefix and takes the others: the refused group waits
+// alone, the archive is not ready, and nothing is logged for each success.
+func TestRetryOfOneGroupAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := fmt.Errorf("_manifests/: %w", sinks.ErrPermanent)
+		s := &byPrefix{refused: "_manifests/", err: closed}
+		var out bytes.Buffer
+		reg := metrics.New(sinks.Metrics()...)
+		r := sinks.Retry(s, sinks.DefaultRetryPolicy(), slog.New(slog.NewTextHandler(&out, nil)), reg)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Write(ctx, &sinks.Group{Key: "_manifests/m"}) }()
+		synctest.Wait()
+		for i := range 20 {
+			if err := r.Write(t.Context(), &sinks.Group{Key: fmt.Sprintf("dt=2026-11-26/%d", i)}); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Minute)
+			if !errors.Is(r.Err(), closed) {
+				t.Fatalf("after %d other groups Err is %v, want %v", i, r.Err(), closed)
+			}
+		}
+		if n := strings.Count(out.String(), "\n"); n != 1 {
+			t.Errorf("%d lines were logged, want one:\n%s", n, out.String())
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) || r.Err() != nil {
+			t.Errorf("given up: %v, and Err is %v, want none", err, r.Err())
+		}
+	})
+}
+
+// byPrefix refuses keys with a prefix. It is safe for concurrent use.
+type byPrefix struct {
+	refused string
+	err     error
+}
+
+func (s *byPrefix) Write(_ context.Context, g *sinks.Group) error {
+	if strings.HasPrefix(g.Key, s.refused) {
+		return s.err
+	}
+	return nil
+}

@@ -25,19 +25,26 @@ func (f *Footer) CheckPages(file []byte) error {
 		return nil
 	}
 	for i := range f.Columns {
-		if err := f.checkChunk(&f.Columns[i], file); err != nil {
+		c := &f.Columns[i]
+		if err := f.CheckChunk(i, file[c.Start:c.Start+c.Size]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *Footer) checkChunk(c *FooterColumn, file []byte) error {
+// CheckChunk is CheckPages for one column: chunk is its Size bytes from Start
+// on.
+func (f *Footer) CheckChunk(column int, chunk []byte) error {
+	c := &f.Columns[column]
+	if int64(len(chunk)) != c.Size {
+		return corruptf("column %s: %d bytes, want %d", c.Name, len(chunk), c.Size)
+	}
 	at, end, rows := c.Start, c.Start+c.Size, 0
 	var uncompressed int64
 	for at < end {
 		var p pageHeader
-		r := &thriftReader{b: file[at:end]}
+		r := &thriftReader{b: chunk[at-c.Start:]}
 		p.read(r)
 		if r.err != nil {
 			return corruptf("column %s, page at %d: %w", c.Name, at, r.err)
@@ -46,7 +53,7 @@ func (f *Footer) checkChunk(c *FooterColumn, file []byte) error {
 		if err := p.check(c, at == c.Start, end-body, f.Rows-rows); err != nil {
 			return corruptf("column %s, page at %d: %w", c.Name, at, err)
 		}
-		stored := file[body : body+int64(p.stored)]
+		stored := chunk[body-c.Start:][:p.stored]
 		if crc32.ChecksumIEEE(stored) != p.crc {
 			return corruptf("column %s, page at %d: wrong CRC", c.Name, at)
 		}

@@ -13,12 +13,14 @@ func (w *Writer) writeFooter(metadata []KeyValue) {
 	for i := range w.columns {
 		schemaElement(h, &w.columns[i])
 	}
-	h.i64(3, int64(w.rows))
-	if w.rows == 0 {
-		h.list(4, typeStruct, 0)
-	} else {
-		h.list(4, typeStruct, 1)
-		w.rowGroup(h)
+	rows := 0
+	for _, g := range w.groups {
+		rows += g.rows
+	}
+	h.i64(3, int64(rows))
+	h.list(4, typeStruct, len(w.groups))
+	for i := range w.groups {
+		w.rowGroup(h, &w.groups[i])
 	}
 	h.list(5, typeStruct, len(metadata))
 	for _, kv := range metadata {
@@ -71,24 +73,24 @@ func schemaElement(h *thriftWriter, c *Column) {
 	h.end()
 }
 
-func (w *Writer) rowGroup(h *thriftWriter) {
+func (w *Writer) rowGroup(h *thriftWriter, g *group) {
 	var total, stored int64
 	h.begin(0)
-	h.list(1, typeStruct, len(w.chunks))
-	for i := range w.chunks {
-		m := &w.chunks[i]
+	h.list(1, typeStruct, len(g.chunks))
+	for i := range g.chunks {
+		m := &g.chunks[i]
 		total += m.uncompressed
 		stored += m.compressed
 		h.begin(0)
 		h.i64(2, m.start())
 		h.begin(3)
-		w.columnMeta(h, &w.columns[i], m)
+		columnMeta(h, &w.columns[i], m, g.rows)
 		h.end()
 		h.end()
 	}
 	h.i64(2, total)
-	h.i64(3, int64(w.rows))
-	h.i64(5, int64(len(magic)))
+	h.i64(3, int64(g.rows))
+	h.i64(5, g.chunks[0].start())
 	h.i64(6, stored)
 	h.end()
 }
@@ -100,7 +102,7 @@ func (m *chunkMeta) start() int64 {
 	return m.data
 }
 
-func (w *Writer) columnMeta(h *thriftWriter, c *Column, m *chunkMeta) {
+func columnMeta(h *thriftWriter, c *Column, m *chunkMeta, rows int) {
 	h.i32(1, int32(c.Type))
 	encodings := [3]Encoding{m.encoding, RLE, Plain}
 	n := 2
@@ -114,7 +116,7 @@ func (w *Writer) columnMeta(h *thriftWriter, c *Column, m *chunkMeta) {
 	h.list(3, typeBinary, 1)
 	h.text(c.Name)
 	h.i32(4, m.codec)
-	h.i64(5, int64(w.rows))
+	h.i64(5, int64(rows))
 	h.i64(6, m.uncompressed)
 	h.i64(7, m.compressed)
 	h.i64(9, m.data)

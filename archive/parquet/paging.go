@@ -99,7 +99,7 @@ func (p *paging) page(row, end, from, to int) {
 		b = p.plain(b, from, to)
 	}
 	p.w.page = b
-	if p.m.pages == 0 && p.m.encoding == DeltaBinaryPacked && !p.w.shrinks(b) {
+	if p.m.pages == 0 && p.m.encoding == DeltaBinaryPacked && !p.w.alike && !p.w.shrinks(b) {
 		p.m.codec = uncompressed
 	}
 	p.m.pages++

@@ -24,8 +24,9 @@ type Footer struct {
 	Rows     int
 	Columns  []FooterColumn
 	Metadata []KeyValue
-	// At is where the footer starts in the file.
-	At int64
+	// At is where the footer starts in the file, End the bytes from there on.
+	At  int64
+	End []byte
 }
 
 // FooterColumn is a column and its chunk.
@@ -68,11 +69,11 @@ func ReadFooter(r io.ReaderAt, size int64) (*Footer, error) {
 	case n > size-int64(len(magic)+tail) || n > maxFooter:
 		return nil, corruptf("a footer of %d bytes in %d", n, size)
 	}
-	b := make([]byte, n)
+	b := make([]byte, n, n+tail)
 	if err := readAt(r, b, size-tail-n); err != nil {
 		return nil, err
 	}
-	f := &Footer{At: size - tail - n}
+	f := &Footer{At: size - tail - n, End: append(b, end[:]...)}
 	tr := &thriftReader{b: b}
 	f.read(tr)
 	if tr.err == nil && tr.pos != len(b) {

@@ -29,8 +29,10 @@ const (
 type Writer struct {
 	root, createdBy string
 	columns         []Column
-	rows            int
-	simple          bool // of BeginPlain
+	rows            int     // of the row group at hand
+	groups          []group // that are complete
+	simple          bool    // of BeginPlain
+	alike           bool    // of BeginGroups
 
 	zstd    *zstd.Encoder
 	out     []byte
@@ -44,6 +46,12 @@ type Writer struct {
 	lengths []int32
 	scratch []byte
 	word    [16]byte
+}
+
+// group is what the footer says about a row group.
+type group struct {
+	rows   int
+	chunks []chunkMeta
 }
 
 // chunkMeta is what the footer says about a column chunk.
@@ -90,13 +98,41 @@ func (w *Writer) BeginPlain(columns []Column, rows int) {
 	w.begin(columns, rows, true)
 }
 
+// BeginGroups is Begin for a file of several row groups, see NextGroup: rows is
+// the number of rows of the first. All chunks are compressed, whether it pays or
+// not: some readers, as parquet-go, take the codec of a column from its first
+// chunk.
+func (w *Writer) BeginGroups(columns []Column, rows int) {
+	w.begin(columns, rows, false)
+	w.alike = true
+}
+
 func (w *Writer) begin(columns []Column, rows int, simple bool) {
-	w.columns, w.rows, w.simple = columns, rows, simple
+	w.columns, w.rows, w.simple, w.alike, w.groups = columns, rows, simple, false, w.groups[:0]
 	w.out = append(w.out[:0], magic...)
 	if cap(w.chunks) < len(columns) {
 		w.chunks = slices.Grow(w.chunks, len(columns)-len(w.chunks))
 	}
 	w.chunks = w.chunks[:0]
+}
+
+// NextGroup ends the row group, whose columns have all been added, and begins
+// another one of rows rows: one Add per column follows. The file was begun by
+// BeginGroups.
+func (w *Writer) NextGroup(rows int) error {
+	if err := w.complete(); err != nil {
+		return err
+	}
+	w.groups = append(w.groups, group{w.rows, w.chunks})
+	w.rows, w.chunks = rows, make([]chunkMeta, 0, len(w.columns))
+	return nil
+}
+
+func (w *Writer) complete() error {
+	if len(w.chunks) != len(w.columns) {
+		return fmt.Errorf("parquet: %d of %d columns were added", len(w.chunks), len(w.columns))
+	}
+	return nil
 }
 
 // Add writes the next column.
@@ -212,7 +248,7 @@ func (w *Writer) write(col *Column, c *Chunk, m *chunkMeta) {
 	p := paging{w: w, c: c, m: m, col: col}
 	m.encoding = p.encoding(entries > 0)
 	m.codec = zstdCodec
-	if w.simple || levels+len(dict)+p.size(0, c.values()) <= tinyChunk {
+	if w.simple || !w.alike && levels+len(dict)+p.size(0, c.values()) <= tinyChunk {
 		m.codec = uncompressed
 	}
 	if entries > 0 {
@@ -262,12 +298,17 @@ func (w *Writer) shrinks(page []byte) bool {
 // Finish writes bloom filters and the footer and gives the file, which is
 // valid until the next Begin.
 func (w *Writer) Finish(metadata []KeyValue) ([]byte, error) {
-	if len(w.chunks) != len(w.columns) {
-		return nil, fmt.Errorf("parquet: %d of %d columns were added", len(w.chunks), len(w.columns))
+	if err := w.complete(); err != nil {
+		return nil, err
 	}
-	for i := range w.chunks {
-		if m := &w.chunks[i]; m.bloom {
-			w.appendBloom(m)
+	if w.rows > 0 {
+		w.groups = append(w.groups, group{w.rows, w.chunks})
+	}
+	for _, g := range w.groups {
+		for i := range g.chunks {
+			if m := &g.chunks[i]; m.bloom {
+				w.appendBloom(m)
+			}
 		}
 	}
 	at := len(w.out)

@@ -25,7 +25,8 @@ func aggregateCommand() command {
 It takes batches from the broker, parses them, stores them in the archive, acknowledges them, and
 offers the same lines to the index. Any number of aggregators share the work. They keep no state.
 SIGTERM archives what is held, gives the rest back to the broker, and exits 0. Secrets come from the
-environment: LOGHAUL_NATS_…, AWS_…, LOGHAUL_ELASTIC_…; see loghaul config example aggregator.
+environment: LOGHAUL_NATS_…, AWS_…, LOGHAUL_ELASTIC_…, LOGHAUL_MANIFEST_KEY; see loghaul config example
+aggregator. Every hour, and at the end, they list what they stored in a signed manifest.
 `,
 		examples: `
 			loghaul config example aggregator > aggregator.yaml
@@ -57,7 +58,7 @@ environment: LOGHAUL_NATS_…, AWS_…, LOGHAUL_ELASTIC_…; see loghaul config 
 
 // aggregatorMetrics are those of an aggregator and its sinks.
 func aggregatorMetrics() []metrics.Desc {
-	return metrics.Unique(slices.Concat(aggregator.Metrics(), sinks.Metrics(), elastic.Metrics())...)
+	return metrics.Unique(slices.Concat(aggregator.Metrics(), sinks.Metrics(), objectstore.Metrics(), elastic.Metrics())...)
 }
 
 func aggregate(ctx context.Context, cfg aggregatorFile, log *slog.Logger) error {
@@ -85,12 +86,15 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 	if err != nil {
 		return nil, err
 	}
-	o.Create = extra.Create
+	if o, err = o.With(cfg.Archive); err != nil {
+		return nil, err
+	}
+	o.Create, o.Metrics = extra.Create, reg
 	t := &tier{}
 	if t.store, err = objectstore.Open(ctx, cfg.Archive.URL, o); err != nil {
 		return nil, err
 	}
-	deps := aggregator.Deps{Logger: log, Metrics: reg, Archive: t.store, Check: t.store.Check, Broker: b}
+	deps := aggregator.Deps{Logger: log, Metrics: reg, Archive: t.store, Manifests: manifestStore{t.store}, Check: t.store.Check, Broker: b}
 	if cfg.Index.URL != "" {
 		if t.index, err = elastic.New(cfg.Index, elastic.Deps{Logger: log, Metrics: reg, Gap: gapLogger(log)}); err != nil {
 			return nil, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,15 +18,11 @@ import (
 type aggregatorFile struct {
 	Aggregator aggregator.Config `yaml:",inline"`
 	// Streams is for loghaul broker setup.
-	Streams broker.Streams `yaml:"streams"`
-	Archive archiveSection `yaml:"archive"`
-	Index   elastic.Config `yaml:"index"`
-	HTTP    string         `yaml:"http"`
-	Log     logging.Config `yaml:"log"`
-}
-
-type archiveSection struct {
-	URL string `yaml:"url"`
+	Streams broker.Streams     `yaml:"streams"`
+	Archive objectstore.Config `yaml:"archive"`
+	Index   elastic.Config     `yaml:"index"`
+	HTTP    string             `yaml:"http"`
+	Log     logging.Config     `yaml:"log"`
 }
 
 func defaultAggregatorFile() aggregatorFile {
@@ -44,6 +39,7 @@ func (f *aggregatorFile) Validate() error {
 	errs := []error{
 		f.Aggregator.Validate(),
 		config.Under("streams", f.Streams.Validate()),
+		config.Under("archive", f.Archive.Validate()),
 		config.Under("index", f.Index.Validate()),
 		config.Under("log", f.Log.Validate()),
 	}
@@ -54,24 +50,5 @@ func (f *aggregatorFile) Validate() error {
 			}
 		}
 	}
-	if f.Archive.URL == "" {
-		errs = append(errs, config.Invalid("archive.url", "is missing: write file:///dir or s3://bucket/prefix?endpoint=https://host:port"))
-	} else if err := checkArchiveURL(f.Archive.URL); err != nil {
-		errs = append(errs, config.Invalid("archive.url", "%v", err))
-	}
 	return errors.Join(errs...)
-}
-
-// checkArchiveURL finds mistakes in the URL alone: it contacts nothing, and
-// the credentials may be those of another machine.
-func checkArchiveURL(url string) error {
-	o := objectstore.Options{AccessKey: "x", SecretKey: "x"}
-	if env, err := objectstore.OptionsFromEnv(); err == nil {
-		o.Region = env.Region
-	}
-	store, err := objectstore.Open(context.Background(), url, o)
-	if err != nil {
-		return err
-	}
-	return store.Close()
 }

@@ -22,12 +22,22 @@ type auditFlags struct {
 }
 
 func (a *auditFlags) register(fs *flag.FlagSet) {
-	fs.StringVar(&a.archive, "archive", os.Getenv("LOGHAUL_ARCHIVE"),
-		"the archive's `URL`: file:///dir or s3://bucket/prefix?endpoint=http://host:port&region=…;\nLOGHAUL_ARCHIVE if it is not given. Credentials for s3 come from AWS_ACCESS_KEY_ID,\nAWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN")
-	fs.StringVar(&a.from, "from", "", "only lines from `T` on: "+timeHelp)
-	fs.StringVar(&a.to, "to", "", "only lines before `T`")
+	a.registerTimes(fs)
 	fs.StringVar(&a.node, "node", "", "only lines that were read on `NODE`")
 	fs.StringVar(&a.source, "source", "", "only lines of the source whose id is, or begins with, `ID`")
+}
+
+// registerTimes registers what is not about sources.
+func (a *auditFlags) registerTimes(fs *flag.FlagSet) {
+	archiveFlag(fs, &a.archive)
+	fs.StringVar(&a.from, "from", "", "only lines from `T` on: "+timeHelp)
+	fs.StringVar(&a.to, "to", "", "only lines before `T`")
+}
+
+// archiveFlag declares --archive.
+func archiveFlag(fs *flag.FlagSet, url *string) {
+	fs.StringVar(url, "archive", os.Getenv("LOGHAUL_ARCHIVE"),
+		"the archive's `URL`: file:///dir or s3://bucket/prefix?endpoint=http://host:port&region=…;\nLOGHAUL_ARCHIVE if it is not given. Credentials for s3 come from AWS_ACCESS_KEY_ID,\nAWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN")
 }
 
 // open gives the store and the filter that the flags describe.
@@ -57,7 +67,7 @@ func openArchive(ctx context.Context, url string) (objectstore.Store, error) {
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
-	if err = store.Check(ctx); err == nil {
+	if err = readable(ctx, store); err == nil {
 		return store, nil
 	}
 	_ = store.Close() // nothing was written
@@ -65,6 +75,17 @@ func openArchive(ctx context.Context, url string) (objectstore.Store, error) {
 		return nil, usagef("%v", err)
 	}
 	return nil, err
+}
+
+// readable reports whether the archive is there and may be read, without writing
+// to it: evidence is looked at on read-only disks.
+func readable(ctx context.Context, store objectstore.Store) error {
+	found := errors.New("found")
+	err := store.List(ctx, "dt=", func(objectstore.Info) error { return found })
+	if errors.Is(err, found) {
+		return nil
+	}
+	return err
 }
 
 // warner prints warnings, from any goroutine.
@@ -211,7 +232,7 @@ func listObjects(ctx context.Context, s streams, store objectstore.Store, filter
 		err = errors.Join(t.end(), err)
 	}
 	if n, qerr := audit.Quarantined(ctx, store); qerr == nil && n > 0 {
-		warner(s.err)(fmt.Errorf("%d malformed batches lie under quarantine/; their lines are in no object", n))
+		warner(s.err)(fmt.Errorf("%d malformed batches lie under _quarantine/; their lines are in no object", n))
 	}
 	return err
 }

@@ -32,6 +32,12 @@ func demoArchive(t *testing.T, n int) string {
 
 func fillArchive(t *testing.T, url string, o objectstore.Options, n int) {
 	t.Helper()
+	fillArchiveAt(t, url, o, n, time.Unix(1_800_000_000, 0))
+}
+
+// fillArchiveAt seals the objects a second apart, from a time on.
+func fillArchiveAt(t *testing.T, url string, o objectstore.Options, n int, sealed time.Time) {
+	t.Helper()
 	store, err := objectstore.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +58,7 @@ func fillArchive(t *testing.T, url string, o objectstore.Options, n int) {
 				From:   i * size, To: (i + 1) * size, Records: wire.CountRecords(demoLines), CRC: wire.Checksum(demoLines), ReadAt: time.Unix(1_800_000_000, 0),
 			},
 			Raw: demoLines,
-		}}, time.Unix(1_800_000_000+i, 0))
+		}}, sealed.Add(time.Duration(i)*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,10 +193,10 @@ func TestAuditNamesDamageAndGoesOn(t *testing.T) {
 	if err := os.WriteFile(objects[0], []byte("gone"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(root.Path+"/quarantine/x", 0o750); err != nil {
+	if err := os.MkdirAll(root.Path+"/_quarantine/x", 0o750); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(root.Path+"/quarantine/x/y.bin", nil, 0o600); err != nil {
+	if err := os.WriteFile(root.Path+"/_quarantine/x/y.bin", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, cmd := range []string{"cat", "ls", "sources"} {
@@ -199,7 +205,7 @@ func TestAuditNamesDamageAndGoesOn(t *testing.T) {
 			!strings.Contains(errs, "loghaul: 1 object could not be read") {
 			t.Errorf("%s: exit code %d, %d bytes, %s", cmd, code, len(out), errs)
 		}
-		if cmd == "ls" && !strings.Contains(errs, "1 malformed batches lie under quarantine/") {
+		if cmd == "ls" && !strings.Contains(errs, "1 malformed batches lie under _quarantine/") {
 			t.Errorf("ls does not mention the quarantine: %s", errs)
 		}
 	}

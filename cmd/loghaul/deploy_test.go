@@ -60,7 +60,7 @@ func TestDeployedConfigurationsAreValid(t *testing.T) {
 	run("haproxy", "-c", "-f", deployFile(t, "deploy", "compose", "haproxy.cfg"))
 }
 
-type manifest struct {
+type resource struct {
 	Kind     string
 	Metadata struct{ Name string }
 	Data     map[string]string
@@ -83,11 +83,11 @@ type manifest struct {
 	}
 }
 
-func manifests(t *testing.T, path string) []manifest {
+func manifests(t *testing.T, path string) []resource {
 	t.Helper()
-	var all []manifest
+	var all []resource
 	for d := yaml.NewDecoder(bytes.NewReader(readFile(t, path))); ; {
-		var m manifest
+		var m resource
 		err := d.Decode(&m)
 		if errors.Is(err, io.EOF) {
 			return all

@@ -32,8 +32,18 @@ func commands() []command {
 		formatCommand(),
 		fromConfigCommand(),
 		auditCatCommand(),
+		auditFindCommand(),
 		auditSourcesCommand(),
 		auditLsCommand(),
+		auditDedupeCommand(),
+		auditCompactCommand(),
+		auditVerifyCommand(),
+		auditKeygenCommand(),
+		auditSealCommand(),
+		auditDuCommand(),
+		archiveCheckCommand(),
+		archiveHoldCommand(),
+		archiveExpireCommand(),
 		configCheckCommand(),
 		configExampleCommand(),
 		versionCommand(),
@@ -42,5 +52,5 @@ func commands() []command {
 
 // planned are commands that the design has and this build has not.
 func planned() []string {
-	return []string{"audit find", "audit verify", "backfill"}
+	return []string{"backfill"}
 }

@@ -21,7 +21,7 @@ const maxParseLine = 1 << 20
 func parseCommand() command {
 	return command{
 		name:  "parse",
-		args:  "[--format F]... [--haproxy-config FILE]... [--tz ZONE] [--wrapper KIND] [--received TIME] [FILE...]",
+		args:  "[--format F]... [--haproxy-config FILE]... [--filter EXPR] [--tz ZONE] [--wrapper KIND] [FILE...]",
 		short: "Print log lines as JSON, one object per line",
 		long: `
 F is a well-known name (` + strings.Join(parser.WellKnown(), ", ") + `) or a log-format string
@@ -43,17 +43,23 @@ Connection errors ("SSL handshake failure") are of the format "error" whatever F
 matches but in which HAProxy tells of a server or a proxy ("Server be/s is
 DOWN, …"): {"line":N,"format":"event","fields":{"proxy":…,"server":…,"state":…,"message":…}}. Any other:
 {"line":N,"format":null,"raw":…,"why":…}.
-` + wrapperHelp,
+` + filterHelp + wrapperHelp,
 		examples: `
 			loghaul parse /var/log/haproxy.log
 			zstdcat haproxy.log.zst | loghaul parse --format httplog --tz Europe/Paris | jq .fields.ST
 			loghaul parse --haproxy-config /etc/haproxy/haproxy.cfg /var/log/haproxy.log
+			loghaul parse --filter 'ST>=500 Ta>2s' /var/log/haproxy.log
 			loghaul parse --format '%ci:%cp [%t] %ft %ST %{+Q}r' haproxy.log`,
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			var formats, configs list
 			fs.Var(&formats, "format", "the format of the lines: a name or a log-format string; may be given several times")
 			zone := fs.String("tz", "", "the `ZONE` of dates that are printed without one, like Europe/Paris; the machine's if it is not given")
 			fs.Var(&configs, "haproxy-config", "take the formats from the `FILE` that HAProxy is started with, or from a folder of *.cfg;\nmay be given several times; see loghaul format from-config")
+			var selects *string // nil: all
+			fs.Func("filter", "print the lines that pass the filter `EXPR`, and no others", func(text string) error {
+				selects = &text
+				return nil
+			})
 			var wrapped wrapperOptions
 			fs.StringVar(&wrapped.kind, "wrapper", "auto", "the `KIND` of header before the lines")
 			fs.StringVar(&wrapped.received, "received", "", "the `TIME` when the lines were received, as 2026-03-01: gives dates without a year theirs; now if it is not given")
@@ -69,6 +75,14 @@ DOWN, …"): {"line":N,"format":"event","fields":{"proxy":…,"server":…,"stat
 				p, err := newLineParser(compiled, *zone, wrapped)
 				if err != nil {
 					return err
+				}
+				if selects != nil {
+					f, err := parseFilter("--filter", *selects)
+					if err != nil {
+						return err
+					}
+					noteMissing(s.err, "--filter", f, parser.Complete(compiled))
+					p.only = newSelection(f)
 				}
 				return parseFiles(ctx, s, p, files)
 			}

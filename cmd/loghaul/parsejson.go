@@ -23,6 +23,7 @@ type lineParser struct {
 	file     []byte // `"file":"…",` if there are several
 	out      []byte
 	clock    clock
+	only     *selection // nil: all lines
 }
 
 // jsonFormat is what of a format is the same in each record.
@@ -45,22 +46,26 @@ func newJSONParser(formats []*parser.Format, loc *time.Location, kind wrapper.Ki
 	p := &lineParser{zone: parser.NewZone(loc), journal: kind == wrapper.Journald}
 	p.lines = wrapper.NewParser(parser.NewSet(formats...), kind, p.zone)
 	for _, f := range formats {
-		j := jsonFormat{name: appendText(nil, []byte(f.Name()))}
-		seen := make(map[string]int)
-		for i, field := range f.Fields() {
-			same := -1
-			if first, ok := seen[field.Name]; ok {
-				same = first
-			}
-			seen[field.Name] = i
-			name := appendText(nil, []byte(field.Name))
-			one := jsonField{name: name, key: jsonKey(field.Name), kind: field.Kind, same: same, headers: headerKeys(f, &field)}
-			copy(one.head[:], one.key)
-			j.fields = append(j.fields, one)
-		}
-		p.formats = append(p.formats, j)
+		p.formats = append(p.formats, newJSONFormat(f))
 	}
 	return p
+}
+
+func newJSONFormat(f *parser.Format) jsonFormat {
+	j := jsonFormat{name: appendText(nil, []byte(f.Name()))}
+	seen := make(map[string]int)
+	for i, field := range f.Fields() {
+		same := -1
+		if first, ok := seen[field.Name]; ok {
+			same = first
+		}
+		seen[field.Name] = i
+		name := appendText(nil, []byte(field.Name))
+		one := jsonField{name: name, key: jsonKey(field.Name), kind: field.Kind, same: same, headers: headerKeys(f, &field)}
+		copy(one.head[:], one.key)
+		j.fields = append(j.fields, one)
+	}
+	return j
 }
 
 // appendKey appends the key. Most are short, and sixteen bytes at once are copied without a call.
@@ -80,22 +85,33 @@ func jsonKey(name string) []byte {
 // headerKeys gives the keys of the headers in a list: req.NAME and res.NAME. They are nil for other fields, and for
 // formats that do not know what is captured; a key is nil for a header without a name.
 func headerKeys(f *parser.Format, field *parser.Field) (keys [][]byte) {
-	captures := f.Captures()
-	if captures == nil || field.Kind != parser.KindList {
-		return nil
-	}
-	side, names := "req.", captures.Request
-	if strings.HasPrefix(field.Alias, "hs") {
-		side, names = "res.", captures.Response
-	}
-	for _, name := range names {
+	for _, name := range headerNames(f, field) {
 		var key []byte
 		if name != "" {
-			key = jsonKey(side + name)
+			key = jsonKey(name)
 		}
 		keys = append(keys, key)
 	}
 	return keys
+}
+
+// headerNames gives req.NAME and res.NAME of the headers in a list, "" for one without a name.
+func headerNames(f *parser.Format, field *parser.Field) (names []string) {
+	captures := f.Captures()
+	if captures == nil || field.Kind != parser.KindList {
+		return nil
+	}
+	side, headers := "req.", captures.Request
+	if strings.HasPrefix(field.Alias, "hs") {
+		side, headers = "res.", captures.Response
+	}
+	for _, name := range headers {
+		if name != "" {
+			name = side + name
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // appendHeaders appends the items of a list that have a name and a value. A "-" may be a header that was not there.
@@ -115,18 +131,22 @@ func (p *lineParser) start(name string, named bool) {
 	p.line, p.file = 0, nil
 	p.lines.Start()
 	p.zone.Restart()
+	p.only.start(name)
 	if named {
 		p.file = append(appendText([]byte(`"file":`), []byte(name)), ',')
 	}
 }
 
-// record gives the object for a line, with its LF if it has one, and an LF. It is valid until the next call.
+// record gives the object for a line, with its LF if it has one, and an LF. It is valid until the next call, and nil if
+// the line is not asked for.
 func (p *lineParser) record(line []byte, long bool) []byte {
 	p.begin()
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	p.header.Kind = wrapper.None
 	var rest []byte // what no format matches
 	switch {
+	case (long || len(line) == 0) && !p.only.has(p, line, false):
+		return nil
 	case long:
 		p.unparsed(line, "longer than "+strconv.Itoa(maxParseLine)+" bytes; raw is its beginning")
 	case len(line) == 0:
@@ -136,9 +156,12 @@ func (p *lineParser) record(line []byte, long bool) []byte {
 		if i < 0 {
 			i = p.lines.ParseCut(message, &p.rec)
 		}
-		if i >= 0 {
+		switch {
+		case !p.only.has(p, line, i >= 0):
+			return nil
+		case i >= 0:
 			p.parsed(&p.formats[i])
-		} else {
+		default:
 			rest = message
 			p.unparsed(line, "no format matches")
 		}
@@ -178,6 +201,11 @@ func (p *lineParser) parsed(f *jsonFormat) {
 	} else if h := &p.header; h.Kind != wrapper.None && h.TimeOK {
 		p.time(h.Time.UnixMilli(), h.Time.UTCOffset)
 	}
+	p.fields(f)
+}
+
+// fields prints what the record has.
+func (p *lineParser) fields(f *jsonFormat) {
 	out, unsure := append(p.out, `,"fields":{`...), false
 	empty := len(out)
 	for i := range f.fields {

@@ -80,13 +80,17 @@ func parseJournal(ctx context.Context, in io.Reader, out *bufio.Writer, p *lineP
 	return nil
 }
 
-// entry is record for an entry of the journal.
+// entry is record for an entry of the journal, the line of which is its message.
 func (p *lineParser) entry(entry []byte) []byte {
 	p.begin()
 	message, format, ok := p.lines.ParseEntry(entry, &p.rec, &p.header)
+	if !ok {
+		p.header, message = wrapper.Header{}, entry
+	}
 	switch {
+	case !p.only.has(p, message, format >= 0):
+		return nil
 	case !ok:
-		p.header = wrapper.Header{}
 		p.unparsed(entry, "no MESSAGE in the journal's entry")
 	case format < 0:
 		p.unparsed(message, "no format matches")

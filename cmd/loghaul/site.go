@@ -80,6 +80,7 @@ func newSite(ctx context.Context, o upOptions, log *slog.Logger) (_ *site, err e
 	file.Aggregator.Timezone = "Local" // HAProxy runs on this machine
 	file.Aggregator.Window.Age = upWindow
 	file.Aggregator.DrainTimeout = upDrain
+	file.Aggregator.Manifest.KeyFile = o.key
 	file.Archive.URL, file.Index.URL = o.archive, o.index
 	if err := file.Validate(); err != nil {
 		return nil, usagef("%v", err)

@@ -20,6 +20,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder"
 	"github.com/loghaul/loghaul/internal/logging"
 	"github.com/loghaul/loghaul/parser/haproxycfg"
+	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
 func upCommand() command {
@@ -31,7 +32,8 @@ func upCommand() command {
 It joins a forwarder and an aggregator, the very ones of the daemons, by a JetStream server inside
 the process that syncs every batch to disk before it acknowledges it. The archive is a folder unless
 --archive says otherwise. --demo replays lines of a real HAProxy, with the time of now, into
-DATA/demo/haproxy.log and tails that file. On a terminal a screen shows what happens; otherwise
+DATA/demo/haproxy.log and tails that file. Manifests of the archive are signed with DATA/manifest.key,
+which is made at the first start; DATA/manifest.pub verifies them. On a terminal a screen shows what happens; otherwise
 it is logged. Ctrl-C stops reading, archives everything that was read, and exits 0; a second Ctrl-C
 exits at once and leaves the rest to the next start, which goes on where this one was.
 `,
@@ -65,6 +67,7 @@ type upOptions struct {
 	configs                    list // of HAProxy, instead of formats
 	demo                       bool
 	log                        logging.Config
+	key, public                string // files with the keys of manifests
 }
 
 func (o *upOptions) register(fs *flag.FlagSet) {
@@ -128,7 +131,7 @@ func (o *upOptions) complete() error {
 	if o.archive == "" {
 		o.archive = (&url.URL{Scheme: "file", Path: filepath.Join(o.data, "archive")}).String()
 	}
-	if err := checkArchiveURL(o.archive); err != nil {
+	if err := objectstore.CheckURL(o.archive); err != nil {
 		return usagef("--archive: %v", err)
 	}
 	return nil
@@ -162,7 +165,11 @@ func up(ctx context.Context, s streams, o upOptions) error {
 	}
 	defer lock.Close() //nolint:errcheck // ends the lock, nothing was written since
 
-	scr := &screen{out: s.out, tty: isTerminal(s.out), next: nextCommands(o.archive)}
+	if o.key, o.public, err = ownKeys(o.data); err != nil {
+		return usagef("make the key that signs manifests: %v", err)
+	}
+
+	scr := &screen{out: s.out, tty: isTerminal(s.out), next: nextCommands(o.archive, o.public)}
 	if scr.tty {
 		scr.notes = &notes{}
 		scr.log = scr.notes.logger()
@@ -200,7 +207,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 // nextCommands can be pasted into another terminal.
-func nextCommands(archive string) []string {
+func nextCommands(archive, public string) []string {
 	program := os.Args[0]
 	objects := strings.TrimPrefix(archive, "file://")
 	if u, err := url.Parse(archive); err == nil {
@@ -212,6 +219,7 @@ func nextCommands(archive string) []string {
 	return []string{
 		program + " audit cat --archive " + quote(archive) + " | tail",
 		program + " audit sources --archive " + quote(archive),
+		program + " audit verify --archive " + quote(archive) + " --public-key " + quote(public),
 		fmt.Sprintf(`duckdb -c "SELECT status, count(*) FROM read_parquet('%s/dt=*/*/*.parquet') GROUP BY ALL ORDER BY ALL"`, strings.TrimSuffix(objects, "/")),
 	}
 }

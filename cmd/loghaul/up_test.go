@@ -74,12 +74,13 @@ func TestUpDemo(t *testing.T) {
 			t.Fatalf("exit code %d", code)
 		}
 		same(t, data, file)
+		sealed(t, data)
 		info, err := os.Stat(file)
 		if err != nil || info.Size() <= before {
 			t.Fatalf("%v: the demo did not go on: %d bytes after %d", err, info.Size(), before)
 		}
 		before = info.Size()
-		for _, want := range []string{"loghaul audit cat --archive file://" + data, "loghaul audit sources --archive file://" + data, "duckdb -c \"SELECT status"} {
+		for _, want := range []string{"loghaul audit cat --archive file://" + data, "loghaul audit sources --archive file://" + data, "loghaul audit verify --archive file://" + data, "duckdb -c \"SELECT status"} {
 			if !strings.Contains(p.out.String(), "\n  "+want) {
 				t.Errorf("no command %q in\n%s", want, p.out)
 			}
@@ -111,6 +112,7 @@ func TestUpAfterKill(t *testing.T) {
 		t.Fatalf("exit code %d", code)
 	}
 	same(t, data, file)
+	sealed(t, data)
 }
 
 // TestUpWhileTheArchiveIsAway: what cannot be archived at the end is said, and

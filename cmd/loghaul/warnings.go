@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/loghaul/loghaul/forwarder"
@@ -18,6 +19,11 @@ func aggregatorWarnings(f *aggregatorFile) []string {
 	}
 	if u, err := url.Parse(f.Archive.URL); err == nil && u.Scheme == "file" {
 		w = append(w, "archive.url is a folder: right for one machine; with several aggregators they must share it")
+	}
+	if path := f.Aggregator.Manifest.KeyFile; path != "" {
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+			w = append(w, fmt.Sprintf("manifest.key_file %s has the mode %v: whoever can read it can sign manifests; chmod 600 it", path, info.Mode().Perm()))
+		}
 	}
 	if f.Index.URL != "" && strings.HasPrefix(f.Index.URL, "http://") && !loopback(f.Index.URL) {
 		w = append(w, "index.url is not encrypted: lines and credentials can be read on the way")

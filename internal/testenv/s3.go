@@ -31,14 +31,39 @@ type S3Server struct {
 	// Dir holds one folder per bucket, and in it one file per object.
 	Dir string
 
-	t       testing.TB
-	port    int
-	sidecar string
-	proc    *Process
+	t        testing.TB
+	port     int
+	sidecar  string
+	versions string // folder of old versions, "" without
+	iam      string // socket of an IAM server, "" without
+	proc     *Process
 }
 
 // S3 starts an S3 server with one bucket. It ends with the test.
 func S3(t testing.TB) *S3Server {
+	t.Helper()
+	s := newS3(t)
+	s.run()
+	return s
+}
+
+// S3WithVersions is S3 with a server whose buckets can have versions, and so
+// Object Lock. Bucket has neither: see AddLockedBucket.
+func S3WithVersions(t testing.TB) *S3Server {
+	t.Helper()
+	s := newS3(t)
+	s.versions = t.TempDir()
+	s.run()
+	return s
+}
+
+func (s *S3Server) run() {
+	s.t.Helper()
+	s.Start()
+	s.t.Cleanup(s.Stop)
+}
+
+func newS3(t testing.TB) *S3Server {
 	t.Helper()
 	s := &S3Server{
 		Bucket: "archive", Region: "us-east-1", AccessKey: "loghaul-test", SecretKey: "loghaul-test-secret",
@@ -49,8 +74,6 @@ func S3(t testing.TB) *S3Server {
 		s.sidecar = t.TempDir() // the file system keeps no attributes
 	}
 	s.AddBucket(s.Bucket)
-	s.Start()
-	t.Cleanup(s.Stop)
 	return s
 }
 
@@ -66,7 +89,14 @@ func (s *S3Server) AddBucket(name string) {
 // returns when it answers.
 func (s *S3Server) Start() {
 	s.t.Helper()
-	args := []string{"--quiet", "--region", s.Region, "-p", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), "--keep-alive", "posix"}
+	args := []string{"--quiet", "--region", s.Region, "-p", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), "--keep-alive"}
+	if s.iam != "" {
+		args = append(args, "--iam-standalone-endpoint", s.iam)
+	}
+	args = append(args, "posix")
+	if s.versions != "" {
+		args = append(args, "--versioning-dir", s.versions)
+	}
 	if s.sidecar != "" {
 		args = append(args, "--sidecar", s.sidecar)
 	}

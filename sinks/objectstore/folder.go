@@ -11,9 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/loghaul/loghaul/internal/durable"
 	"github.com/loghaul/loghaul/sinks"
@@ -196,13 +198,17 @@ func (f *folder) list(ctx context.Context, at, prefix string, fn func(Info) erro
 			if err != nil {
 				return f.fail("listing", err)
 			}
-			if err := fn(Info{Key: key, Size: st.Size(), Modified: st.ModTime()}); err != nil {
+			if err := fn(Info{Key: key, Size: st.Size(), Modified: st.ModTime(), ETag: etag(st.ModTime())}); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
 }
+
+// etag stands for a file's content: a file is written once, so whatever touches
+// it later gives it another time.
+func etag(modified time.Time) string { return strconv.FormatInt(modified.UnixNano(), 36) }
 
 func (f *folder) Get(ctx context.Context, key string) ([]byte, error) {
 	file, size, err := f.open(ctx, key)
@@ -283,3 +289,31 @@ func (f *folder) fail(doing string, err error) error {
 	}
 	return fmt.Errorf("archive %s: %s: %w", f, doing, err)
 }
+
+// Remover is a Store that can delete: a folder. A bucket has lifecycle rules.
+type Remover interface {
+	// Remove deletes an object, and the folders that it leaves empty. It is no
+	// error when there is none.
+	Remove(ctx context.Context, key string) error
+}
+
+// Remove follows Remover. A writer whose folder goes meanwhile makes it again.
+func (f *folder) Remove(ctx context.Context, key string) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("archive %s: deleting %s: %w", f, key, err)
+	}
+	path := f.path(key)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return f.fail("deleting "+key, err)
+	}
+	// Up to the first folder that is not empty.
+	for dir := filepath.Dir(path); dir != f.root && os.Remove(dir) == nil; {
+		dir = filepath.Dir(dir)
+	}
+	return nil
+}
+
+var _ Remover = (*folder)(nil)

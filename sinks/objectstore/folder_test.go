@@ -2,7 +2,10 @@ package objectstore_test
 
 import (
 	"net/url"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -27,6 +30,28 @@ func folderURL(dir string) string { return (&url.URL{Scheme: "file", Path: dir})
 func TestFolder(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) objectstore.Store {
 		return openURL(t, folderURL(t.TempDir()), objectstore.Options{})
+	})
+}
+
+// TestFolderETag changes a file: its ETag shows it, although its size does not.
+func TestFolderETag(t *testing.T) {
+	dir := t.TempDir()
+	s := openURL(t, folderURL(dir), objectstore.Options{})
+	if err := s.Write(t.Context(), storetest.Group("a", []byte("one"))); err != nil {
+		t.Fatal(err)
+	}
+	tag := func() (tag string) {
+		if err := s.List(t.Context(), "a", func(i objectstore.Info) error { tag = i.ETag; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return tag
+	}
+	first := tag()
+	testenv.Eventually(t, time.Second, "another ETag", func() bool { // the clock of a file system ticks slowly
+		if err := os.WriteFile(filepath.Join(dir, "a"), []byte("two"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return tag() != first
 	})
 }
 

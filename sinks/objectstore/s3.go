@@ -1,53 +1,64 @@
 package objectstore
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/encrypt"
 
-	"github.com/loghaul/loghaul/sinks"
+	"github.com/loghaul/loghaul/internal/metrics"
 )
 
 const defaultRegion = "us-east-1"
 
 // bucket keeps each object under prefix in an S3 bucket.
 type bucket struct {
-	core      minio.Core
-	transport *http.Transport
-	name      string
-	prefix    string
-	endpoint  string
-	timeout   time.Duration
+	core       minio.Core
+	wire       *wire
+	name       string
+	prefix     string
+	endpoint   string
+	timeout    time.Duration
+	encryption encrypt.ServerSide // nil without
+	lock       Locks
+	pace       pace
+	hedged     *metrics.Counter
+
+	// shown says that the server was seen to keep a lock, of objects and of
+	// manifests. Once is enough: a server that does it does it always.
+	shown, manifestShown atomic.Bool
+}
+
+// locate fills in what the URL left out.
+func (l *location) locate(region string) error {
+	if l.region == "" {
+		l.region = region
+	}
+	if l.endpoint == nil {
+		if l.region == "" {
+			return errors.New("say where it is: add ?endpoint=https://host:port, or for AWS ?region=… or AWS_REGION")
+		}
+		l.endpoint = &url.URL{Scheme: "https", Host: "s3." + l.region + ".amazonaws.com"}
+	}
+	if l.region == "" {
+		l.region = defaultRegion // what servers other than AWS expect
+	}
+	return nil
 }
 
 func openS3(l location, o Options) (Store, error) {
-	region := l.region
-	if region == "" {
-		region = o.Region
-	}
-	if l.endpoint == nil {
-		if region == "" {
-			return nil, fmt.Errorf("archive s3://%s: say where it is: add ?endpoint=https://host:port, or for AWS ?region=… or AWS_REGION", l.bucket)
-		}
-		l.endpoint = &url.URL{Scheme: "https", Host: "s3." + region + ".amazonaws.com"}
-	}
-	if region == "" {
-		region = defaultRegion // what servers other than AWS expect
+	if err := l.locate(o.Region); err != nil {
+		return nil, fmt.Errorf("archive s3://%s: %w", l.bucket, err)
 	}
 	creds, err := o.credentials()
 	if err != nil {
@@ -57,11 +68,16 @@ func openS3(l location, o Options) (Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("archive s3://%s: %w", l.bucket, err)
 	}
+	encryption, err := o.Encryption.server(o.CustomerKey)
+	if err != nil {
+		return nil, fmt.Errorf("archive s3://%s: %w", l.bucket, err)
+	}
+	w := newWire(tr)
 	style := map[string]minio.BucketLookupType{"": minio.BucketLookupAuto, "path": minio.BucketLookupPath, "host": minio.BucketLookupDNS}
 	core, err := minio.NewCore(l.endpoint.Host, &minio.Options{
-		Creds: creds, Secure: l.endpoint.Scheme == "https", Transport: tr,
+		Creds: creds, Secure: l.endpoint.Scheme == "https", Transport: w,
 		// With the region set no request asks for it first.
-		Region: region, BucketLookup: style[l.style],
+		Region: l.region, BucketLookup: style[l.style],
 		// The client's own retries last five seconds at most, hide from our
 		// metrics, and turn a lost answer into a conflict.
 		MaxRetries: 1,
@@ -70,10 +86,15 @@ func openS3(l location, o Options) (Store, error) {
 		return nil, fmt.Errorf("archive s3://%s at %s: %w", l.bucket, l.endpoint, err)
 	}
 	core.SetAppInfo("loghaul", "1")
-	return &bucket{
-		core: *core, transport: tr, name: l.bucket, prefix: l.prefix,
-		endpoint: l.endpoint.String(), timeout: o.Timeout,
-	}, nil
+	b := &bucket{
+		core: *core, wire: w, name: l.bucket, prefix: l.prefix,
+		endpoint: l.endpoint.String(), timeout: o.Timeout, encryption: encryption, lock: o.Lock,
+		hedged: new(metrics.Counter),
+	}
+	if o.Metrics != nil {
+		b.hedged = o.Metrics.Counter(metricHedged)
+	}
+	return b, nil
 }
 
 func (o Options) credentials() (*credentials.Credentials, error) {
@@ -128,67 +149,6 @@ func (b *bucket) String() string {
 }
 
 func (b *bucket) Close() error {
-	b.transport.CloseIdleConnections()
+	b.wire.CloseIdleConnections()
 	return nil
-}
-
-// Write stores g with one PUT: a multipart upload would lose create-only.
-//
-// The checksum is sent twice. As the signed payload hash every server checks
-// it, over HTTP and TLS; as x-amz-checksum-sha256 the server keeps it too and
-// reports it later. No trailer is used: minio-go sends a wrong one when it
-// repeats a request.
-func (b *bucket) Write(ctx context.Context, g *sinks.Group) error {
-	if err := checkGroup(g); err != nil {
-		return err
-	}
-	opts := minio.PutObjectOptions{
-		ContentType:          "application/vnd.apache.parquet",
-		DisableContentSha256: true, // no signed chunks: the hash of the whole is signed
-		UserMetadata:         map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(g.SHA256[:])},
-	}
-	opts.SetMatchETagExcept("*")
-	reqCtx, cancel := b.deadline(ctx, len(g.Body))
-	defer cancel()
-	info, err := b.core.PutObject(reqCtx, b.name, b.prefix+g.Key, bytes.NewReader(g.Body), int64(len(g.Body)),
-		"", hex.EncodeToString(g.SHA256[:]), opts)
-	switch {
-	case minio.ToErrorResponse(err).StatusCode == http.StatusPreconditionFailed:
-		return b.compare(ctx, g)
-	case err != nil:
-		return b.fail(ctx, "storing "+g.Key, err)
-	case info.ChecksumSHA256 != "" && info.ChecksumSHA256 != base64.StdEncoding.EncodeToString(g.SHA256[:]):
-		return b.fail(ctx, "storing "+g.Key, fmt.Errorf("the server answers with the checksum %s of other content", info.ChecksumSHA256))
-	}
-	return nil
-}
-
-// compare decides what a taken key means: our own object when an answer was
-// lost, else a conflict. It reads the object, since neither an ETag nor a
-// stored checksum says the same on every server, and this happens rarely.
-func (b *bucket) compare(ctx context.Context, g *sinks.Group) error {
-	body, size, err := b.get(ctx, g.Key, minio.GetObjectOptions{}, len(g.Body))
-	if errors.Is(err, sinks.ErrNotFound) {
-		// Another writer's PUT is under way, or a delete marker hides the key.
-		return b.fail(ctx, "storing "+g.Key, errors.New("the key is taken, but there is no object to read"))
-	}
-	if err != nil {
-		return err
-	}
-	defer body.Close() //nolint:errcheck // only read
-	if size == int64(len(g.Body)) {
-		h := sha256.New()
-		if _, err := io.Copy(h, body); err != nil {
-			return b.fail(ctx, "comparing with the existing "+g.Key, err)
-		}
-		if [sha256.Size]byte(h.Sum(nil)) == g.SHA256 {
-			return nil
-		}
-	}
-	return fmt.Errorf("archive %s at %s: storing %s: %w", b, b.endpoint, g.Key, sinks.ErrConflict)
-}
-
-// deadline bounds a request that moves size bytes.
-func (b *bucket) deadline(ctx context.Context, size int) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, b.timeout+time.Duration(size>>20)*time.Second)
 }

@@ -67,6 +67,15 @@ func (b *bucket) refused(where string, r minio.ErrorResponse) error {
 
 // hint is what an operator has to do about an answer, "" when waiting helps.
 func (b *bucket) hint(r minio.ErrorResponse) string {
+	said := strings.ToLower(r.Message)
+	switch {
+	case isUnlockedBucket(r):
+		return "the bucket has no Object Lock: turn it on (it needs versioning; many servers only can when the bucket is made), or take archive.lock out"
+	case r.StatusCode == http.StatusBadRequest && strings.Contains(said, "server side encryption"):
+		return "the object was stored with sse-c: name the file with its key in LOGHAUL_S3_SSE_KEY_FILE"
+	case strings.HasPrefix(r.Code, "KMS"):
+		return "check archive.encryption.kms_key, and that the key's policy allows kms:GenerateDataKey and kms:Decrypt to this access key"
+	}
 	switch r.Code {
 	case "NoSuchBucket":
 		return fmt.Sprintf("make the bucket %q or correct the archive URL", b.name)
@@ -77,7 +86,15 @@ func (b *bucket) hint(r minio.ErrorResponse) string {
 	case "InvalidToken", "ExpiredToken", "InvalidTokenId":
 		return "renew AWS_SESSION_TOKEN"
 	case "AccessDenied", "AllAccessDisabled", "AccountProblem":
-		return fmt.Sprintf("allow s3:PutObject, s3:GetObject and s3:ListBucket on %q to this access key", b.name)
+		allow := "s3:PutObject, s3:GetObject and s3:ListBucket"
+		if b.lock.set() {
+			allow = "s3:PutObject, s3:PutObjectRetention, s3:GetObjectRetention, s3:GetObject and s3:ListBucket"
+		}
+		hint := fmt.Sprintf("allow %s on %q to this access key", allow, b.name)
+		if b.readKey() != nil {
+			hint += "; AWS also refuses sse-c so until the bucket's BlockedEncryptionTypes are NONE"
+		}
+		return hint
 	case "RequestTimeTooSkewed":
 		return "set this machine's clock"
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "InvalidRegion", "IllegalLocationConstraintException":

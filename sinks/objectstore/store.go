@@ -8,11 +8,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/sinks"
 )
 
@@ -57,6 +59,11 @@ type Info struct {
 	Key      string
 	Size     int64
 	Modified time.Time
+	// ETag is what the listing says about the content, without quotes; of a
+	// file its time of modification. Two objects of one ETag need not be equal,
+	// nor has an object the same ETag everywhere, but content that is replaced
+	// changes it (S3 API reference, Object).
+	ETag string
 }
 
 // Options is what an archive URL does not say.
@@ -75,6 +82,15 @@ type Options struct {
 	// Proxy is the URL of an HTTP proxy; "" takes HTTPS_PROXY, HTTP_PROXY and
 	// NO_PROXY from the environment, and "direct" uses none.
 	Proxy string
+	// Encryption is what is asked of s3 for new objects; with SSEC also what
+	// objects are read with.
+	Encryption Encryption
+	// CustomerKey is the key for SSEC, if Encryption names no file: 32 bytes.
+	CustomerKey []byte
+	// Lock is set on every object that is written to s3.
+	Lock Locks
+	// Metrics must hold Metrics(); nil counts nothing.
+	Metrics *metrics.Registry
 	// Timeout bounds every request, apart from one second more for every MiB
 	// of body; 0 is a minute.
 	Timeout time.Duration
@@ -86,7 +102,10 @@ type Options struct {
 func Open(_ context.Context, rawURL string, o Options) (Store, error) {
 	u, err := parse(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("archive URL %q: %w", redact(rawURL), err)
+		return nil, openError(rawURL, err)
+	}
+	if err := errors.Join(o.Encryption.Validate(), o.Lock.Validate(), o.checkProtection(u)); err != nil {
+		return nil, fmt.Errorf("archive %s: %w", redact(rawURL), err)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
@@ -95,6 +114,10 @@ func Open(_ context.Context, rawURL string, o Options) (Store, error) {
 		return openFolder(u.dir, o)
 	}
 	return openS3(u, o)
+}
+
+func openError(rawURL string, err error) error {
+	return fmt.Errorf("archive URL %q: %w", redact(rawURL), err)
 }
 
 // checkGroup refuses groups that must not be stored whatever the store is.

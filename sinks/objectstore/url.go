@@ -125,10 +125,11 @@ func (l *location) set(key, value string) error {
 // OptionsFromEnv reads AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
 // AWS_SESSION_TOKEN, AWS_REGION or AWS_DEFAULT_REGION, and LOGHAUL_S3_CA or
 // AWS_CA_BUNDLE. A secret may also stand in the file that the name with _FILE
-// names. Role is set where a platform provides role credentials.
+// names. Role is set where a platform provides role credentials. The key for
+// SSEC comes from LOGHAUL_S3_SSE_KEY.
 func OptionsFromEnv() (Options, error) {
 	var errs []error
-	secret := func(name string) string {
+	read := func(name string) string {
 		if v := os.Getenv(name); v != "" {
 			return v
 		}
@@ -140,8 +141,9 @@ func OptionsFromEnv() (Options, error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s_FILE: %w", name, err))
 		}
-		return strings.TrimSpace(string(b))
+		return string(b)
 	}
+	secret := func(name string) string { return strings.TrimSpace(read(name)) }
 	first := func(names ...string) string {
 		for _, n := range names {
 			if v := os.Getenv(n); v != "" {
@@ -156,7 +158,28 @@ func OptionsFromEnv() (Options, error) {
 		CAFile: first("LOGHAUL_S3_CA", "AWS_CA_BUNDLE"),
 		Role:   first("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "LOGHAUL_S3_ROLE") != "",
 	}
+	if key := read("LOGHAUL_S3_SSE_KEY"); key != "" {
+		b, err := parseKey([]byte(key))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("LOGHAUL_S3_SSE_KEY: %w", err))
+		}
+		o.Encryption.Mode, o.CustomerKey = SSEC, b
+	}
 	return o, errors.Join(errs...)
+}
+
+// With adds what a configuration file asks for to what the environment says,
+// and tells when they contradict each other.
+func (o Options) With(c Config) (Options, error) {
+	o.Lock = c.Lock
+	switch {
+	case c.Encryption.Mode == "":
+	case c.Encryption.Mode != SSEC && o.Encryption.Mode == SSEC:
+		return o, fmt.Errorf("archive.encryption is %s, but LOGHAUL_S3_SSE_KEY is set, which is for sse-c: take one out", c.Encryption.Mode)
+	default:
+		o.Encryption = c.Encryption
+	}
+	return o, nil
 }
 
 func absolute(p string) string {

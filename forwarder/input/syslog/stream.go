@@ -30,7 +30,8 @@ const (
 	// a socket in the file system its own buffer bounds that: 208 KiB, overhead
 	// included.
 	tcpWindow, unixWindow = 256 << 10, 48 << 10
-	// lastWords is how long connections are read on at the end.
+	// lastWords is how long connections are read on at the end, and taken that
+	// had come before it: a sender may have said all and be gone.
 	lastWords = 100 * time.Millisecond
 	// handshake bounds a TLS handshake.
 	handshake = 10 * time.Second
@@ -123,11 +124,12 @@ func (s *stream) Problem() error {
 // Run takes connections until ctx ends, and then what they have sent.
 func (s *stream) Run(ctx context.Context) error {
 	var all sync.WaitGroup
-	var closed error
+	var removed error
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
-		closed = errors.Join(s.listener.Close(), s.file.remove())
+		removed = s.file.remove()
+		s.deadline(time.Now().Add(lastWords))
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for c := range s.conns {
@@ -135,9 +137,12 @@ func (s *stream) Run(ctx context.Context) error {
 		}
 	})
 	defer stop()
-	for ctx.Err() == nil {
+	for {
 		c, err := s.listener.Accept()
 		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
 			s.failed(ctx, err)
 			continue
 		}
@@ -152,8 +157,16 @@ func (s *stream) Run(ctx context.Context) error {
 		})
 	}
 	<-ended
+	err := errors.Join(s.listener.Close(), removed)
 	all.Wait()
-	return closed
+	return err
+}
+
+// deadline ends Accept at t.
+func (s *stream) deadline(t time.Time) {
+	if l, ok := s.listener.(interface{ SetDeadline(t time.Time) error }); ok { // TCP and UNIX
+		_ = l.SetDeadline(t)
+	}
 }
 
 // add counts a connection, unless there are enough.
@@ -187,7 +200,7 @@ func (s *stream) remove(c net.Conn) {
 
 // failed takes an error of Accept. Most often there are too many open files.
 func (s *stream) failed(ctx context.Context, err error) {
-	if ctx.Err() != nil || errors.Is(err, syscall.ECONNABORTED) {
+	if errors.Is(err, syscall.ECONNABORTED) {
 		return
 	}
 	if errors.Is(err, syscall.EMFILE) {

@@ -183,7 +183,14 @@ func TestTheEndWithAFullSpool(t *testing.T) {
 
 // TestWhatConnectionsSentBeforeTheEndIsTaken stops the listener under load.
 func TestWhatConnectionsSentBeforeTheEndIsTaken(t *testing.T) {
-	w := listen(t, config(tcpURL(t)), &inputtest.Spool{})
+	for _, url := range []string{tcpURL(t), "unix-stream://" + filepath.Join(t.TempDir(), "log")} {
+		lastConnections(t, url)
+	}
+}
+
+func lastConnections(t *testing.T, url string) {
+	t.Helper()
+	w := listen(t, config(url), &inputtest.Spool{})
 	const conns, lines = 20, 500
 	var all sync.WaitGroup
 	for range conns {
@@ -197,8 +204,7 @@ func TestWhatConnectionsSentBeforeTheEndIsTaken(t *testing.T) {
 		})
 	}
 	all.Wait()
-	w.eventually("they are accepted", func() bool { return w.in.Stats().Accepted.Load() == conns })
-	w.stop()
+	w.stop() // some may not even be accepted
 	if n, _ := w.spool.Records(); n != conns*lines {
 		t.Errorf("%d records, want %d", n, conns*lines)
 	}
