@@ -71,6 +71,7 @@ func TestEncodeRaw(t *testing.T) {
 			if m := r.Meta(); !m.Fallback || len(m.Formats) > 0 {
 				t.Errorf("metadata %+v", m)
 			}
+			askRandomly(t, o.Body, 30, 3)
 		})
 	}
 }
