@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/parser/filter"
 	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
@@ -35,6 +36,14 @@ func FuzzOpen(f *testing.F) {
 			f.Add(c.file(f, bytes.Clone(o.Body)))
 		}
 	}
+	var filters []*filter.Filter
+	for _, text := range []string{"ci=127.0.0.1 ST>=200", "HP~/ or ID=x", "not (b^=a or raw~x)", "message=* or req.1=a"} {
+		parsed, err := filter.Parse(text)
+		if err != nil {
+			f.Fatal(err)
+		}
+		filters = append(filters, parsed)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Open(bytes.NewReader(b), int64(len(b)))
 		if err == nil {
@@ -48,7 +57,29 @@ func FuzzOpen(f *testing.F) {
 		if err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
 			t.Errorf("error %v is neither ErrCorrupt nor ErrVersion", err)
 		}
+		if r == nil {
+			return
+		}
+		for _, f := range filters {
+			if err := ask(r, f); err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
+				t.Errorf("%s: error %v is neither ErrCorrupt nor ErrVersion", f, err)
+			}
+		}
 	})
+}
+
+// ask counts and reads what a filter selects.
+func ask(r *Reader, f *filter.Filter) error {
+	q := &Query{Where: f, From: 1, To: 1 << 42}
+	s, err := r.Select(q)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if _, err := s.Count(); err != nil {
+		return err
+	}
+	return s.Rows(func(*Row) error { return nil })
 }
 
 // FuzzRoundTrip archives arbitrary bytes as lines.

@@ -99,7 +99,10 @@ func (o *Opener) Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if rd.meta.Version == 0 {
 		return nil, corrupt("metadata", "", -1, "no entry %q: not an object of loghaul", metaKey)
 	}
-	return rd, rd.check(o)
+	if err := rd.check(o); err != nil {
+		return nil, err
+	}
+	return rd, nil
 }
 
 // check makes the plans and compares the footer's schema with them.

@@ -22,8 +22,8 @@ func TestSelectIsTheFilter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			raw := readCorpus(t, path)
-			if len(raw) > 128<<10 {
-				raw = raw[:128<<10]
+			if len(raw) > 64<<10 {
+				raw = raw[:64<<10]
 			}
 			formats := wellKnown(t)
 			if f := otherFormat(spec, formats); f != nil {
@@ -33,7 +33,7 @@ func TestSelectIsTheFilter(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			askRandomly(t, o.Body, 20, uint64(len(name)))
+			askRandomly(t, o.Body, 14, uint64(len(name)))
 		})
 	}
 }
