@@ -353,7 +353,7 @@ func (s *sample) copied(t *testing.T) *sample {
 	w := newWorldAt(t, dir)
 	w.signer, w.keys = s.signer, s.keys
 	one, two := *s.one, *s.two
-	one.w, two.w = w, w
+	one.w, two.w, one.enc, two.enc = w, w, nil, nil
 	c.world, c.one, c.two = w, &one, &two
 	return &c
 }

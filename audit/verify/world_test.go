@@ -108,15 +108,7 @@ func (w *world) writer(name string) *writer {
 	if x := w.writers[name]; x != nil {
 		return x
 	}
-	f, err := parser.Compile("httplog")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	enc, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Writer: name, CreatedBy: "test"})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	x := &writer{w: w, name: name, enc: enc, from: start, documents: map[string]document{}}
+	x := &writer{w: w, name: name, from: start, documents: map[string]document{}}
 	w.writers[name] = x
 	return x
 }
@@ -152,6 +144,17 @@ func lost(src wire.Source, from, to int64, reason string) archive.Batch {
 // encode makes an object without storing it.
 func (x *writer) encode(sealed time.Time, batches ...archive.Batch) *archive.Object {
 	x.w.t.Helper()
+	if x.enc == nil { // a copy of a writer makes its own
+		f, err := parser.Compile("httplog")
+		if err != nil {
+			x.w.t.Fatal(err)
+		}
+		enc, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Writer: x.name, CreatedBy: "test"})
+		if err != nil {
+			x.w.t.Fatal(err)
+		}
+		x.enc = enc
+	}
 	o, err := x.enc.Encode(batches, sealed)
 	if err != nil {
 		x.w.t.Fatal(err)
