@@ -81,7 +81,8 @@ func tangle(w *world, random *rand.Rand, objects int) (keys []string) {
 	return keys
 }
 
-// sign writes manifests for objects, signed by s.
+// sign writes manifests for objects, signed by s; without, they know nothing of
+// every seventh but its checksum, as of those that waited too long for theirs.
 func (w *world) sign(s *manifest.Signer, keys ...string) {
 	w.t.Helper()
 	sum, err := archive.NewSummarizer()
@@ -89,7 +90,7 @@ func (w *world) sign(s *manifest.Signer, keys ...string) {
 		w.t.Fatal(err)
 	}
 	by := map[string][]*manifest.Entry{}
-	for _, key := range keys {
+	for n, key := range keys {
 		body, err := os.ReadFile(w.path(key))
 		if err != nil {
 			w.t.Fatal(err)
@@ -97,6 +98,9 @@ func (w *world) sign(s *manifest.Signer, keys ...string) {
 		summary, err := sum.Summarize(body)
 		if err != nil {
 			w.t.Fatal(err)
+		}
+		if s == nil && n%7 == 6 {
+			summary = nil
 		}
 		e := manifest.NewEntry(key, int64(len(body)), [32]byte{}, summary)
 		k, err := archive.ParseKey(key)

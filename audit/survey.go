@@ -180,7 +180,7 @@ func (f *finder) askManifest(ctx context.Context, file *manifest.File, r *remote
 	for i := range m.Objects {
 		o := &m.Objects[i]
 		name, err := archive.ParseKey(o.Key)
-		if err != nil { // quarantined
+		if err != nil || o.RawSHA256 == "" { // quarantined; or the manifest has a checksum and tells nothing: the footer does
 			continue
 		}
 		keys = append(keys, o.Key)
