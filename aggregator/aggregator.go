@@ -12,8 +12,8 @@
 //   - The index is offered what is archived already, and cannot hold anything up.
 //   - Manifests list every object that was stored, and hold nothing up either: see
 //     package notary.
-//   - Memory is bounded: one window of raw bytes, two windows of encoded
-//     objects, Pull.Bytes of messages.
+//   - Memory is bounded: one window of raw bytes, a few windows of encoded
+//     objects, Pull.Bytes of messages, notary.Memory.
 package aggregator
 
 import (
@@ -157,8 +157,8 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 //
 // Beside them the notary lists what was stored, and ends its list when all is.
 //
-// Between collect and deliver there is one sealed window at most: while an
-// object is being stored the next window is filled and encoded, and no more.
+// Between collect and deliver there is one sealed window at most: while a few are
+// being stored the next window is filled and encoded, and no more.
 func (a *Aggregator) Run(ctx context.Context) error {
 	pull, stopPulling := context.WithCancel(ctx)
 	defer stopPulling()
@@ -208,21 +208,6 @@ func (a *Aggregator) collect(work context.Context, in <-chan *consume.Message, s
 			return
 		}
 	}
-}
-
-// deliver stores what was sealed, acknowledges what is stored, and offers it
-// to the index, one window after the other.
-func (a *Aggregator) deliver(work context.Context, source *consume.Source, sealed <-chan *batchGroup) error {
-	for g := range sealed {
-		if err := a.store(work, g); err != nil {
-			return err
-		}
-		if err := a.ack(work, source, g); err != nil {
-			return err
-		}
-		a.offer(g)
-	}
-	return nil
 }
 
 // keepManifests runs the notary until ctx ends. finish has to be called then,

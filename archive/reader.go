@@ -189,6 +189,10 @@ func (rd *Reader) newWalk(fn func(*Row) error) *walk {
 func (w *walk) begun() {
 	w.wrapped = !w.columns[colWrapper].empty()
 	w.joined = !w.columns[colParts].empty()
+	w.labelled = false
+	for _, c := range [...]int{colLabels, colNamespace, colPod, colContainer, colContainerID} {
+		w.labelled = w.labelled || !w.columns[c].empty()
+	}
 }
 
 func footerError(err error) error {

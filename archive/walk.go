@@ -17,9 +17,14 @@ type walk struct {
 	fn    func(*Row) error
 	row   Row
 	block blockOfRows
-	lean  bool // all rows keep their bytes: no columns of fields are there
-	tiles tiles
-	parts []Part // memory of row.Parts
+	known struct { // of the last row
+		r                  *Range
+		node, source, path []byte
+	}
+	labelled bool // some row has something that readOrigin reads
+	lean     bool // all rows keep their bytes: no columns of fields are there
+	tiles    tiles
+	parts    []Part // memory of row.Parts
 	// contained takes what a runtime put around a line off for row.Message.
 	contained *wrapper.Splitter
 }
@@ -85,12 +90,13 @@ func (w *walk) read(row, end int, r *Range, from, to int64) (err error) {
 		}
 	}
 	id := w.identity(row)
-	if string(id.node) != r.Source.Node || string(id.source) != r.Source.ID ||
-		string(id.path) != r.Source.Path || id.offset < from || id.offset >= to {
+	if !w.isOf(&id, r) || id.offset < from || id.offset >= to {
 		return corrupt("identity", "", row, "is %s/%s:%d, want %s/%s from %d on", id.node, id.source, id.offset, r.Source.Node, r.Source.ID, from)
 	}
 	w.row = Row{Index: row, Source: r.Source, Offset: id.offset, NoLF: id.noLF, TimeUnsure: id.unsure, ReadAt: id.readAt, Rest: id.rest}
-	w.readOrigin(row)
+	if w.labelled {
+		w.readOrigin(row)
+	}
 	at := row - w.block.row
 	p, raw, kept := w.block.plans[at], w.block.raws[at], w.block.kept[at]
 	if p == nil && !kept {
@@ -117,6 +123,23 @@ func (w *walk) read(row, end int, r *Range, from, to int64) (err error) {
 	}
 	return w.message()
 }
+
+// isOf reports whether a row is of the source of r. Rows have their texts from a
+// dictionary: one that was right before is right again.
+func (w *walk) isOf(id *identity, r *Range) bool {
+	k := &w.known
+	if r == k.r && sameSlice(id.node, k.node) && sameSlice(id.source, k.source) && sameSlice(id.path, k.path) {
+		return true
+	}
+	if string(id.node) != r.Source.Node || string(id.source) != r.Source.ID || string(id.path) != r.Source.Path {
+		return false
+	}
+	k.r, k.node, k.source, k.path = r, id.node, id.source, id.path
+	return true
+}
+
+// sameSlice reports whether a and b are the same bytes in memory.
+func sameSlice(a, b []byte) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }
 
 // readFields finishes the record of a row, and makes the line unless that is kept.
 func (w *walk) readFields(row int, p *plan, kept bool) error {

@@ -27,6 +27,20 @@ func (m *memory) next() (*line, error) {
 	return l, nil
 }
 
+// chain is a cursor over lists of lines, one after the other.
+type chain struct{ lists [][]line }
+
+func (c *chain) next() (*line, error) {
+	for len(c.lists) > 0 {
+		if l := c.lists[0]; len(l) > 0 {
+			c.lists[0] = l[1:]
+			return &l[0], nil
+		}
+		c.lists = c.lists[1:]
+	}
+	return nil, io.EOF
+}
+
 // merge is a k-way merge of cursors. It keeps the head of each in a heap and
 // moves a cursor on only when its head has been used, because a head is valid
 // just that long.

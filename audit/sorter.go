@@ -35,10 +35,18 @@ type sorter struct {
 	sources []wire.Source
 	index   map[sourceKey]int32
 
-	lines []line
-	arena arena // the bytes of lines
+	lists []list // of each source; all in the first if there is another order
+	held  int    // lines in them
+	arena arena  // the bytes of lines
 	used  int64
 	runs  []*run
+}
+
+// list is lines that are held. They come in order as a rule: an object has the
+// lines of a source so, and the next object those that follow.
+type list struct {
+	lines   []line
+	tangled bool // they did not
 }
 
 type sourceKey struct{ node, id string }
@@ -64,21 +72,30 @@ func (s *sorter) source(src wire.Source) int32 {
 // add takes a copy of l.
 func (s *sorter) add(l line) error {
 	cost := int64(len(l.raw)) + lineCost
-	if s.used+cost > s.limit && len(s.lines) > 0 {
+	if s.used+cost > s.limit && s.held > 0 {
 		if err := s.spill(); err != nil {
 			return err
 		}
 	}
 	l.raw = s.arena.keep(l.raw)
-	s.lines = append(s.lines, l)
+	i := int(l.source)
+	if s.order != nil {
+		i = 0
+	}
+	for i >= len(s.lists) {
+		s.lists = append(s.lists, list{})
+	}
+	to := &s.lists[i]
+	if n := len(to.lines); n > 0 && to.lines[n-1].offset >= l.offset {
+		to.tangled = true
+	}
+	to.lines = append(to.lines, l)
+	s.held++
 	s.used += cost
 	return nil
 }
 
 func (s *sorter) compare(a, b *line) int {
-	if s.order != nil {
-		return s.order(a, b)
-	}
 	if a.source != b.source {
 		x, y := &s.sources[a.source], &s.sources[b.source]
 		return cmp.Or(strings.Compare(x.Node, y.Node), strings.Compare(x.ID, y.ID))
@@ -98,14 +115,45 @@ func (s *sorter) compare(a, b *line) int {
 	return 1
 }
 
-func (s *sorter) sortLines() {
-	slices.SortFunc(s.lines, func(a, b line) int { return s.compare(&a, &b) })
+// comparing gives the order of the lines.
+func (s *sorter) comparing() func(a, b *line) int {
+	if s.order != nil {
+		return s.order
+	}
+	return s.compare
+}
+
+// sortHeld gives the lines at hand in order.
+func (s *sorter) sortHeld() *chain {
+	if s.order != nil {
+		for _, l := range s.lists {
+			order := s.order
+			slices.SortFunc(l.lines, func(a, b line) int { return order(&a, &b) })
+		}
+	}
+	var filled []list
+	for _, l := range s.lists {
+		if len(l.lines) == 0 {
+			continue
+		}
+		if l.tangled && s.order == nil {
+			slices.SortFunc(l.lines, func(a, b line) int { return s.compare(&a, &b) })
+		}
+		filled = append(filled, l)
+	}
+	if s.order == nil {
+		slices.SortFunc(filled, func(a, b list) int { return s.compare(&a.lines[0], &b.lines[0]) })
+	}
+	c := &chain{}
+	for _, l := range filled {
+		c.lists = append(c.lists, l.lines)
+	}
+	return c
 }
 
 // spill moves the lines at hand into a new run.
 func (s *sorter) spill() error {
-	s.sortLines()
-	if err := s.writeRun(&memory{lines: s.lines}); err != nil {
+	if err := s.writeRun(s.sortHeld()); err != nil {
 		return err
 	}
 	// Long lines have chunks of their own; ordinary ones are used again.
@@ -114,7 +162,8 @@ func (s *sorter) spill() error {
 		s.arena[i] = s.arena[i][:0]
 	}
 	s.arena = s.arena[:min(1, len(s.arena))]
-	s.lines, s.used = s.lines[:0], 0
+	clear(s.lists)
+	s.held, s.used = 0, 0
 	if len(s.runs) >= maxFanIn {
 		return s.compact()
 	}
@@ -128,7 +177,7 @@ func (s *sorter) compact() error {
 	for i, r := range old {
 		in[i] = r
 	}
-	m, err := newMerge(s.compare, in)
+	m, err := newMerge(s.comparing(), in)
 	if err != nil {
 		return err
 	}
@@ -150,12 +199,15 @@ func (s *sorter) writeRun(in cursor) error {
 
 // sorted ends the adding and gives all lines in order.
 func (s *sorter) sorted() (cursor, error) {
-	s.sortLines()
-	in := []cursor{&memory{lines: s.lines}}
+	held := s.sortHeld()
+	if len(s.runs) == 0 {
+		return held, nil
+	}
+	in := []cursor{held}
 	for _, r := range s.runs {
 		in = append(in, r)
 	}
-	return newMerge(s.compare, in)
+	return newMerge(s.comparing(), in)
 }
 
 // close removes the runs. It may be called at any time.

@@ -106,7 +106,10 @@ func TestSorterMemoryIsBounded(t *testing.T) {
 		if err := s.add(line{raw: raw, offset: i, source: src}); err != nil {
 			t.Fatal(err)
 		}
-		held := int64(cap(s.lines)) * lineCost
+		var held int64
+		for _, l := range s.lists {
+			held += int64(cap(l.lines)) * lineCost
+		}
 		for _, c := range s.arena {
 			held += int64(cap(c))
 		}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/sinks/objectstore"
@@ -109,8 +108,10 @@ func TestManifestsAfterKills(t *testing.T) {
 	c := newCluster(t, settings{})
 	c.start()
 	l := startLoad(t, c.input, fullRate)
-	random.times(kills, func() {
-		random.wait(500*time.Millisecond, 1500*time.Millisecond) // for an object or two
+	random.times(2, func() {
+		eventually(t, arrivalLimit, "an object that waits for its manifest", func() bool {
+			return c.agg[0].metric("loghaul_manifest_waiting_objects") > 0
+		})
 		c.agg[0].Kill()
 	}, c.agg[0].Start)
 	c.finish(l, arrivalLimit)

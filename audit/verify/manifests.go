@@ -44,11 +44,18 @@ type link struct {
 // chain is the manifests of one writer.
 type chain struct {
 	writer string
-	all    []manifest.KeyInfo // as listed
-	links  []*link            // those that were read
-	first  int64              // number of the first that is selected
+	all    []ref   // as listed
+	links  []*link // those that were read
+	near   int64   // number of the first of these
+	first  int64   // number of the first that is selected
 	breaks []Break
 	more   int
+}
+
+// ref is a manifest as it is listed.
+type ref struct {
+	manifest.KeyInfo
+	size int64
 }
 
 // head is a manifest that another one knew of; witness is where, and with which
@@ -97,7 +104,7 @@ func (r *run) listManifests(ctx context.Context) ([]*link, error) {
 			return nil //nolint:nilerr // it is named
 		}
 		c := r.chain(k.Writer)
-		c.all = append(c.all, k)
+		c.all = append(c.all, ref{k, i.Size})
 		fresh = append(fresh, &link{key: i.Key, size: i.Size, writer: k.Writer, sequence: k.Sequence, begin: k.From})
 		return nil
 	})
@@ -113,18 +120,17 @@ func (r *run) listManifests(ctx context.Context) ([]*link, error) {
 		}
 	}
 	for _, c := range r.chains {
-		slices.SortFunc(c.all, func(a, b manifest.KeyInfo) int {
+		slices.SortFunc(c.all, func(a, b ref) int {
 			if a.Sequence != b.Sequence {
 				return int(a.Sequence - b.Sequence)
 			}
 			return a.From.Compare(b.From)
 		})
 	}
-	first := map[string]int64{}
 	for _, c := range r.chains {
-		first[c.writer], c.first = c.firstFor(r.around(r.From, -r.Grace)), c.firstFor(r.From)
+		c.near, c.first = c.firstFor(r.nearFrom()), c.firstFor(r.From)
 	}
-	fresh = slices.DeleteFunc(fresh, func(l *link) bool { return l.sequence < first[l.writer] })
+	fresh = slices.DeleteFunc(fresh, func(l *link) bool { return l.sequence < r.chains[l.writer].near })
 	slices.SortFunc(fresh, func(a, b *link) int {
 		if a.writer != b.writer {
 			return strings.Compare(a.writer, b.writer)
@@ -211,10 +217,7 @@ func (r *run) readAll(ctx context.Context, links []*link) error {
 	r.Progress.AllManifests.Add(int64(len(links)))
 	err := ordered(ctx, manifestsAhead, func(_ context.Context, give func(func(context.Context) opened) error) error {
 		for _, l := range links {
-			if err := give(func(ctx context.Context) opened {
-				f, err := r.openManifest(ctx, l.key, l.size, manifest.OpenBrief)
-				return opened{l, f, err}
-			}); err != nil {
+			if err := give(r.opening(l)); err != nil {
 				return err
 			}
 		}
@@ -229,6 +232,14 @@ func (r *run) readAll(ctx context.Context, links []*link) error {
 	slices.SortFunc(r.named, func(a, b named) int { return strings.Compare(a.key, b.key) })
 	r.named = merge(r.named)
 	return err
+}
+
+// opening reads a manifest without columns.
+func (r *run) opening(l *link) func(context.Context) opened {
+	return func(ctx context.Context) opened {
+		f, err := r.openManifest(ctx, l.key, l.size, manifest.OpenBrief)
+		return opened{l, f, err}
+	}
 }
 
 // take keeps what is needed of a manifest.
@@ -409,17 +420,14 @@ func (r *run) inTime(key string, t time.Time) bool {
 	return r.selected(t)
 }
 
-// around moves a bound, unless it is none.
-func (*run) around(t time.Time, d time.Duration) time.Time {
-	if t.IsZero() {
-		return t
+// nearFrom is so long before the selection that objects sealed since then may
+// hold bytes between those selected: batches of one source go to several writers.
+// What was sealed behind the selection may, too.
+func (r *run) nearFrom() time.Time {
+	if r.From.IsZero() {
+		return r.From
 	}
-	return t.Add(d)
+	return r.From.Add(-r.Grace)
 }
 
-// near reports whether an object was sealed so near to those selected that it
-// may hold bytes between theirs: batches of one source go to several writers.
-func (r *run) near(t time.Time) bool {
-	from, to := r.around(r.From, -r.Grace), r.around(r.To, r.Grace)
-	return (from.IsZero() || !t.Before(from)) && (to.IsZero() || t.Before(to))
-}
+func (r *run) near(t time.Time) bool { return !t.Before(r.nearFrom()) }

@@ -273,6 +273,8 @@ func (r *run) why(key string, sealed time.Time) (Verdict, string) {
 	switch {
 	case unread:
 		return Unread, "a manifest that may name it could not be read"
+	case covered && strings.HasPrefix(key, quarantinePrefix):
+		return Extra, "no manifest names it" // nor does its key name a writer
 	case covered:
 		return Extra, reason
 	case r.Keys != nil:

@@ -23,6 +23,8 @@ type model struct {
 	objects   []*object
 	manifests []*written
 	undo      []func()
+	// keyed says that signatures count.
+	keyed bool
 }
 
 type object struct {
@@ -107,7 +109,7 @@ func newModel(t *testing.T, seed uint64) *model {
 				}
 				window := time.Hour
 				if last {
-					window = m.now.Sub(began) + 1
+					window = m.now.Sub(began) + time.Millisecond
 				}
 				o := m.store1(x, began.Add(time.Duration(m.rng.Int64N(int64(window/time.Millisecond)))*time.Millisecond), pieces)
 				if o == nil {
@@ -284,6 +286,14 @@ func (m *model) restore() {
 	}
 }
 
+// stateOf is what was done to a manifest, as far as it can be seen.
+func (m *model) stateOf(w *written) string {
+	if w.state == "forged" && !m.keyed {
+		return ""
+	}
+	return w.state
+}
+
 // expect tells what a run has to find.
 func (m *model) expect(deep bool) (all []string) {
 	young := m.now.Add(-2 * time.Hour)
@@ -317,7 +327,7 @@ func (m *model) expect(deep bool) (all []string) {
 	for _, o := range m.objects {
 		vouched, named := false, false
 		for _, w := range o.in {
-			vouched = vouched || w.state == ""
+			vouched = vouched || m.stateOf(w) == ""
 			named = named || w.state == "" || w.state == "forged"
 		}
 		bad := o.bad && (deep || !o.same || !vouched)
@@ -349,7 +359,7 @@ func (m *model) expect(deep bool) (all []string) {
 				all = append(all, "extra "+o.key)
 			} else if bad {
 				all = append(all, "changed "+o.key)
-			} else {
+			} else if m.keyed {
 				all = append(all, "unsigned "+o.key)
 			}
 			if !bad {
@@ -393,7 +403,7 @@ func (m *model) expectChains(present map[string][]*written, young time.Time) (al
 	last := map[string]int64{}
 	for _, w := range m.manifests {
 		last[w.writer] = max(last[w.writer], w.sequence)
-		if w.state != "" {
+		if m.stateOf(w) != "" {
 			continue
 		}
 		for _, h := range w.heads {
@@ -405,7 +415,7 @@ func (m *model) expectChains(present map[string][]*written, young time.Time) (al
 		newest := int64(0)
 		var newestOf *written
 		for _, w := range present[writer] {
-			kinds[w.sequence] = w.state
+			kinds[w.sequence] = m.stateOf(w)
 			if w.sequence > newest {
 				newest, newestOf = w.sequence, w
 			}
@@ -459,11 +469,42 @@ func TestRandomTampering(t *testing.T) {
 					}
 				}
 				deep := round >= 12
-				r := m.verify(verify.Options{Now: m.now, Keys: m.keys, Deep: deep})
+				o := verify.Options{Now: m.now, Deep: deep}
+				if m.keyed = round%5 != 4; m.keyed {
+					o.Keys = m.keys
+				}
+				r := m.verify(o)
 				if d := cmp.Diff(m.expect(deep), r.differences()); d != "" {
-					t.Errorf("round %d, deep %v, after %q (-want +got):\n%s", round, deep, done, d)
+					t.Errorf("round %d, deep %v, keyed %v, after %q (-want +got):\n%s", round, deep, m.keyed, done, d)
 				}
 				m.restore()
+			}
+		})
+	}
+}
+
+// TestRandomSelection looks at parts of sound archives: nothing is to be found,
+// wherever a part begins and ends.
+func TestRandomSelection(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			m := newModel(t, 100+seed)
+			for round := range 16 {
+				o := verify.Options{Now: m.now, Keys: m.keys, Deep: round == 0}
+				hours := m.now.Sub(start)
+				if m.rng.IntN(4) > 0 {
+					o.From = start.Add(time.Duration(m.rng.Int64N(int64(min(hours, 6*time.Hour)))))
+				}
+				if m.rng.IntN(4) > 0 {
+					o.To = start.Add(time.Duration(m.rng.Int64N(int64(min(hours, 6*time.Hour)))))
+				}
+				if m.rng.IntN(2) > 0 {
+					o.Source = source(rune('a' + m.rng.IntN(4))).ID
+				}
+				if r := m.verify(o); len(r.differences()) > 0 || r.total.Unread > 0 {
+					t.Errorf("from %s to %s: %q, %+v", o.From, o.To, r.differences(), r.total)
+				}
 			}
 		})
 	}

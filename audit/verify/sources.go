@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -108,10 +109,7 @@ func (s *sources) withoutGone(ctx context.Context) error {
 			if !l.vouches {
 				continue
 			}
-			if err := give(func(ctx context.Context) opened {
-				f, err := r.openManifest(ctx, l.key, l.size, manifest.OpenBrief)
-				return opened{l, f, err}
-			}); err != nil {
+			if err := give(r.opening(l)); err != nil {
 				return err
 			}
 		}
@@ -155,6 +153,36 @@ func (s *sources) miss(of wire.Source, from, to int64, key string) {
 	}
 }
 
+// before reads the manifests of before the selection. It is only called if there
+// are gaps: an old batch that was delivered once more may be among what is
+// selected, and what follows it is in old objects.
+func (s *sources) before(ctx context.Context) error {
+	r := s.run
+	return ordered(ctx, manifestsAhead, func(_ context.Context, give func(func(context.Context) opened) error) error {
+		for _, writer := range slices.Sorted(maps.Keys(r.chains)) {
+			c := r.chains[writer]
+			for _, k := range c.all {
+				if k.Sequence >= c.near {
+					break
+				}
+				if err := give(r.opening(&link{key: k.Key(), size: k.size})); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}, func(o opened) error {
+		if o.err != nil || o.file.Manifest.Key() != o.link.key || r.Keys != nil && r.Keys.Check(o.file) != nil {
+			return nil //nolint:nilerr // it is not among what is verified
+		}
+		m := o.file.Manifest
+		for i := range m.Objects {
+			s.vouched.Add(m.Meta(&m.Objects[i]), &r.filter)
+		}
+		return nil
+	})
+}
+
 // judgeSources gives the verdict about each source.
 func (r *run) judgeSources(ctx context.Context) error {
 	s := &r.sources
@@ -164,6 +192,33 @@ func (r *run) judgeSources(ctx context.Context) error {
 		}
 	}
 	s.vouched.Merge(s.read)
+	all := s.verdicts()
+	if !r.From.IsZero() && slices.ContainsFunc(all, func(v Source) bool { return v.Verdict == Gap }) {
+		if err := s.before(ctx); err != nil {
+			return err
+		}
+		all = s.verdicts()
+	}
+	for i := range all {
+		v := &all[i]
+		r.total.Sources[v.Verdict]++
+		for _, g := range v.Gaps {
+			if g.Reason == "" && !g.Pending {
+				r.total.Differences++
+			}
+		}
+		if r.OnSource == nil {
+			continue
+		}
+		if err := r.OnSource(*v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verdicts gives them by node and id.
+func (s *sources) verdicts() (out []Source) {
 	all := s.vouched.Sources(true)
 	there := map[sourceKey]bool{}
 	for i := range all {
@@ -179,20 +234,11 @@ func (r *run) judgeSources(ctx context.Context) error {
 	})
 	for i := range all {
 		key := sourceKey{all[i].Node, all[i].ID}
-		b, ok := s.bounds[key]
-		if !ok {
-			continue // only near to what is selected
-		}
-		v := r.source(&all[i], b, s.missed[key])
-		r.total.Sources[v.Verdict]++
-		if r.OnSource == nil {
-			continue
-		}
-		if err := r.OnSource(v); err != nil {
-			return err
+		if b, ok := s.bounds[key]; ok { // others are only near to what is selected
+			out = append(out, s.run.source(&all[i], b, s.missed[key]))
 		}
 	}
-	return nil
+	return out
 }
 
 // source gives the verdict about one source.
@@ -244,7 +290,6 @@ func (r *run) source(from *audit.Source, b bounds, missed []missed) Source {
 			}
 		default:
 			v.Verdict = Gap
-			r.total.Differences++
 		}
 	}
 	return v

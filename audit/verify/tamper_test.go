@@ -285,6 +285,12 @@ func tamperings() []tampering {
 			},
 		},
 		{
+			name: "something quarantined added", do: func(s *sample) { s.overwrite("_quarantine/dt=2026-03-01/hour=11/RAW-00-9-e3b0c44298fc.bin", nil) },
+			keyed: func(*sample) []string {
+				return []string{"extra _quarantine/dt=2026-03-01/hour=11/RAW-00-9-e3b0c44298fc.bin"}
+			}, why: "no manifest names it",
+		},
+		{
 			name: "what was quarantined changed", do: func(s *sample) { s.edit(s.quarantined, flip(3)) },
 			keyed: none, deep: func(s *sample) []string { return []string{"changed " + s.quarantined} },
 		},

@@ -139,8 +139,9 @@ type Source struct {
 	Node    string  `json:"node"`
 	ID      string  `json:"source"`
 	Path    string  `json:"path"`
-	Lines   int64   `json:"lines"`
-	Bytes   int64   `json:"bytes"`
+	// Lines and Bytes are archived, as far as was looked: around a selection, too.
+	Lines int64 `json:"lines"`
+	Bytes int64 `json:"bytes"`
 	// Gaps are what is not archived, in order.
 	Gaps []SourceGap `json:"gaps,omitempty"`
 	// Joined is what was sent as the end of another source.

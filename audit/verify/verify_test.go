@@ -205,6 +205,27 @@ func TestInterleaved(t *testing.T) {
 	}
 }
 
+// TestDeliveredAgain has an old batch among what is selected: what follows it is
+// in objects of long before.
+func TestDeliveredAgain(t *testing.T) {
+	w := newWorld(t)
+	x := w.writer("agg-1")
+	a := source('a')
+	x.put(at(10, 1), batch(a, 0, lines(1)))
+	middle := x.put(at(10, 2), batch(a, lineSize, lines(2)))
+	x.seal(at(11, 0))
+	x.seal(at(20, 0))
+	x.put(at(20, 1), batch(a, 0, lines(1)))
+	x.put(at(20, 2), batch(a, 3*lineSize, lines(1)))
+	x.seal(at(21, 0), func(m *manifest.Manifest) { m.End = true })
+	o := verify.Options{From: at(20, 0), Keys: w.keys}
+	same(t, "from hour 20 on", w.verify(o).differences())
+	w.remove(middle) // which is not selected
+	same(t, "all", w.verify(verify.Options{}).differences(), "missing "+middle, "gap 61 149-447")
+	w.remove(x.manifests[0])
+	same(t, "without a manifest of before", w.verify(o).differences(), "gap 61 149-447")
+}
+
 // denied refuses what begins with one of its prefixes, as a bucket's policy does.
 type denied struct {
 	objectstore.Store

