@@ -101,7 +101,7 @@ func (f *finder) find(ctx context.Context, w io.Writer) error {
 	if err := f.survey(ctx); err != nil {
 		return err
 	}
-	arrange(f.candidates, &f.sources)
+	f.candidates = arrange(f.candidates, &f.sources)
 	f.report.Candidates = len(f.candidates)
 	out := bufio.NewWriterSize(w, 256<<10)
 	var err error

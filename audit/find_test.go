@@ -85,6 +85,12 @@ func tangle(w *world, random *rand.Rand, objects int) (keys []string) {
 // every seventh but its checksum, as of those that waited too long for theirs.
 func (w *world) sign(s *manifest.Signer, keys ...string) {
 	w.t.Helper()
+	w.signFrom(s, 0, keys...)
+}
+
+// signFrom is sign for manifests that begin some time behind the hour.
+func (w *world) signFrom(s *manifest.Signer, after time.Duration, keys ...string) {
+	w.t.Helper()
 	sum, err := archive.NewSummarizer()
 	if err != nil {
 		w.t.Fatal(err)
@@ -116,7 +122,7 @@ func (w *world) sign(s *manifest.Signer, keys ...string) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		m := &manifest.Manifest{Writer: writer, Sequence: 1, From: from, To: from.Add(time.Hour), Made: from.Add(time.Hour)}
+		m := &manifest.Manifest{Writer: writer, Sequence: 1, From: from.Add(after), To: from.Add(time.Hour), Made: from.Add(time.Hour)}
 		b, _, err := manifest.Encode(m, entries, s)
 		if err != nil {
 			w.t.Fatal(err)
@@ -329,6 +335,10 @@ func TestFindLeavesObjectsOut(t *testing.T) {
 	managed := check(t, audit.FindOptions{Keys: keyring}, nil)
 	if managed.Candidates > 3 || managed.Manifests == 0 || managed.Requests > plain.Requests-10 {
 		t.Errorf("%d candidates and %d requests by %d manifests: %v", managed.Candidates, managed.Requests, managed.Manifests, managed.Pruned)
+	}
+	w.signFrom(s, time.Minute, keys[3]) // again, in a supplement's place
+	if again := check(t, audit.FindOptions{Keys: keyring}, nil); again.Duplicates != 0 {
+		t.Errorf("%d duplicates", again.Duplicates)
 	}
 	// Manifests that are not signed as they should be are not believed.
 	_, others := newKeys(t)

@@ -77,9 +77,11 @@ func (s *sources) of(node, id string) int32 {
 
 // arrange orders candidates, numbers sources by name, and finds out what is in
 // more than one candidate, or twice in one.
-func arrange(all []*candidate, s *sources) {
+func arrange(all []*candidate, s *sources) []*candidate {
 	rank := rankSources(s)
 	slices.SortFunc(all, func(a, b *candidate) int { return cmp.Or(cmp.Compare(a.lo, b.lo), strings.Compare(a.key, b.key)) })
+	// Two manifests may name an object.
+	all = slices.CompactFunc(all, func(a, b *candidate) bool { return a.key == b.key })
 	type owned struct {
 		stretch
 		by *candidate
@@ -108,6 +110,7 @@ func arrange(all []*candidate, s *sources) {
 	for _, c := range all {
 		c.shared = union(c.shared)
 	}
+	return all
 }
 
 func (c *candidate) share(s stretch) { c.shared = append(c.shared, s) }
