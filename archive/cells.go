@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/loghaul/loghaul/archive/parquet"
 )
 
 // Schema is the columns of a derived file: the core columns, and the dynamic
-// ones in the order in which objects that Cells read brought them. One goroutine
-// may use it at a time.
+// ones in the order in which objects that Cells read brought them. Several
+// objects may be read with it at once, and a Derived uses it after that.
 type Schema struct {
+	mu   sync.Mutex // guards defs while objects are read
 	defs []columnDef
 }
 
@@ -23,6 +25,8 @@ func NewSchema() *Schema { return &Schema{defs: coreColumns()} }
 // place gives the column of s that a column of an object lies in. A name that
 // stands for two types in different objects gets a number.
 func (s *Schema) place(d *columnDef) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	want := d.Column
 	for n := 2; ; n++ {
 		i := slices.IndexFunc(s.defs, func(have columnDef) bool { return have.Name == want.Name })
@@ -55,12 +59,43 @@ func (rd *Reader) Cells(s *Schema, fn func(r *Row, cells []byte) error) error {
 	if err := d.open(file, rd.defs, rd.meta.Version, rd.meta.Lines); err != nil {
 		return err
 	}
-	places := make([]int, len(rd.defs))
-	for i := range rd.defs {
-		places[i] = s.place(&rd.defs[i])
-	}
+	places := s.places(rd.defs)
 	var cells []byte
 	return rd.Rows(func(r *Row) error {
+		var err error
+		if cells, err = d.appendCells(cells[:0], r.Index, places); err != nil {
+			return err
+		}
+		return fn(r, cells)
+	})
+}
+
+func (s *Schema) places(defs []columnDef) []int {
+	places := make([]int, len(defs))
+	for i := range defs {
+		places[i] = s.place(&defs[i])
+	}
+	return places
+}
+
+// Cells is Rows that also gives the values of all columns of a row, as
+// Reader.Cells does.
+func (s *Selection) Cells(schema *Schema, fn func(r *Row, cells []byte) error) error {
+	if s.rows == nil {
+		return nil
+	}
+	columns := make([]int, len(s.rd.defs))
+	for i := range columns {
+		columns[i] = i
+	}
+	if err := s.load(columns...); err != nil {
+		return err
+	}
+	// The walk has its own places in the same pages.
+	d := decoded{columns: slices.Clone(s.walk.columns)}
+	places := schema.places(s.rd.defs)
+	var cells []byte
+	return s.Rows(func(r *Row) error {
 		var err error
 		if cells, err = d.appendCells(cells[:0], r.Index, places); err != nil {
 			return err
@@ -75,7 +110,7 @@ func (d *decoded) appendCells(dst []byte, row int, places []int) (_ []byte, err 
 	defer recovered(&err, "decode")
 	for i := range d.columns {
 		c := &d.columns[i]
-		if !c.has(row) {
+		if c.seek(row); !c.has(row) {
 			continue
 		}
 		dst = binary.AppendUvarint(dst, uint64(places[i])) //nolint:gosec // not negative

@@ -29,9 +29,10 @@ type DerivedMeta struct {
 	Version int `json:"version"`
 	// From names the archive that the rows come from.
 	From string `json:"from"`
-	// Lines counts the rows, RawBytes the bytes of their lines, LFs included.
+	// Lines counts the rows, RawBytes the bytes of their lines, LFs included; 0 if
+	// nobody has counted them.
 	Lines    int64 `json:"lines"`
-	RawBytes int64 `json:"raw_bytes"`
+	RawBytes int64 `json:"raw_bytes,omitempty"`
 }
 
 // Derived writes files that have the columns of objects, but rows of any objects
@@ -133,7 +134,7 @@ func (d *Derived) endGroup() error {
 }
 
 // Finish gives the file, which is valid until the next Add, and begins another
-// one. There was at least one Add.
+// one. Without any Add it has no rows.
 func (d *Derived) Finish(meta DerivedMeta) ([]byte, error) {
 	if err := d.endGroup(); err != nil {
 		return nil, err

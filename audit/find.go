@@ -26,6 +26,8 @@ type FindOptions struct {
 	// Limit is how many lines to write, the first ones in the order of time;
 	// Tail the same with the last ones. 0 is all. At most one is given.
 	Limit, Tail int64
+	// schema asks for rows in place of rendered lines, see FindTable.
+	schema *archive.Schema
 	// Render gives a function that appends a line, as it is to be written, to
 	// dst. It is called once for each goroutine that reads objects. nil means
 	// that lines are only counted.
@@ -94,6 +96,9 @@ type finder struct {
 	distrusted bool // a manifest
 }
 
+// counts reports whether lines are only counted.
+func (f *finder) counts() bool { return f.o.Render == nil && f.o.schema == nil }
+
 // render is FindOptions.Render's function.
 type render func(dst []byte, r *archive.Row) []byte
 
@@ -106,7 +111,7 @@ func (f *finder) find(ctx context.Context, w io.Writer) error {
 	out := bufio.NewWriterSize(w, 256<<10)
 	var err error
 	switch {
-	case f.o.Render == nil:
+	case f.counts():
 		f.compare = byTime
 		err = f.inOrder(ctx, f.candidates, func(*found) error { return nil })
 	case f.o.Tail > 0:
@@ -161,7 +166,7 @@ func (f *finder) count(t *tally) {
 	if t.found+t.duplicates > 0 {
 		r.Matched++
 	}
-	if f.o.Render == nil {
+	if f.counts() {
 		r.Lines += t.found
 	}
 }

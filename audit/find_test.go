@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -16,10 +17,14 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+	pq "github.com/parquet-go/parquet-go"
+
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/internal/wire"
+	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/filter"
 	"github.com/loghaul/loghaul/sinks"
 )
@@ -446,3 +451,71 @@ var errBroken = errors.New("broken pipe")
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errBroken }
+
+// TestFindTable finds the same lines, in the same order, as rows of a Parquet
+// file, which another library reads.
+func TestFindTable(t *testing.T) {
+	w := newWorld(t)
+	random := rand.New(rand.NewPCG(5, 5)) //nolint:gosec // repeatable
+	tangle(w, random, 12)
+	for _, text := range []string{"", "ST>=400", "ST=999"} {
+		o := audit.FindOptions{}
+		if text != "" {
+			f, err := filter.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Where = f
+		}
+		o.Render = func() func([]byte, *archive.Row) []byte {
+			return func(dst []byte, r *archive.Row) []byte {
+				status := int64(-1)
+				if r.Record != nil {
+					for i, field := range r.Record.Format.Fields() {
+						if v := r.Record.Values[i]; field.Alias == "ST" && v.State&parser.Present != 0 {
+							status = v.Int
+						}
+					}
+				}
+				return fmt.Appendf(dst, "%s %d %s %d\n", r.Source.ID, r.Offset, r.Format, status)
+			}
+		}
+		var lines, file bytes.Buffer
+		want, err := audit.Find(t.Context(), w.store, &lines, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := audit.FindTable(t.Context(), w.store, &file, o, "0.0.1")
+		if err != nil || got.Lines != want.Lines || got.Duplicates != want.Duplicates {
+			t.Errorf("%q: %d lines, %d duplicates (%v), want %d and %d", text, got.Lines, got.Duplicates, err, want.Lines, want.Duplicates)
+		}
+		type row struct {
+			Source string  `parquet:"source"`
+			Offset int64   `parquet:"offset"`
+			Format *string `parquet:"format"`
+			Status *int32  `parquet:"status"`
+		}
+		rows, err := pq.Read[row](bytes.NewReader(file.Bytes()), int64(file.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read strings.Builder
+		for _, r := range rows {
+			format, status := "", int32(-1)
+			if r.Format != nil {
+				format = *r.Format
+			}
+			if r.Status != nil {
+				status = *r.Status
+			}
+			fmt.Fprintf(&read, "%s %d %s %d\n", r.Source, r.Offset, format, status)
+		}
+		if d := gocmp.Diff(strings.SplitAfter(lines.String(), "\n"), strings.SplitAfter(read.String(), "\n")); d != "" {
+			t.Errorf("%q (-lines +rows)\n%s", text, d)
+		}
+	}
+	_, err := audit.FindTable(t.Context(), w.store, io.Discard, audit.FindOptions{Memory: 1000}, "0.0.1")
+	if err == nil || !strings.Contains(err.Error(), "audit compact") {
+		t.Errorf("more rows than fit: %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math"
@@ -187,7 +188,7 @@ func (f *finder) scanOnce(ctx context.Context, r *found, keys map[rowKey]struct{
 	defer s.Close()
 	meta := s.Meta()
 	t := tally{lines: int64(meta.Lines), bytes: meta.RawBytes, pruned: s.Pruned()}
-	if renderer == nil {
+	if f.counts() {
 		n, err := s.Count()
 		if err != nil {
 			return err
@@ -200,7 +201,7 @@ func (f *finder) scanOnce(ctx context.Context, r *found, keys map[rowKey]struct{
 		}
 	}
 	var text []byte
-	err = s.Rows(func(row *archive.Row) error {
+	err = f.rows(s, func(row *archive.Row, cells []byte) error {
 		source := f.sources.of(row.Source.Node, row.Source.ID)
 		if has(r.c.shared, stretch{source, row.Offset, row.Offset + 1}) {
 			key := f.holder.key(source, row)
@@ -215,11 +216,13 @@ func (f *finder) scanOnce(ctx context.Context, r *found, keys map[rowKey]struct{
 				return nil
 			}
 		}
-		if renderer == nil {
+		if f.counts() {
 			return nil
 		}
 		t.found++
-		text = renderer(text[:0], row)
+		if text = append(text[:0], cells...); cells == nil {
+			text = renderer(text, row)
+		}
 		r.lines = append(r.lines, line{raw: r.arena.keep(text), at: row.At(), offset: row.Offset, source: source})
 		r.cost += int64(len(text)) + lineCost
 		return ctx.Err()
@@ -228,11 +231,23 @@ func (f *finder) scanOnce(ctx context.Context, r *found, keys map[rowKey]struct{
 		return err
 	}
 	slices.SortFunc(r.lines, func(a, b line) int { return f.compare(&a, &b) })
-	if renderer == nil {
+	if f.counts() {
 		t.found -= t.duplicates
 	}
 	f.count(&t)
 	return nil
+}
+
+// rows calls fn for the rows of s, with their values if these are wanted.
+func (f *finder) rows(s *archive.Selection, fn func(row *archive.Row, cells []byte) error) error {
+	if f.o.schema == nil {
+		return s.Rows(func(row *archive.Row) error { return fn(row, nil) })
+	}
+	var framed []byte
+	return s.Cells(f.o.schema, func(row *archive.Row, cells []byte) error {
+		framed = append(binary.AppendUvarint(framed[:0], uint64(len(cells))), cells...)
+		return fn(row, framed)
+	})
 }
 
 // shared reports whether another candidate, or c itself again, has bytes of a

@@ -42,14 +42,16 @@ be read is named on stderr, the others are searched, and the exit code is 1.
 
 raw is what HAProxy wrote, as audit cat prints it. json is what loghaul parse prints, with "node",
 "source" and "offset" for "line". csv has the columns of --fields: names as in json, or time, read_time,
-node, source, offset, path, format, raw, labels, namespace, pod, container. docs/find.md has more.
+node, source, offset, path, format, raw, labels, namespace, pod, container. parquet is one file for SQL
+engines, with all columns of the archive; it is made in memory. docs/find.md has more.
 ` + timeNote,
 		examples: `
 			loghaul audit find --archive 's3://logs/haproxy?region=eu-west-1' --from -1d 'ST>=500 b=api'
 			loghaul audit find --archive file:///var/lib/loghaul/archive 'ci=203.0.113.7' --format json | jq .fields
 			loghaul audit find --archive file:///var/lib/loghaul/archive --from -90d --explain 'ID=5f1c-77'
 			loghaul audit find --archive file:///var/lib/loghaul/archive --count --from 2026-03-01 'Ta>2s HP^=/login'
-			loghaul audit find --archive file:///var/lib/loghaul/archive --tail 20 --grep 'GET /admin'`,
+			loghaul audit find --archive file:///var/lib/loghaul/archive --tail 20 --grep 'GET /admin'
+			loghaul audit find --archive file:///var/lib/loghaul/archive --format parquet 'ST>=500' > errors.parquet`,
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			var f findFlags
 			f.register(fs)
@@ -63,7 +65,7 @@ func (f *findFlags) register(fs *flag.FlagSet) {
 	fs.Var(&f.grep, "grep", "only lines that have `TEXT` in them, byte for byte; may be given several times: all of them")
 	fs.Int64Var(&f.limit, "limit", 0, "only the first `N` lines; nothing more is read then")
 	fs.Int64Var(&f.tail, "tail", 0, "only the last `N` lines; the archive is read from its end")
-	fs.StringVar(&f.format, "format", "raw", "`FORMAT` of lines: raw, json or csv")
+	fs.StringVar(&f.format, "format", "raw", "`FORMAT` of lines: raw, json, csv or parquet")
 	fs.StringVar(&f.fields, "fields", "", "the `COLUMNS` of csv, with commas between them;\n"+defaultFields+" if it is not given")
 	fs.BoolVar(&f.count, "count", false, "print how many lines there are, and not the lines")
 	fs.BoolVar(&f.explain, "explain", false, "say on stderr what was left out by what, and what was read")
@@ -77,6 +79,9 @@ func (f *findFlags) run(ctx context.Context, s streams, operands []string) error
 	o, header, err := f.options(operands)
 	if err != nil {
 		return err
+	}
+	if f.format == "parquet" && !f.count && isTerminal(s.out) {
+		return usagef("--format parquet is no text: write it to a file, as with > found.parquet")
 	}
 	store, filter, err := f.open(ctx, nil)
 	if err != nil {
@@ -92,7 +97,12 @@ func (f *findFlags) run(ctx context.Context, s streams, operands []string) error
 			return fmt.Errorf("writing to stdout: %w", err)
 		}
 	}
-	report, err := audit.Find(ctx, store, s.out, o)
+	var report audit.FindReport
+	if f.format == "parquet" && !f.count {
+		report, err = audit.FindTable(ctx, store, s.out, o, version)
+	} else {
+		report, err = audit.Find(ctx, store, s.out, o)
+	}
 	progress.clear()
 	if f.explain {
 		explainFind(s.err, &report, o.Where, time.Since(started), f.output)
@@ -109,7 +119,7 @@ func (f *findFlags) run(ctx context.Context, s streams, operands []string) error
 // what stands before the lines.
 func (f *findFlags) options(operands []string) (o audit.FindOptions, header []byte, err error) {
 	for _, check := range []error{
-		oneOf("format", f.format, "raw", "json", "csv"),
+		oneOf("format", f.format, "raw", "json", "csv", "parquet"),
 		oneOf("output", f.output, "text", "json"),
 	} {
 		if check != nil {
