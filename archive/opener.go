@@ -18,12 +18,25 @@ type Opener struct {
 
 // layout is how the formats of an object lie in its columns. Nobody changes it.
 type layout struct {
-	plans []plan
-	defs  []columnDef
+	formats []*parser.Format
+	plans   []plan
+	defs    []columnDef
 }
 
 // maxLayouts bounds what an Opener remembers.
 const maxLayouts = 100
+
+// Formats gives the formats of the objects that were opened; of configurations
+// that are no longer remembered it gives none. A format of several is there as
+// often.
+func (o *Opener) Formats() (formats []*parser.Format) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range o.known {
+		formats = append(formats, l.formats...)
+	}
+	return formats
+}
 
 // layout gives the plans and columns of formats.
 func (o *Opener) layout(formats []FormatInfo) (*layout, error) {
@@ -45,7 +58,7 @@ func (o *Opener) layout(formats []FormatInfo) (*layout, error) {
 		}
 		compiled = append(compiled, c)
 	}
-	l = &layout{}
+	l = &layout{formats: compiled}
 	l.plans, l.defs = plans(compiled)
 	for i := range l.plans {
 		l.plans[i].name = text(formats[i].Name)

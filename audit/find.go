@@ -73,6 +73,9 @@ func Find(ctx context.Context, store Store, w io.Writer, o FindOptions) (FindRep
 	}
 	f.report.Pruned = map[string]int{}
 	err := f.find(ctx, w)
+	if formats := f.opener.Formats(); o.Where != nil && len(formats) > 0 {
+		f.report.Missing = o.Where.Missing(formats)
+	}
 	// Nothing of it runs any more.
 	f.report.Requests, f.report.BytesRead = counted.requests.Load(), counted.bytes.Load()
 	return f.report, err

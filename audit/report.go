@@ -34,6 +34,9 @@ type FindReport struct {
 	ListedBytes int64 `json:"listed_bytes"`
 	BytesRead   int64 `json:"bytes_read"`
 	Requests    int64 `json:"requests"`
+	// Missing are fields that the filter asks for and that no format of the
+	// objects that were opened has; nil if none was opened.
+	Missing []string `json:"missing,omitempty"`
 	// Done is that of Candidates which is behind.
 	Done int `json:"-"`
 }

@@ -104,6 +104,7 @@ func (f *findFlags) run(ctx context.Context, s streams, operands []string) error
 		report, err = audit.Find(ctx, store, s.out, o)
 	}
 	progress.clear()
+	noteMissing(s.err, "FILTER", report.Missing, "aggregators know captured headers by haproxy_config; req.1 is the first one in any case")
 	if f.explain {
 		explainFind(s.err, &report, o.Where, time.Since(started), f.output)
 	}

@@ -215,3 +215,11 @@ func TestFindIntoAClosedPipe(t *testing.T) {
 		t.Errorf("%v, stderr %q", p.cmd.ProcessState, p.errs)
 	}
 }
+
+// TestAuditFindSaysWhatIsMissing asks for a header whose name nobody knows.
+func TestAuditFindSaysWhatIsMissing(t *testing.T) {
+	code, out, errs := call(t, "audit", "find", "--archive", demoArchive(t, 1), "--count", "req.Host=www.example.org ST>=0")
+	if code != 0 || out != "0\n" || !strings.Contains(errs, "FILTER: no format has req.host; aggregators know captured headers by haproxy_config") {
+		t.Errorf("exit code %d, %q, %s", code, out, errs)
+	}
+}

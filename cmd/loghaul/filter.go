@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/loghaul/loghaul/internal/config"
-	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/filter"
 )
 
@@ -49,16 +48,16 @@ func parseFilter(where, text string) (*filter.Filter, error) {
 	return nil, usagef("%s, column %d: %s\n%s%s\n%s^", where, syntax.Column(), msg, string(before), string(after), strings.Repeat(" ", len(before)))
 }
 
-// noteMissing says which fields of a filter no line of the formats has.
-func noteMissing(w io.Writer, where string, f *filter.Filter, formats []*parser.Format) {
-	missing := f.Missing(formats)
+// noteMissing says which fields of a filter no line has. headers says how captured
+// headers are known by their names.
+func noteMissing(w io.Writer, where string, missing []string, headers string) {
 	if len(missing) == 0 {
 		return
 	}
 	hint := ""
 	for _, name := range missing {
 		if strings.HasPrefix(name, "req.") || strings.HasPrefix(name, "res.") {
-			hint = "; --haproxy-config tells which headers are captured"
+			hint = "; " + headers
 		}
 	}
 	fmt.Fprintf(w, "loghaul: %s: no format has %s%s\n", where, strings.Join(missing, ", "), hint)

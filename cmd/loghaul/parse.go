@@ -81,7 +81,7 @@ DOWN, …"): {"line":N,"format":"event","fields":{"proxy":…,"server":…,"stat
 					if err != nil {
 						return err
 					}
-					noteMissing(s.err, "--filter", f, parser.Complete(compiled))
+					noteMissing(s.err, "--filter", f.Missing(parser.Complete(compiled)), "--haproxy-config tells which headers are captured")
 					p.only = newSelection(f)
 				}
 				return parseFiles(ctx, s, p, files)
