@@ -238,7 +238,11 @@ func TestFind(t *testing.T) {
 		"", "ST=200", "Ta>2s", "HP~/item/1", "HM=PUT", "not HM=PUT", "ci=203.0.113.7", "ci=203.0.113.8", "ci=203.0.113.0/24 Tr<100", "b=api or raw~DOWN",
 		"raw~nobody", "HP!~7", "syslog_tag=haproxy", "node=web-1 cp<40050", "s=s1 (Tr=3 or Tr=5 or Tr>=490)", "format=event", "ID=nothing", "B>1kB",
 	}
-	for seed := range uint64(4) {
+	seeds := uint64(4)
+	if testing.Short() {
+		seeds = 2 // one without manifests, one with
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable

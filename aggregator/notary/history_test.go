@@ -23,7 +23,11 @@ var histories = flag.Uint64("histories", 4, "random histories to play")
 // looked after those that did not come back, every object that was ever stored
 // is in exactly one manifest of an unbroken chain.
 func TestRandomHistories(t *testing.T) {
-	for seed := range *histories {
+	n := *histories
+	if testing.Short() {
+		n = min(n, 1)
+	}
+	for seed := range n {
 		synctest.Test(t, func(t *testing.T) { history(t, seed) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)

@@ -454,10 +454,18 @@ func hole(writer string, from, to int64, kind string) string {
 	return fmt.Sprintf("%s %d-%d %s", writer, from, to, kind)
 }
 
+// seeds is how many random archives are made.
+func seeds() uint64 {
+	if testing.Short() {
+		return 2
+	}
+	return 8
+}
+
 // TestRandomTampering makes random archives, in which nothing is to be found,
 // and falsifies each several times: what was done is found, and nothing else.
 func TestRandomTampering(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range seeds() {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			m := newModel(t, seed)
@@ -486,7 +494,7 @@ func TestRandomTampering(t *testing.T) {
 // TestRandomSelection looks at parts of sound archives: nothing is to be found,
 // wherever a part begins and ends.
 func TestRandomSelection(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range seeds() {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			m := newModel(t, 100+seed)
