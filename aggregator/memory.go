@@ -14,7 +14,7 @@ const fixedMemory = 20 << 20
 // garbage is how much of it may lie in the heap before it is collected, in
 // percent of what is in use. Little is made, so that collecting is rare all the
 // same.
-const garbage = 40
+const garbage = 30
 
 // LimitMemory has the garbage collector leave less than by default, for a
 // process that does nothing else: the garbage of one window would be as large as
