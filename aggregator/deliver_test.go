@@ -1,12 +1,14 @@
 package aggregator_test
 
 import (
+	"bytes"
 	"context"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator"
+	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/sinks"
 )
@@ -27,9 +29,9 @@ func TestSlowConnectionToTheStore(t *testing.T) {
 			return ctx.Err()
 		}
 	}
-	s := &store{before: func(ctx context.Context, _ *sinks.Group) error {
+	s := &store{before: func(ctx context.Context, g *sinks.Group) error {
 		switch n := writes.Add(1); {
-		case n == 1:
+		case isFirstWindow(g): // not always the first to be written
 			return wait(ctx, first)
 		case n > 3:
 			return wait(ctx, others)
@@ -41,7 +43,8 @@ func TestSlowConnectionToTheStore(t *testing.T) {
 	c.Window.Lines, c.Window.Age, c.DrainTimeout = 20, time.Hour, time.Second
 	run := r.run(c, aggregator.Deps{Archive: s, Index: x})
 	eventually(t, "two others are stored", func() bool { return len(s.keys("dt=")) == 2 })
-	eventually(t, "the next ones wait", func() bool { return run.Status().InFlight == 10 })
+	// Whether the last two were fetched ahead depends on how they came.
+	eventually(t, "the next ones wait", func() bool { return run.Status().InFlight >= 8 })
 	if n := writes.Load(); n != 3 || r.messages() != 10 {
 		t.Errorf("%d windows are being stored, %d of 10 messages are left", n, r.messages())
 	}
@@ -64,4 +67,10 @@ func TestSlowConnectionToTheStore(t *testing.T) {
 	if n := r.redelivered(); n > 0 || len(x.keys) != 5 {
 		t.Errorf("%d messages were delivered again, %d windows were offered", n, len(x.keys))
 	}
+}
+
+// isFirstWindow reports whether an object has the beginning of the source.
+func isFirstWindow(g *sinks.Group) bool {
+	r, err := archive.Open(bytes.NewReader(g.Body), int64(len(g.Body)))
+	return err == nil && len(r.Meta().Ranges) > 0 && r.Meta().Ranges[0].From == 0
 }
