@@ -54,7 +54,7 @@ func quarantineBatch(batch *archive.Batch, now time.Time, why error) *sinks.Grou
 func quarantineGroup(name string, body []byte, raw int, now time.Time) *sinks.Group {
 	sum := sha256.Sum256(body)
 	return &sinks.Group{
-		Key:    fmt.Sprintf("_quarantine/%s%s-%s.bin", archive.HourPrefix(now), name, hex.EncodeToString(sum[:6])),
+		Key:    fmt.Sprintf("%s%s%s-%s.bin", archive.QuarantinePrefix, archive.HourPrefix(now), name, hex.EncodeToString(sum[:6])),
 		Body:   body,
 		SHA256: sum,
 		Lines:  0, RawBytes: int64(raw),

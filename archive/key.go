@@ -12,6 +12,10 @@ import (
 // hashDigits is how many hexadecimal digits of the checksum a key carries.
 const hashDigits = 12
 
+// QuarantinePrefix begins the keys of messages that were no batches, or could not
+// be encoded. Query engines pass over names that begin with _.
+const QuarantinePrefix = "_quarantine/"
+
 // KeyInfo is what a key says about its object.
 type KeyInfo struct {
 	// Writer is the aggregator that made the object.

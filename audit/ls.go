@@ -8,9 +8,6 @@ import (
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
-// quarantinePrefix is where aggregators keep messages that are not batches.
-const quarantinePrefix = "_quarantine/"
-
 // Object is what Ls tells about one object.
 type Object struct {
 	Key    string    `json:"key"`
@@ -59,7 +56,7 @@ func countSources(ranges []archive.Range) int {
 // were not what their headers said. Their lines are in no object.
 func Quarantined(ctx context.Context, store Store) (int, error) {
 	n := 0
-	err := store.List(ctx, quarantinePrefix, func(objectstore.Info) error {
+	err := store.List(ctx, archive.QuarantinePrefix, func(objectstore.Info) error {
 		n++
 		return nil
 	})

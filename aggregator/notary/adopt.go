@@ -40,7 +40,7 @@ func (k *clerk) adopt(ctx context.Context, key string) (*item, error) {
 		return nil, err
 	}
 	it := &item{key: key, size: int64(len(body)), sum: sha256.Sum256(body), sealed: sealed(key), recovered: true}
-	if strings.HasPrefix(key, quarantine) {
+	if strings.HasPrefix(key, archive.QuarantinePrefix) {
 		if !strings.Contains(key, fmt.Sprintf("-%x.", it.sum[:6])) {
 			return nil, &damagedError{key, fmt.Errorf("its SHA-256 is %x", it.sum)}
 		}

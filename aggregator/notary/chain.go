@@ -163,7 +163,7 @@ func (k *clerk) entries(ctx context.Context, writer string, items []*item) ([]*m
 		}
 		all[i], at[it.key] = it.entry, i
 		prefix := path.Dir(it.key) + "/"
-		if !strings.HasPrefix(it.key, quarantine) {
+		if !strings.HasPrefix(it.key, archive.QuarantinePrefix) {
 			prefix += writer + "-"
 		}
 		prefixes[prefix] = true
@@ -190,7 +190,7 @@ func (k *clerk) read(ctx context.Context, it *item) error {
 		return err
 	}
 	var s *archive.Summary
-	if err == nil && sha256.Sum256(body) == it.sum && !strings.HasPrefix(it.key, quarantine) {
+	if err == nil && sha256.Sum256(body) == it.sum && !strings.HasPrefix(it.key, archive.QuarantinePrefix) {
 		if s, err = k.summarizer.Summarize(body); err != nil {
 			return fmt.Errorf("summarize %s: %w", it.key, err)
 		}
@@ -216,6 +216,3 @@ func lists(f *manifest.File, it *item) bool {
 	i, ok := slices.BinarySearchFunc(objects, it.key, func(o manifest.Object, key string) int { return strings.Compare(o.Key, key) })
 	return ok && objects[i].SHA256 == hex.EncodeToString(it.sum[:])
 }
-
-// quarantine begins the keys of what was stored as it came.
-const quarantine = "_quarantine/"

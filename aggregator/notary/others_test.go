@@ -17,7 +17,7 @@ import (
 
 func quarantinedGroup(at time.Time, text string) *sinks.Group {
 	sum := sha256.Sum256([]byte(text))
-	return &sinks.Group{Key: quarantine + archive.HourPrefix(at) + "RAW-00-7-" + hex.EncodeToString(sum[:6]) + ".bin", Body: []byte(text), SHA256: sum}
+	return &sinks.Group{Key: archive.QuarantinePrefix + archive.HourPrefix(at) + "RAW-00-7-" + hex.EncodeToString(sum[:6]) + ".bin", Body: []byte(text), SHA256: sum}
 }
 
 // TestDeadOneIsClosed: an aggregator that died is closed by another, once, and

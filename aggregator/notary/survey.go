@@ -228,7 +228,7 @@ func sealed(key string) time.Time {
 	if k, err := archive.ParseKey(key); err == nil {
 		return k.Sealed
 	}
-	hour := strings.TrimPrefix(key, quarantine)
+	hour := strings.TrimPrefix(key, archive.QuarantinePrefix)
 	t, err := time.Parse("dt=2006-01-02/hour=15", hour[:max(strings.LastIndexByte(hour, '/'), 0)])
 	if err != nil {
 		return time.Time{}
@@ -264,7 +264,7 @@ func (k *clerk) quarantined(ctx context.Context, from, now time.Time) (found []I
 		}
 	}
 	for _, prefix := range prefixes {
-		err := k.store.List(ctx, quarantine+prefix, func(o Info) error {
+		err := k.store.List(ctx, archive.QuarantinePrefix+prefix, func(o Info) error {
 			found = append(found, o)
 			return nil
 		})
@@ -292,7 +292,7 @@ func (k *clerk) listedQuarantined(ctx context.Context, s *survey, from time.Time
 				return nil, err
 			}
 			for j := range f.Manifest.Objects {
-				if key := f.Manifest.Objects[j].Key; strings.HasPrefix(key, quarantine) {
+				if key := f.Manifest.Objects[j].Key; strings.HasPrefix(key, archive.QuarantinePrefix) {
 					listed[key] = true
 				}
 			}

@@ -331,7 +331,7 @@ func (b *bucket) chains(t testing.TB, ring *manifest.Keyring) map[string][]*mani
 			for j := range m.Objects {
 				at := sealed(m.Objects[j].Key)
 				late := m.From.Equal(m.To)
-				if !strings.HasPrefix(m.Objects[j].Key, quarantine) && (!at.Before(m.To) || at.Before(m.From) != late) {
+				if !strings.HasPrefix(m.Objects[j].Key, archive.QuarantinePrefix) && (!at.Before(m.To) || at.Before(m.From) != late) {
 					t.Errorf("%s: number %d covers [%s, %s) and has an object of %s", writer, m.Sequence, m.From, m.To, at)
 				}
 			}
@@ -378,7 +378,7 @@ func (b *bucket) complete(t testing.TB, ring *manifest.Keyring) map[string]*mani
 			}
 		}
 	}
-	for _, key := range append(b.keys("dt="), b.keys(quarantine)...) {
+	for _, key := range append(b.keys("dt="), b.keys(archive.QuarantinePrefix)...) {
 		if listed[key] == nil {
 			t.Errorf("%s is in no manifest", key)
 		}

@@ -357,7 +357,7 @@ func (r *run) name(m *manifest.Manifest, link int, vouched bool) {
 		text = text[len(o.Key):]
 		n.etag, text = text[:len(o.ETag)], text[len(o.ETag):]
 		hex.Decode(n.sum[:], []byte(o.SHA256)) //nolint:errcheck // manifest has checked it
-		n.bare = o.RawSHA256 == "" && !strings.HasPrefix(o.Key, quarantinePrefix)
+		n.bare = o.RawSHA256 == "" && !strings.HasPrefix(o.Key, archive.QuarantinePrefix)
 		if sealed, ok := sealedAt(o.Key); ok && !r.inTime(o.Key, sealed) {
 			if vouched && r.near(sealed) {
 				r.sources.add(m, o, sealed, false)
@@ -394,13 +394,10 @@ func merge(all []named) []named {
 	return out
 }
 
-// quarantinePrefix begins the keys of messages that were no batches.
-const quarantinePrefix = "_quarantine/"
-
 // sealedAt gives the time of an object by its key: when it was sealed, or the
 // start of the hour for what was quarantined.
 func sealedAt(key string) (time.Time, bool) {
-	if rest, ok := strings.CutPrefix(key, quarantinePrefix); ok {
+	if rest, ok := strings.CutPrefix(key, archive.QuarantinePrefix); ok {
 		const layout = "dt=2006-01-02/hour=15/"
 		if len(rest) < len(layout) {
 			return time.Time{}, false
@@ -414,7 +411,7 @@ func sealedAt(key string) (time.Time, bool) {
 
 // inTime reports whether an object is selected by its time.
 func (r *run) inTime(key string, t time.Time) bool {
-	if strings.HasPrefix(key, quarantinePrefix) { // it lies anywhere in its hour
+	if strings.HasPrefix(key, archive.QuarantinePrefix) { // it lies anywhere in its hour
 		return (r.From.IsZero() || t.Add(time.Hour).After(r.From)) && (r.To.IsZero() || t.Before(r.To))
 	}
 	return r.selected(t)

@@ -50,7 +50,7 @@ func (r *run) judgeObjects(ctx context.Context) error {
 // keys.
 func (r *run) compare(ctx context.Context, give func(func(context.Context) finding) error) error {
 	rest := r.named
-	for _, prefix := range []string{quarantinePrefix, "dt="} {
+	for _, prefix := range []string{archive.QuarantinePrefix, "dt="} {
 		err := r.list(ctx, prefix, func(i objectstore.Info) error {
 			for len(rest) > 0 && rest[0].key < i.Key {
 				if err := give(r.notListed(&rest[0], nil)); err != nil {
@@ -253,7 +253,7 @@ func (r *run) unnamed(i objectstore.Info) func(context.Context) finding {
 // why says what it means that no manifest names an object, if it is right.
 func (r *run) why(key string, sealed time.Time) (Verdict, string) {
 	young := sealed
-	if strings.HasPrefix(key, quarantinePrefix) {
+	if strings.HasPrefix(key, archive.QuarantinePrefix) {
 		young = sealed.Add(time.Hour)
 	}
 	if !young.Before(r.young) {
@@ -273,7 +273,7 @@ func (r *run) why(key string, sealed time.Time) (Verdict, string) {
 	switch {
 	case unread:
 		return Unread, "a manifest that may name it could not be read"
-	case covered && strings.HasPrefix(key, quarantinePrefix):
+	case covered && strings.HasPrefix(key, archive.QuarantinePrefix):
 		return Extra, "no manifest names it" // nor does its key name a writer
 	case covered:
 		return Extra, reason

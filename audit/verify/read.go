@@ -61,7 +61,7 @@ func whatBad(err error) (bad, failed error) {
 func (r *run) alone(ctx context.Context, key string) (meta *archive.Meta, err error) {
 	err = r.whole(ctx, key, func(body []byte) error {
 		sum := sha256.Sum256(body)
-		if err := checkKey(key, sum); err != nil || strings.HasPrefix(key, quarantinePrefix) {
+		if err := checkKey(key, sum); err != nil || strings.HasPrefix(key, archive.QuarantinePrefix) {
 			return err
 		}
 		meta, err = r.checkRows(key, body)
@@ -133,7 +133,7 @@ func (r *run) read(ctx context.Context, f finding) finding {
 		if !r.Deep && !f.named.bare {
 			return nil
 		}
-		if err := checkKey(f.Key, sum); err != nil || strings.HasPrefix(f.Key, quarantinePrefix) {
+		if err := checkKey(f.Key, sum); err != nil || strings.HasPrefix(f.Key, archive.QuarantinePrefix) {
 			return err
 		}
 		meta, err := r.checkRows(f.Key, body)
