@@ -22,7 +22,8 @@ func (b *Bucket) width() time.Duration {
 	return d
 }
 
-// first is the metric that orders the parts, of lines that are split further, too.
+// ordered is a part with the metric that orders it among others, which it has also
+// if it is split further.
 type ordered struct {
 	part
 	first float64
@@ -67,8 +68,8 @@ func (p *Panel) split(key string, depth int, lines []fields) part {
 	some := map[string][]fields{}
 	for _, l := range lines {
 		if b.Interval != "" {
-			at := time.UnixMilli(l["@timestamp"].(int64)).UTC().Truncate(b.width())
-			key := at.Format(time.RFC3339)
+			at, _ := l["@timestamp"].(int64)
+			key := time.UnixMilli(at).UTC().Truncate(b.width()).Format(time.RFC3339)
 			some[key] = append(some[key], l)
 		} else if v, ok := l[b.Field]; ok {
 			some[fmt.Sprint(v)] = append(some[fmt.Sprint(v)], l)
@@ -227,8 +228,9 @@ func (p *Panel) read(t *testing.T, key string, depth, lines int, aggs map[string
 	}
 	b := &p.By[depth]
 	add := func(key string, bucket any) {
-		m := bucket.(map[string]any)
-		r.parts = append(r.parts, p.read(t, key, depth+1, int(m["doc_count"].(float64)), m))
+		m, _ := bucket.(map[string]any)
+		n, _ := m["doc_count"].(float64)
+		r.parts = append(r.parts, p.read(t, key, depth+1, int(n), m))
 	}
 	switch buckets := aggs[bucketID(depth)].(map[string]any)["buckets"].(type) {
 	case map[string]any:

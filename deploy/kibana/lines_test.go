@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,6 +81,31 @@ func groups(t *testing.T) (all []*sinks.Group) {
 	return all
 }
 
+// shared is what the tests ask about: indexed once, and then only read.
+var shared struct {
+	sync.Mutex
+	groups []*sinks.Group
+	lines  []fields
+}
+
+// real is the namespace of the real lines.
+const real = "real"
+
+// indexed gives the server that has the real lines, their groups, and what the
+// parser says of each line.
+func indexed(t *testing.T) (url string, all []*sinks.Group, lines []fields) {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	url = servers.Elastic(t).URL
+	if shared.groups == nil {
+		all := groups(t)
+		index(t, url, real, all)
+		shared.groups, shared.lines = all, counted(t, all)
+	}
+	return url, shared.groups, shared.lines
+}
+
 // index sends groups as an aggregator does.
 func index(t *testing.T, url, namespace string, all []*sinks.Group) {
 	t.Helper()
@@ -148,7 +174,7 @@ func fieldsOf(row *archive.Row) fields {
 		"ST": status, "B": sent, "rc": retries, "sq": "haproxy.server_queue", "bq": "haproxy.backend_queue", "Tw": queueing,
 		"TR": "haproxy.http.request.time_wait_ms", "Tc": "haproxy.connection_wait_time_ms", "Tr": "haproxy.http.request.time_wait_without_data_ms",
 	}
-	texts := map[string]string{"ci": client, "b": backend, "s": server, "tsc": state, "ts": state}
+	texts := map[string]string{"f": frontend, "ci": client, "b": backend, "s": server, "tsc": state, "ts": state}
 	for i, field := range row.Record.Format.Fields() {
 		v := &row.Record.Values[i]
 		if v.State&parser.Present == 0 {

@@ -29,16 +29,14 @@ type part struct {
 // TestPanelsAgainstTheParser asks a real Elasticsearch what Lens would ask it for
 // each panel, and compares with what counting parsed lines gives.
 func TestPanelsAgainstTheParser(t *testing.T) {
-	url, all := servers.Elastic(t).URL, groups(t)
-	index(t, url, "panels", all)
-	lines := counted(t, all)
+	url, _, lines := indexed(t)
 	for _, p := range Panels() {
-		if p.Kind == Text || p.Kind == List || p.ID == "countries" { // see TestGeography
+		if p.Kind == Text || p.Kind == List || p.ID == "countries" { // see TestStockDashboardFindsItsFields
 			continue
 		}
 		t.Run(p.ID, func(t *testing.T) {
 			want := p.count(lines)
-			got := p.ask(t, url, "panels")
+			got := p.ask(t, url, real)
 			compare(t, "", &want, &got, p.Metrics)
 			if want.lines == 0 || len(want.parts) == 0 && len(p.By) > 0 {
 				t.Error("the corpus has nothing to show")
@@ -59,7 +57,7 @@ func TestPanelsAgainstTheParser(t *testing.T) {
 				}
 			}
 			var got struct{ Count int }
-			request(t, "POST", url+"/"+stream("panels")+"/_count", map[string]any{"query": s.Where.query()}, &got)
+			request(t, "POST", url+"/"+stream(real)+"/_count", map[string]any{"query": s.Where.query()}, &got)
 			if got.Count != want || want == 0 {
 				t.Errorf("%d documents, %d lines", got.Count, want)
 			}
