@@ -239,11 +239,12 @@ func (p *Panel) read(t *testing.T, key string, depth, lines int, aggs map[string
 		}
 	case []any:
 		for _, bucket := range buckets {
-			m := bucket.(map[string]any)
-			if b.Interval != "" {
-				add(time.UnixMilli(int64(m["key"].(float64))).UTC().Format(time.RFC3339), m)
-			} else {
-				add(m["key"].(string), m)
+			m, _ := bucket.(map[string]any)
+			switch key := m["key"].(type) {
+			case float64: // of time
+				add(time.UnixMilli(int64(key)).UTC().Format(time.RFC3339), m)
+			case string:
+				add(key, m)
 			}
 		}
 	}
@@ -252,23 +253,22 @@ func (p *Panel) read(t *testing.T, key string, depth, lines int, aggs map[string
 
 func (m *Metric) read(id string, lines int, aggs map[string]any) float64 {
 	agg, _ := aggs[id].(map[string]any)
-	switch m.Op {
-	case Count, Share:
-		n := float64(lines)
-		if m.Where.Op != "" {
-			n = agg["doc_count"].(float64)
-		}
-		if m.Op == Share {
-			n /= float64(lines)
-		}
+	n, passed := agg["doc_count"].(float64)
+	if m.Where.Op == "" {
+		n, passed = float64(lines), true
+	}
+	switch {
+	case !passed:
+		return math.Inf(-1) // no such answer: equals nothing
+	case m.Op == Count:
 		return n
-	case Percentile, Unique, Max, Sum:
-		if m.Where.Op != "" {
-			agg = agg["of"].(map[string]any)
-		}
+	case m.Op == Share:
+		return n / float64(lines)
+	case m.Where.Op != "":
+		agg, _ = agg["of"].(map[string]any)
 	}
 	if list, ok := agg["values"].([]any); ok {
-		agg = list[0].(map[string]any)
+		agg, _ = list[0].(map[string]any)
 	}
 	if v, ok := agg["value"].(float64); ok {
 		return v

@@ -11,7 +11,7 @@ const (
 const refField = "loghaul.archive.ref"
 
 // refScript is in Painless, Elasticsearch's own language.
-const refScript = `if (doc.containsKey('loghaul.archive.key') && doc['loghaul.archive.key'].size() > 0) {
+const refScript = `if (doc.containsKey('loghaul.archive.key') && doc['loghaul.archive.key'].size() > 0 && doc['loghaul.archive.row'].size() > 0) {
   emit(doc['loghaul.archive.key'].value + '#' + doc['loghaul.archive.row'].value);
 }`
 

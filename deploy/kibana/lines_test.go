@@ -244,8 +244,8 @@ func (f Filter) holds(line fields) bool {
 	case OpExists:
 		return there
 	case OpAtLeast, OpBelow:
-		bound := int64(f.Values[0].(int))
-		return there && (number >= bound) == (f.Op == OpAtLeast)
+		bound, _ := f.Values[0].(int)
+		return there && (number >= int64(bound)) == (f.Op == OpAtLeast)
 	case OpNot:
 		return !f.Of[0].holds(line)
 	}
