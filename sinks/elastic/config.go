@@ -40,6 +40,16 @@ type Config struct {
 	Message bool `yaml:"message"`
 	// Template installs the index template at start.
 	Template bool `yaml:"template"`
+	// Retention is how long Elasticsearch keeps documents: 30d, or forever.
+	Retention string `yaml:"retention"`
+	// Mode is the index mode: auto leaves it to the server, standard, logsdb.
+	Mode string `yaml:"mode"`
+	// GeoIP has the databases to look clients up in.
+	GeoIP GeoIP `yaml:"geoip"`
+	// Rules say what is not indexed.
+	Rules []Rule `yaml:"rules"`
+	// MaskKey is for masks by hash in Rules.
+	MaskKey string `yaml:"-" env:"LOGHAUL_MASK_KEY"`
 }
 
 // DefaultConfig gives the defaults. Its URL is empty.
@@ -54,6 +64,8 @@ func DefaultConfig() Config {
 		Drain:     5 * time.Second,
 		Message:   true,
 		Template:  true,
+		Retention: "30d",
+		Mode:      modeAuto,
 	}
 }
 
@@ -89,6 +101,15 @@ func (c Config) Validate() error {
 	}
 	if c.APIKey != "" && c.User != "" {
 		errs = append(errs, errors.New("both LOGHAUL_ELASTIC_API_KEY and LOGHAUL_ELASTIC_USER are set: choose one"))
+	}
+	if err := checkRetention(c.Retention); err != nil {
+		bad("retention", "%v", err)
+	}
+	if c.Mode != modeAuto && c.Mode != modeStandard && c.Mode != modeLogsDB {
+		bad("mode", "%q is none of %s, %s and %s", c.Mode, modeAuto, modeStandard, modeLogsDB)
+	}
+	if _, err := NewRules(c.Rules, c.MaskKey); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
