@@ -32,7 +32,7 @@ func newSender(s *Sink) *sender {
 func (s *sender) run(ctx context.Context) {
 	for g := s.queue.take(ctx); g != nil; g = s.queue.take(ctx) {
 		s.group(ctx, g)
-		s.queue.done(g)
+		s.done(g)
 	}
 }
 
