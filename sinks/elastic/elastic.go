@@ -156,7 +156,7 @@ func (s *Sink) Run(ctx context.Context) error {
 	})
 	defer stopDraining()
 
-	if !s.install(ctx) {
+	if !s.prepare(ctx) {
 		// Nobody can have sent anything: the template comes first.
 		s.queue.close()
 		stop()
