@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Verdicts of findings.
@@ -103,11 +102,13 @@ func (s *Sink) ask(ctx context.Context, method, path, body string) (*reply, erro
 
 // unauthorized says that credentials are refused.
 func (s *Sink) unauthorized() *Finding {
-	if s.cfg.User == "" && s.cfg.APIKey == "" {
+	switch {
+	case s.cfg.APIKey != "":
+		return wrong("server", s.cfg.URL+" refuses the API key (HTTP 401)", "check LOGHAUL_ELASTIC_API_KEY: whole, not expired, of this cluster")
+	case s.cfg.Token != "":
+		return wrong("server", s.cfg.URL+" refuses the bearer token (HTTP 401)", "check LOGHAUL_ELASTIC_TOKEN: whole, not expired, of this cluster")
+	case s.cfg.User == "":
 		return wrong("server", s.cfg.URL+" wants credentials (HTTP 401)", "set LOGHAUL_ELASTIC_USER and LOGHAUL_ELASTIC_PASSWORD, or LOGHAUL_ELASTIC_API_KEY")
-	}
-	if s.cfg.APIKey != "" {
-		return wrong("server", s.cfg.URL+" refuses the API key (HTTP 401)", "check LOGHAUL_ELASTIC_API_KEY: the key's encoded form, not expired, of this cluster")
 	}
 	return wrong("server", fmt.Sprintf("%s refuses the user %q or the password (HTTP 401)", s.cfg.URL, s.cfg.User), "check LOGHAUL_ELASTIC_USER and LOGHAUL_ELASTIC_PASSWORD")
 }
@@ -171,6 +172,9 @@ func resembles(r *reply) string {
 	return fmt.Sprintf("%s, %q", kind, oneLine(string(r.text)))
 }
 
+// roleWay is what to do about a missing privilege.
+const roleWay = "give the user the role of deploy/elasticsearch/role.json (loghaul index setup --print-role), or more"
+
 // askPrivileges asks which privileges the user has. Everybody may ask that for
 // himself. With security off there is no such question, nor in other products.
 func (s *Sink) askPrivileges(ctx context.Context) *Finding {
@@ -191,12 +195,11 @@ func (s *Sink) askPrivileges(ctx context.Context) *Finding {
 		return nil
 	}
 	mine := has.Index[s.cfg.stream()]
-	const way = "give the role of deploy/elasticsearch/role.json (loghaul index setup --print-role), or more"
 	switch {
 	case !mine[create]:
-		return wrong("privileges", fmt.Sprintf("user %q lacks the index privilege %s on %s", has.Username, create, s.cfg.stream()), way)
+		return wrong("privileges", fmt.Sprintf("user %q lacks the index privilege %s on %s", has.Username, create, s.cfg.stream()), roleWay)
 	case !mine[configure]:
-		return weak("privileges", fmt.Sprintf("user %q lacks the index privilege %s on %s: a data stream that is not there yet is not made, and labels that are new are refused", has.Username, configure, s.cfg.stream()), way)
+		return weak("privileges", fmt.Sprintf("user %q lacks the index privilege %s on %s: a data stream that is not there yet is not made, and labels that are new are refused", has.Username, configure, s.cfg.stream()), roleWay)
 	}
 	return found("privileges", fmt.Sprintf("user %q has %s and %s on %s", has.Username, create, configure, s.cfg.stream()))
 }
@@ -234,57 +237,62 @@ func (s *Sink) plainIndex(kind string) *Finding {
 		"delete it or give it another name (what was written into it is in the archive, loghaul backfill fills the data stream), or choose another namespace in section index")
 }
 
-// missingPrivilege takes the privilege out of the reason of a security_exception,
-// "" if it tells none: action [indices:admin/auto_create] is unauthorized for
-// user [u] with effective roles [r] on indices [i], this action is granted by the
-// index privileges [auto_configure,create_index,manage,all].
-func missingPrivilege(reason string) string {
-	for _, kind := range []string{"index", "cluster"} {
-		_, list, ok := strings.Cut(reason, "granted by the "+kind+" privileges [")
-		if !ok {
-			continue
-		}
-		list, _, ok = strings.Cut(list, "]")
-		if first, _, _ := strings.Cut(list, ","); ok && first != "" {
-			return kind + " privilege " + first
-		}
-	}
-	return ""
-}
-
 // prepare makes sure of the server, and of the template, before anything is
 // sent: without it the first document would make an index with guessed types. It
 // tries until nothing is wrong any more; what is offered meanwhile waits in the
-// queue or is dropped. Each thing is said once. It reports false when ctx ended
-// first.
+// queue or is dropped, and gaps are not filled. Each thing is said once. It
+// reports false when ctx ended first.
 func (s *Sink) prepare(ctx context.Context) bool {
+	s.gate.hold(true)
+	defer s.gate.hold(false)
 	said := map[string]bool{}
 	say := func(f *Finding) {
-		if ctx.Err() != nil || said[f.Says] {
+		if ctx.Err() != nil {
 			return
 		}
-		level, message := slog.LevelDebug, "asked the index"
-		switch {
-		case f.Verdict == Wrong:
-			level, message = slog.LevelWarn, "the index does not work; the archive is not affected"
-		case f.Verdict == Weak:
-			level, message = slog.LevelWarn, "the index works, but not as it could"
-		case f.Do != "":
-			level = slog.LevelInfo
+		if f.Verdict == Wrong {
+			s.health.set(f)
 		}
-		s.log.Log(ctx, level, message, "found", f.Says, "do", f.Do)
-		if len(said) >= maxSubjects {
-			clear(said)
+		if !said[f.Says] {
+			if len(said) >= maxSubjects {
+				clear(said)
+			}
+			said[f.Says] = true
+			s.tell(f)
 		}
-		said[f.Says] = true
 	}
 	for wait := firstInstallWait; ; wait = min(2*wait, maxInstallWait) {
 		if s.check(ctx, say) && (!s.cfg.Template || s.setup(ctx, say)) {
+			s.health.set(nil)
+			s.log.Info("the index is ready", "url", s.cfg.URL, "stream", s.cfg.stream())
 			return ctx.Err() == nil
 		}
-		s.down.Store(true)
-		if !sleep(ctx, wait/2+rand.N(wait/2)) {
+		if !sleep(ctx, jitter(wait)) {
 			return false
 		}
+	}
+}
+
+// tell logs a finding.
+func (s *Sink) tell(f *Finding) {
+	switch {
+	case f.Verdict == Wrong:
+		s.log.Warn("the index does not work; the archive is not affected", "found", f.Says, "do", f.Do)
+	case f.Verdict == Weak:
+		s.log.Warn("the index works, but not as it could", "found", f.Says, "do", f.Do)
+	case f.Do != "":
+		s.log.Info("asked the index", "found", f.Says, "do", f.Do)
+	}
+}
+
+// sleep reports false when ctx ended before d was over.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }

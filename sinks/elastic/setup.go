@@ -42,7 +42,7 @@ func Connect(cfg Config) (*Server, error) {
 }
 
 // Close ends idle connections.
-func (s *Server) Close() { s.sink.transport.CloseIdleConnections() }
+func (s *Server) Close() { s.sink.client.close() }
 
 // Check says what the server is and whether documents can go there, as far as the
 // user may ask. The error is what it says to be wrong.
