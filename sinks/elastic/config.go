@@ -72,6 +72,8 @@ type Config struct {
 	Rules []Rule `yaml:"rules"`
 	// MaskKey is for masks by hash in Rules.
 	MaskKey string `yaml:"-" env:"LOGHAUL_MASK_KEY"`
+	// ProductCheck sends lines to nothing but Elasticsearch.
+	ProductCheck bool `yaml:"product_check"`
 }
 
 // DefaultConfig gives the defaults. Its URL is empty.
@@ -90,6 +92,8 @@ func DefaultConfig() Config {
 		Template:  true,
 		Retention: "30d",
 		Mode:      modeAuto,
+
+		ProductCheck: true,
 	}
 }
 

@@ -23,10 +23,8 @@ type Documents struct {
 	Namespace string
 	// NoMessage leaves the line itself out.
 	NoMessage bool
-	// Rules say what is left out; nil is nothing. Excluded, which may be nil, is
-	// told the name of the rule for each row that is.
-	Rules    *Rules
-	Excluded func(rule string)
+	// Rules say what is left out; nil is nothing.
+	Rules *Rules
 	// Geo looks addresses up; nil does not.
 	Geo *Geo
 
@@ -34,6 +32,7 @@ type Documents struct {
 	now    planKey
 	plan   *plan // of now
 	rules  *ruling
+	rule   string // that has excluded the last row
 	origin origin
 	labels labels
 	w      writer
@@ -115,6 +114,10 @@ func (d *Documents) Append(dst []byte, row *archive.Row, key string) (doc []byte
 	dst, w.b = w.b, nil
 	return dst, true
 }
+
+// ExcludedBy gives the name of the rule that has left out a row, after Append has
+// said so.
+func (d *Documents) ExcludedBy() string { return d.rule }
 
 // unparsed says why a line has no fields.
 func (w *writer) unparsed(rest bool) {

@@ -43,7 +43,7 @@ func targets() map[string]target {
 		"CC": {"haproxy.http.request.captured_cookie", emitText}, "CS": {"haproxy.http.response.captured_cookie", emitText},
 		"hr": {"haproxy.http.request.captured_headers", emitList}, "hrl": {"haproxy.http.request.captured_headers", emitList},
 		"state": {"haproxy.state", emitText},
-		"hs": {"haproxy.http.response.captured_headers", emitList}, "hsl": {"haproxy.http.response.captured_headers", emitList},
+		"hs":    {"haproxy.http.response.captured_headers", emitList}, "hsl": {"haproxy.http.response.captured_headers", emitList},
 
 		"ts": {"haproxy.termination_state", emitText}, "tsc": {"haproxy.termination_state", emitText},
 		"ac": {"haproxy.connections.active", emitInt}, "fc": {"haproxy.connections.frontend", emitInt},
@@ -64,7 +64,7 @@ func targets() map[string]target {
 		"dst": {"destination.address", emitDestination}, "dst_port": {"destination.port", emitNumber(10)},
 		"method": {"http.request.method", emitMethod}, "capture.req.method": {"http.request.method", emitMethod},
 		"url": {"url.original", emitURL}, "capture.req.uri": {"url.original", emitURL}, "path": {"url.path", emitWebPath}, "query": {"url.query", emitQuery},
-		"unique-id": {"http.request.id", emitText},
+		"unique-id":       {"http.request.id", emitText},
 		"ssl_fc_protocol": {"tls.version", emitTLSVersion}, "ssl_fc_cipher": {"tls.cipher", emitText}, "ssl_fc_alpn": {"tls.next_protocol", emitText},
 		"ssl_c_s_dn": {"tls.client.subject", emitText}, "ssl_c_i_dn": {"tls.client.issuer", emitText},
 	}

@@ -55,20 +55,16 @@ func (c Config) IndexTemplate(serverVersion string) []byte {
 	return encode(t)
 }
 
-// templateConfig reads what IndexTemplate has noted in a template's _meta.
-type templateConfig struct {
-	Loghaul struct {
-		Config string `json:"config"`
-	} `json:"loghaul"`
-}
-
-// templateHash is what an installed template of IndexTemplate(serverVersion) has in
-// its _meta.loghaul.config.
-func (c Config) templateHash(serverVersion string) string {
+// configOf gives what a template of IndexTemplate has in _meta.loghaul.config.
+func configOf(template []byte) string {
 	var t struct {
-		Meta templateConfig `json:"_meta"`
+		Meta struct {
+			Loghaul struct {
+				Config string `json:"config"`
+			} `json:"loghaul"`
+		} `json:"_meta"`
 	}
-	if err := json.Unmarshal(c.IndexTemplate(serverVersion), &t); err != nil {
+	if err := json.Unmarshal(template, &t); err != nil {
 		panic("elastic: a template that is no JSON: " + err.Error())
 	}
 	return t.Meta.Loghaul.Config

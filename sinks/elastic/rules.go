@@ -205,9 +205,7 @@ func (d *Documents) judge(row *archive.Row) (v verdict) {
 		if rule.decides && !decided {
 			decided, v.rate = true, rule.rate
 			if !rule.all && r.hash(row) >= rule.below {
-				if d.Excluded != nil {
-					d.Excluded(rule.name)
-				}
+				d.rule = rule.name
 				return verdict{excluded: true}
 			}
 		}
@@ -266,4 +264,3 @@ func (r *Rules) hiding(bits uint64) *hiding {
 	}
 	return h
 }
-
