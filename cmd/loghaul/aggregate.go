@@ -100,6 +100,9 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 			return nil, err
 		}
 		deps.Index = t.index
+		for _, missing := range cfg.Index.MissingFields(cfg.Aggregator.AllFormats()) {
+			log.Warn("no format has what a rule of the index asks for", "missing", missing)
+		}
 	}
 	if t.aggregator, err = aggregator.New(cfg.Aggregator, deps); err != nil {
 		return nil, err

@@ -160,11 +160,12 @@ func suggest(err error) error {
 	return fmt.Errorf("%w; the fields are HAProxy's aliases and the archive's columns, see docs/filter.md", err)
 }
 
-// Missing gives, as "rule NAME: FIELD", what the rules ask for and no line of
-// the formats has: such a rule matches no line, or all.
-func (r *Rules) Missing(formats []*parser.Format) (missing []string) {
-	if r == nil {
-		return nil
+// MissingFields gives, as "rule NAME: FIELD", what the filters of the rules ask
+// for and no line of the formats has: each such test is the same for all lines.
+func (c Config) MissingFields(formats []*parser.Format) (missing []string) {
+	r, err := NewRules(c.Rules, c.MaskKey)
+	if err != nil || r == nil {
+		return nil // Validate reports it
 	}
 	for i := range r.rules {
 		if r.rules[i].when == nil {

@@ -303,12 +303,12 @@ func TestRulesSayWhatIsWrong(t *testing.T) {
 			t.Errorf("%q is taken for a share", text)
 		}
 	}
-	r := rules(t, Rule{Name: "a", When: "req.Cookie=x ST=200", Skip: true}, Rule{Name: "b", When: "sslv=*", Skip: true})
+	c := Config{Rules: []Rule{{Name: "a", When: "req.Cookie=x ST=200", Skip: true}, {Name: "b", When: "sslv=*", Skip: true}}}
 	f, err := parser.Compile("httplog")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"rule a: req.cookie", "rule b: sslv"}, r.Missing([]*parser.Format{f})); diff != "" {
+	if diff := cmp.Diff([]string{"rule a: req.cookie", "rule b: sslv"}, c.MissingFields([]*parser.Format{f})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
