@@ -44,6 +44,7 @@ func commands() []command {
 		archiveCheckCommand(),
 		archiveHoldCommand(),
 		archiveExpireCommand(),
+		indexSetupCommand(),
 		configCheckCommand(),
 		configExampleCommand(),
 		versionCommand(),

@@ -1,3 +1,7 @@
+//go:build !race
+
+// Other tests show the race detector the same code, without one more server.
+
 package elastic
 
 import (
