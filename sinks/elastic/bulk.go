@@ -65,6 +65,11 @@ func (b *body) end() bool {
 	return len(b.buf) >= b.limit
 }
 
+// leave takes the document back that begin has started at length at.
+func (b *body) leave(at int) {
+	b.buf, b.rows = b.buf[:at], b.rows[:len(b.rows)-1]
+}
+
 // all gives the indices of all documents.
 func (b *body) all() []int {
 	docs := make([]int, len(b.rows))

@@ -46,6 +46,11 @@ type Deps struct {
 	// Gap is told what was dropped. It must return at once and be safe for
 	// concurrent use. It may be nil.
 	Gap func(Gap)
+	// Settled is told the key of each group that was offered, once, also of one
+	// that was refused: every row of it is in the index, excluded, or was told
+	// to Gap. It must return at once and be safe for concurrent use. It may be
+	// nil.
+	Settled func(key string)
 }
 
 // Sink is a sinks.BestEffort for one data stream. Run has to be running for
@@ -54,6 +59,7 @@ type Sink struct {
 	cfg       Config
 	log       *slog.Logger
 	gap       func(Gap)
+	settled   func(key string)
 	client    *elastictransport.Client
 	transport *http.Transport
 	queue     *queue
@@ -82,7 +88,7 @@ func New(cfg Config, d Deps) (*Sink, error) {
 		return nil, fmt.Errorf("index URL %q: %w", cfg.URL, err)
 	}
 	s := &Sink{
-		cfg: cfg, log: d.Logger, gap: d.Gap, reg: d.Metrics, queue: newQueue(int64(cfg.Queue)),
+		cfg: cfg, log: d.Logger, gap: d.Gap, settled: d.Settled, reg: d.Metrics, queue: newQueue(int64(cfg.Queue)),
 		offered: d.Metrics.Counter(metricOffered),
 		indexed: d.Metrics.Counter(metricDocuments, "indexed"),
 		exists:  d.Metrics.Counter(metricDocuments, "exists"),
@@ -98,6 +104,9 @@ func New(cfg Config, d Deps) (*Sink, error) {
 	}
 	if s.gap == nil {
 		s.gap = func(Gap) {}
+	}
+	if s.settled == nil {
+		s.settled = func(string) {}
 	}
 	d.Metrics.Gauge(metricQueue, func() float64 { return float64(s.queue.size()) })
 	d.Metrics.Gauge(metricQueueLimit, func() float64 { return float64(cfg.Queue) })
@@ -138,6 +147,7 @@ func (s *Sink) Offer(g *sinks.Group) bool {
 	why := s.queue.offer(g)
 	if why != "" {
 		s.dropGroup(g, why)
+		s.settled(g.Key)
 	}
 	return why == ""
 }
@@ -168,9 +178,15 @@ func (s *Sink) Run(ctx context.Context) error {
 	wg.Wait()
 	for g := s.queue.take(sending); g != nil; g = s.queue.take(sending) {
 		s.dropGroup(g, dropShutdown)
-		s.queue.done(g)
+		s.done(g)
 	}
 	return nil
+}
+
+// done gives back the room of a group whose rows are all accounted for.
+func (s *Sink) done(g *sinks.Group) {
+	s.queue.done(g)
+	s.settled(g.Key)
 }
 
 // dropGroup counts a whole group as dropped.

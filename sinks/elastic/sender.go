@@ -32,7 +32,7 @@ func newSender(s *Sink) *sender {
 func (s *sender) run(ctx context.Context) {
 	for g := s.queue.take(ctx); g != nil; g = s.queue.take(ctx) {
 		s.group(ctx, g)
-		s.queue.done(g)
+		s.done(g)
 	}
 }
 
@@ -41,15 +41,15 @@ func (s *sender) run(ctx context.Context) {
 var errGiveUp = errors.New("given up")
 
 // group sends all rows of g. Each row is counted exactly once: as indexed, as
-// there already, as rejected or as dropped.
+// there already, as rejected, as dropped, or as excluded by a rule.
 func (s *sender) group(ctx context.Context, g *sinks.Group) {
-	settled := 0 // rows below this are counted
+	seen, settled := 0, 0 // rows below seen have been encoded or excluded, those below settled are counted
 	reason := dropUnreadable
 	flush := func() error {
+		settled = seen
 		if s.body.len() == 0 {
 			return nil
 		}
-		settled += s.body.len()
 		if reason = s.send(ctx, g.Key); reason != "" {
 			return errGiveUp
 		}
@@ -58,8 +58,15 @@ func (s *sender) group(ctx context.Context, g *sinks.Group) {
 	}
 	s.body.reset()
 	err := s.rows(g, func(row *archive.Row) error {
+		at := len(s.body.buf)
 		s.body.begin(row.Index, row.Source.ID, row.Offset)
-		s.body.buf = s.docs.Append(s.body.buf, row, g.Key)
+		doc, ok := s.docs.Append(s.body.buf, row, g.Key)
+		seen = row.Index + 1
+		if !ok {
+			s.body.leave(at)
+			return nil
+		}
+		s.body.buf = doc
 		if s.body.end() {
 			err := flush()
 			s.body.reset()
