@@ -157,28 +157,27 @@ func (l *Ledger) Merge(ctx context.Context, files []File, made time.Time, damage
 	if len(read) < 2 {
 		return File{}, nil
 	}
-	return l.Replace(ctx, read, set.Entries(read[0].Slot), made)
+	slot := read[0].Slot
+	return l.Replace(ctx, read, slot, set.Entries(slot), made)
 }
 
-// Replace writes what is left of some files of one slot, if anything is, and
-// then removes them. The result has no Hash if nothing is left.
-func (l *Ledger) Replace(ctx context.Context, files []File, left []Entry, made time.Time) (File, error) {
-	var made1 File
+// Replace writes what is left of some files of a slot, if anything is, and then
+// removes them. The result has no Hash if nothing is left.
+func (l *Ledger) Replace(ctx context.Context, files []File, slot Slot, left []Entry, made time.Time) (written File, err error) {
 	if len(left) > 0 {
-		var err error
-		if made1, err = l.Write(ctx, files[0].Slot, left, made); err != nil {
-			return made1, err
+		if written, err = l.Write(ctx, slot, left, made); err != nil {
+			return written, err
 		}
 	}
 	for _, f := range files {
-		if f == made1 {
+		if f == written {
 			continue
 		}
 		if err := l.Remove(ctx, f); err != nil {
-			return made1, err
+			return written, err
 		}
 	}
-	return made1, nil
+	return written, nil
 }
 
 // Beat stores a heartbeat.

@@ -92,6 +92,9 @@ func (o *slotSet) addObject(slot Slot, e Entry) {
 		x.Lines, x.At = min(x.Lines+e.Lines, maxLines), min(x.At, e.At)
 		return
 	}
+	if e.Rows != nil {
+		e.Lines = min(e.Lines, rows(e.Rows))
+	}
 	k := objectReason{e.Key, e.Reason}
 	old := o.objects[k]
 	if old == nil {
@@ -196,6 +199,23 @@ func (s *Set) Entries(slot Slot) []Entry {
 		return o.entries()
 	}
 	return nil
+}
+
+// TakeObject removes the entries of an object and gives them.
+func (s *Set) TakeObject(slot Slot, key string) (out []Entry) {
+	o := s.slots[slot]
+	if o == nil {
+		return nil
+	}
+	for k, e := range o.objects {
+		if k.key == key {
+			out = append(out, *e)
+			o.spans -= len(e.Rows)
+			delete(o.objects, k)
+		}
+	}
+	s.entries -= len(out)
+	return out
 }
 
 // Remove forgets a slot.
