@@ -3,6 +3,8 @@ package elastic
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/loghaul/loghaul/sinks"
 )
@@ -36,12 +38,63 @@ type Filled struct {
 // and do not overlap. It has lower priority than what is offered: it waits while
 // groups are queued and while the server pushes back, until ctx ends. It may be
 // called without Run, as a command does, and then installs and checks nothing.
-// The error matches ErrPushback or ErrUnavailable, or is ctx's; the result says
-// what happened until then. Deps.Gap is not told.
+// The error matches ErrPushback or ErrUnavailable, is ctx's, or says that the
+// object can't be read; the result says what happened until then. Deps.Gap is
+// not told. Fill may be called from several goroutines.
 func (s *Sink) Fill(ctx context.Context, g *sinks.Group, rows []Span) (Filled, error) {
-	var f Filled
-	for _, r := range rows {
-		f.Left = append(f.Left, Gap{Key: g.Key, FirstRow: r.First, LastRow: r.Last, Lines: r.Last - r.First + 1, Reason: dropUnreachable})
+	f, ok := s.fillers.Get().(*sender)
+	if !ok {
+		f = newSender(s)
 	}
-	return f, errors.Join(ErrUnavailable, ctx.Err())
+	defer s.fillers.Put(f)
+	a := &filling{key: g.Key, sample: func(row int, why *item) { s.sample(g.Key, row, why) }}
+	f.account, f.expires, f.low = a, time.Time{}, true
+	reason, err := f.send(ctx, g, rows)
+	for result, n := range map[string]int{"indexed": a.Indexed, "exists": a.Exists, "excluded": a.Excluded, "rejected": a.Rejected} {
+		s.reg.Counter(metricFilled, result).Add(n)
+	}
+	switch {
+	case err != nil:
+		return a.Filled, fmt.Errorf("filling from %s: %w", g.Key, err)
+	case ctx.Err() != nil && len(a.Left) > a.Rejected:
+		return a.Filled, ctx.Err()
+	case reason == dropOverloaded:
+		return a.Filled, s.because(ErrPushback)
+	case reason != "":
+		return a.Filled, s.because(ErrUnavailable)
+	}
+	return a.Filled, nil
+}
+
+// because adds the last failure to an error.
+func (s *Sink) because(err error) error {
+	if cause := s.health.cause(); cause != "" {
+		return fmt.Errorf("index %s: %w: %s", s.cfg.URL, err, cause)
+	}
+	return fmt.Errorf("index %s: %w", s.cfg.URL, err)
+}
+
+// filling is the account of rows that Fill was given.
+type filling struct {
+	Filled
+	key    string
+	sample func(row int, why *item)
+}
+
+func (f *filling) indexed(n int) { f.Indexed += n }
+func (f *filling) exists(n int)  { f.Exists += n }
+func (f *filling) excluded()     { f.Excluded++ }
+
+func (f *filling) rejected(row int, why *item) {
+	f.Rejected++
+	f.dropped(row, row, reasonRejected)
+	f.sample(row, why)
+}
+
+func (f *filling) dropped(first, last int, reason string) {
+	if n := len(f.Left) - 1; n >= 0 && f.Left[n].Reason == reason && f.Left[n].LastRow+1 == first {
+		f.Left[n].LastRow, f.Left[n].Lines = last, f.Left[n].Lines+last-first+1
+		return
+	}
+	f.Left = append(f.Left, Gap{Key: f.key, FirstRow: first, LastRow: last, Lines: last - first + 1, Reason: reason})
 }
