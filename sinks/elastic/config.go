@@ -62,7 +62,16 @@ type Config struct {
 	Message bool `yaml:"message"`
 	// Template installs the index template at start.
 	Template bool `yaml:"template"`
+	// Heal says whether who runs a Sink also fills its gaps from the archive, see
+	// the constants.
+	Heal string `yaml:"heal"`
 }
+
+// What Config.Heal may be.
+const (
+	HealAuto = "auto"
+	HealOff  = "off"
+)
 
 // DefaultConfig gives the defaults. Its URL is empty.
 func DefaultConfig() Config {
@@ -78,6 +87,7 @@ func DefaultConfig() Config {
 		Drain:     5 * time.Second,
 		Message:   true,
 		Template:  true,
+		Heal:      HealAuto,
 	}
 }
 
@@ -120,6 +130,9 @@ func (c Config) Validate() error {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
 		bad("compress", "%q is not none or gzip%s", c.Compress, hint)
+	}
+	if c.Heal != HealAuto && c.Heal != HealOff {
+		bad("heal", "%q is not auto (fill gaps from the archive in spare capacity) or off (loghaul backfill does)", c.Heal)
 	}
 	return errors.Join(append(errs, c.checkCredentials())...)
 }
