@@ -26,6 +26,7 @@ func commands() []command {
 		forwardCommand(),
 		forwardStatusCommand(),
 		aggregateCommand(),
+		backfillCommand(),
 		brokerSetupCommand(),
 		brokerStatusCommand(),
 		parseCommand(),
@@ -49,9 +50,4 @@ func commands() []command {
 		configExampleCommand(),
 		versionCommand(),
 	}
-}
-
-// planned are commands that the design has and this build has not.
-func planned() []string {
-	return []string{"backfill"}
 }
