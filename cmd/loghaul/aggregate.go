@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/loghaul/loghaul/aggregator"
+	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/logging"
 	"github.com/loghaul/loghaul/internal/metrics"
@@ -94,7 +95,10 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 	if t.store, err = objectstore.Open(ctx, cfg.Archive.URL, o); err != nil {
 		return nil, err
 	}
-	deps := aggregator.Deps{Logger: log, Metrics: reg, Archive: t.store, Manifests: manifestStore{t.store}, Check: t.store.Check, Broker: b}
+	deps := aggregator.Deps{
+		Logger: log, Metrics: reg, Archive: t.store, Manifests: manifestStore{t.store}, Check: t.store.Check, Broker: b,
+		Render: func() func([]byte, *archive.Row) []byte { return newRowPrinter().append },
+	}
 	if cfg.Index.URL != "" {
 		if t.index, err = elastic.New(cfg.Index, elastic.Deps{Logger: log, Metrics: reg, Gap: gapLogger(log)}); err != nil {
 			return nil, err

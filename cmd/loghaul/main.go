@@ -28,6 +28,7 @@ func commands() []command {
 		aggregateCommand(),
 		brokerSetupCommand(),
 		brokerStatusCommand(),
+		tailCommand(),
 		parseCommand(),
 		formatCommand(),
 		fromConfigCommand(),
