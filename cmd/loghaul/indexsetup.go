@@ -23,8 +23,9 @@ name is free, installs the template unless it is there, and looks for templates 
 Each finding gets a verdict: OK, weak (documents are indexed, but not as they could be), wrong (nothing
 is indexed before it is put right). A template of a newer loghaul stays. With an aggregator's file it
 is that of the file. Exit code 1 if anything is wrong, or the template has no effect.
---print shows the template and contacts nobody: for PUT _index_template/` + elastic.TemplateName + `. --print-role
-shows the least that the aggregator's user needs: for PUT _security/role/loghaul.
+--print shows the template, with --config as that wants it, and contacts nobody: for
+PUT _index_template/` + elastic.TemplateName + `. --print-role shows the least that the aggregator's user
+needs: for PUT _security/role/loghaul.
 `,
 		examples: `
 			LOGHAUL_ELASTIC_USER=elastic loghaul index setup --index https://localhost:9200 --ca http_ca.crt
@@ -50,7 +51,13 @@ shows the least that the aggregator's user needs: for PUT _security/role/loghaul
 					_, err := s.out.Write(elastic.Role())
 					return err
 				case *show:
-					_, err := s.out.Write(elastic.Template())
+					file := defaultAggregatorFile()
+					if f.config != "" {
+						if err := loadConfig(f.config, &file); err != nil {
+							return err
+						}
+					}
+					_, err := s.out.Write(file.Index.IndexTemplate("")) // no server is asked for its version
 					return err
 				}
 				file, err := f.load()
