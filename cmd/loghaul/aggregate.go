@@ -108,6 +108,9 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 			return nil, err
 		}
 		deps.Index, deps.Gaps = t.index, t.gaps
+		for _, missing := range cfg.Index.MissingFields(cfg.Aggregator.AllFormats()) {
+			log.Warn("no format has what a rule of the index asks for", "missing", missing)
+		}
 	}
 	if t.aggregator, err = aggregator.New(cfg.Aggregator, deps); err != nil {
 		return nil, err

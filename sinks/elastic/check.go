@@ -130,6 +130,9 @@ func (s *Sink) askServer(ctx context.Context) *Finding {
 	}
 	_ = json.Unmarshal(r.text, &about) // that it is none is an answer, too
 	number := about.Version.Number
+	if s.version = number; r.header.Get("X-Elastic-Product") != "Elasticsearch" {
+		s.version = "0" // see Config.IndexTemplate
+	}
 	const products = "docs/elasticsearch.md#other-targets says what works; to index there all the same set product_check: false in section index"
 	switch {
 	case r.status == http.StatusUnauthorized:
@@ -140,6 +143,7 @@ func (s *Sink) askServer(ctx context.Context) *Finding {
 		return nil
 	case r.status == http.StatusForbidden && securityOn.Match(r.text):
 		// Such an answer has not the header. Its words are those of Elasticsearch.
+		s.version = ""
 		return found("server", s.cfg.URL+" is Elasticsearch")
 	case r.header.Get("Kbn-Name") != "" || strings.HasPrefix(r.header.Get("Location"), "/app") || strings.HasPrefix(r.header.Get("Location"), "/login?next"):
 		return wrong("server", s.cfg.URL+" is Kibana", "give the URL of Elasticsearch itself; its usual port is 9200")
