@@ -46,6 +46,7 @@ func commands() []command {
 		archiveHoldCommand(),
 		archiveExpireCommand(),
 		indexSetupCommand(),
+		indexVerifyCommand(),
 		configCheckCommand(),
 		configExampleCommand(),
 		versionCommand(),

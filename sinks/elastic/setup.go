@@ -54,6 +54,17 @@ func (s *Server) Check(ctx context.Context, say func(*Finding)) error {
 	return ctx.Err()
 }
 
+// CheckToRead makes sure that the server is there and is what it should be, for
+// whoever only reads.
+func (s *Server) CheckToRead(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.sink.cfg.Timeout)
+	defer cancel()
+	if f := s.sink.askServer(ctx); f != nil && f.Verdict == Wrong {
+		return f
+	}
+	return nil
+}
+
 // ErrNotSetUp ends a Setup that has said what is wrong.
 var ErrNotSetUp = errors.New("the index is not set up")
 
