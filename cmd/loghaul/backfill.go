@@ -95,7 +95,7 @@ func (b *backfillCall) run(ctx context.Context, s streams, operands []string) er
 	}
 	defer store.Close() //nolint:errcheck // every gap file is confirmed
 	o := backfill.Options{
-		Archive: store, Ledger: gaps.New(gapStore{store}, file.Index.Stream()), Parallel: file.Index.Senders,
+		Archive: store, Ledger: gaps.New(backfill.LedgerStore{Store: store}, file.Index.Stream()), Parallel: file.Index.Senders,
 		Patience: backfillPatience, BusyPatience: backfillBusy, Dead: deadBeat, Warn: warner(s.err), Progress: &backfill.Progress{},
 	}
 	ranged := !filter.From.IsZero() || !filter.To.IsZero()

@@ -14,6 +14,7 @@ import (
 	"github.com/loghaul/loghaul/archive/gaps"
 	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/audit/indexed"
+	"github.com/loghaul/loghaul/backfill"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/sinks/elastic"
 )
@@ -92,7 +93,7 @@ func (v *indexVerify) run(ctx context.Context, s streams, operands []string) err
 	o := indexed.Options{Archive: store, From: from, To: to, Leave: server.Leave(), Memory: int64(v.memory), Warn: warn}
 	// The ledger is older than what is counted: what is healed meanwhile is no
 	// difference, whatever the ledger said.
-	if o.Ledger, err = indexed.ReadLedger(ctx, gaps.New(gapStore{store}, file.Index.Stream()), warn); err != nil {
+	if o.Ledger, err = indexed.ReadLedger(ctx, gaps.New(backfill.LedgerStore{Store: store}, file.Index.Stream()), warn); err != nil {
 		return err
 	}
 	if !server.Refresh(ctx) {

@@ -16,7 +16,10 @@ func SharedServer(t testing.TB) *testenv.ElasticServer { t.Helper(); return serv
 func Lines(n int) []byte { return lines(n) }
 
 // Group archives raw lines as those of the source with the given number.
-func Group(t testing.TB, source int, raw []byte) *sinks.Group { t.Helper(); return group(t, source, raw) }
+func Group(t testing.TB, source int, raw []byte) *sinks.Group {
+	t.Helper()
+	return group(t, source, raw)
+}
 
 // Indexed offers groups to a sink and returns when all are settled.
 func Indexed(t *testing.T, c Config, groups ...*sinks.Group) {
@@ -29,5 +32,5 @@ func Indexed(t *testing.T, c Config, groups ...*sinks.Group) {
 	r.stop()
 }
 
-// TestConfig is for a data stream of a test.
-func TestConfig(url, namespace string) Config { return testConfig(url, namespace) }
+// ConfigOf is for a data stream of a test.
+func ConfigOf(url, namespace string) Config { return testConfig(url, namespace) }

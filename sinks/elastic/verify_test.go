@@ -2,8 +2,6 @@ package elastic_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,22 +15,12 @@ import (
 
 	"github.com/loghaul/loghaul/archive/gaps"
 	"github.com/loghaul/loghaul/audit/indexed"
+	"github.com/loghaul/loghaul/backfill"
 	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/elastic"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
-
-// ledgerStore is a store as a gap ledger sees it.
-type ledgerStore struct{ objectstore.Store }
-
-func (s ledgerStore) Put(ctx context.Context, key string, body []byte) error {
-	return s.Write(ctx, &sinks.Group{Key: key, Body: body, SHA256: sha256.Sum256(body)})
-}
-func (s ledgerStore) Delete(ctx context.Context, key string) error { return s.RemoveGap(ctx, key) }
-func (s ledgerStore) List(ctx context.Context, prefix string, fn func(gaps.Info) error) error {
-	return s.Store.List(ctx, prefix, func(o objectstore.Info) error { return fn(gaps.Info{Key: o.Key, Size: o.Size}) })
-}
 
 // hourly are lines of an hour of 23 November 2026.
 func hourly(n, hour int) []byte {
@@ -140,8 +128,8 @@ func verifies(t *testing.T, server *testenv.ElasticServer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &compared{t: t, server: server, cfg: elastic.TestConfig(server.URL, "verify"), store: store}
-	c.ledger = gaps.New(ledgerStore{store}, c.cfg.Stream())
+	c := &compared{t: t, server: server, cfg: elastic.ConfigOf(server.URL, "verify"), store: store}
+	c.ledger = gaps.New(backfill.LedgerStore{Store: store}, c.cfg.Stream())
 	hour := func(h int) time.Time { return time.Date(2026, 11, 23, h, 0, 0, 0, time.UTC) }
 	a, b := elastic.Group(t, 1, append(hourly(1000, 7), hourly(500, 8)...)), elastic.Group(t, 2, hourly(700, 8))
 	odd := elastic.Group(t, 3, append(hourly(300, 10), "this has no format\n"...))
@@ -196,7 +184,6 @@ func verifies(t *testing.T, server *testenv.ElasticServer) {
 		!strings.HasPrefix(lines[2], "not in the gap ledger") || !strings.Contains(lines[3], "expired there, or of another archive") || !strings.HasPrefix(lines[4], "in the gap ledger") {
 		t.Errorf("the causes:\n%s", why)
 	}
-
 }
 
 // TestIndexVerifyKnowsRules: lines that rules leave out are not missing; those
@@ -207,11 +194,11 @@ func TestIndexVerifyKnowsRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &compared{t: t, server: server, cfg: elastic.TestConfig(server.URL, "verifyrules"), store: store}
-	c.ledger = gaps.New(ledgerStore{store}, c.cfg.Stream())
+	c := &compared{t: t, server: server, cfg: elastic.ConfigOf(server.URL, "verifyrules"), store: store}
+	c.ledger = gaps.New(backfill.LedgerStore{Store: store}, c.cfg.Stream())
 	g := elastic.Group(t, 1, hourly(1000, 7))
 	c.archive(g)
-	c.cfg.Rules = []elastic.Rule{{Name: "errors only", When: "ST<400", Skip: true}}
+	c.cfg.Rules = []elastic.Rule{{Name: "errors-only", When: "ST<400", Skip: true}}
 	elastic.Indexed(t, c.cfg, g)
 	if report, differences, _ := c.verify(time.Time{}, time.Time{}); report.Archived != 500 || report.Excluded != 500 || len(differences) > 0 {
 		t.Errorf("%+v, %v", report, differences)
@@ -228,7 +215,7 @@ func TestIndexVerifyKnowsRules(t *testing.T) {
 
 func TestCountsOfNothing(t *testing.T) {
 	server := elastic.SharedServer(t)
-	s, err := elastic.Connect(elastic.TestConfig(server.URL, "nothing"))
+	s, err := elastic.Connect(elastic.ConfigOf(server.URL, "nothing"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +223,7 @@ func TestCountsOfNothing(t *testing.T) {
 	if _, err := s.Counts(time.Time{}, time.Time{}).Next(t.Context()); !errors.Is(err, io.EOF) {
 		t.Errorf("error %v of a data stream that is not there", err)
 	}
-	gone, err := elastic.Connect(elastic.TestConfig("http://127.0.0.1:9", "nothing"))
+	gone, err := elastic.Connect(elastic.ConfigOf("http://127.0.0.1:9", "nothing"))
 	if err != nil {
 		t.Fatal(err)
 	}
