@@ -28,7 +28,8 @@ PUT _index_template/` + elastic.TemplateName + `. --print-role shows the least t
 needs: for PUT _security/role/loghaul.
 `,
 		examples: `
-			LOGHAUL_ELASTIC_USER=elastic loghaul index setup --index https://localhost:9200 --ca http_ca.crt
+			export LOGHAUL_ELASTIC_USER=elastic LOGHAUL_ELASTIC_PASSWORD_FILE=elastic.pw
+			loghaul index setup --index https://localhost:9200 --ca http_ca.crt
 			loghaul index setup --config aggregator.yaml --output json | jq -r 'select(.verdict != "OK") | .do'
 			# where an administrator wants to see it first
 			loghaul index setup --print > template.json`,
@@ -50,18 +51,15 @@ needs: for PUT _security/role/loghaul.
 				case *role:
 					_, err := s.out.Write(elastic.Role())
 					return err
-				case *show:
-					file := defaultAggregatorFile()
-					if f.config != "" {
-						if err := loadConfig(f.config, &file); err != nil {
-							return err
-						}
-					}
-					_, err := s.out.Write(file.Index.IndexTemplate("")) // no server is asked for its version
-					return err
+				case *show && f.url == "" && f.config == "":
+					f.url = "http://127.0.0.1:9200" // is not asked for anything
 				}
 				file, err := f.load()
 				if err != nil {
+					return err
+				}
+				if *show {
+					_, err := s.out.Write(file.Index.IndexTemplate("")) // as a current server has it
 					return err
 				}
 				return setupIndex(ctx, s.out, file.Index, *output)

@@ -54,7 +54,11 @@ const oldest = 8
 // each finding. It reports whether nothing is wrong. It needs no privileges:
 // what the server does not tell is taken for right.
 func (s *Sink) check(ctx context.Context, say func(*Finding)) bool {
-	for _, ask := range []func(context.Context) *Finding{s.askServer, s.askPrivileges, s.askStream} {
+	questions := []func(context.Context) *Finding{s.askServer, s.askPrivileges, s.askStream}
+	if s.cfg.isVictoria() {
+		questions = []func(context.Context) *Finding{s.askVictoria}
+	}
+	for _, ask := range questions {
 		reqCtx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 		f := ask(reqCtx)
 		cancel()
@@ -143,6 +147,7 @@ func (s *Sink) askServer(ctx context.Context) *Finding {
 		return nil
 	case r.status == http.StatusForbidden && securityOn.Match(r.text):
 		// Such an answer has not the header. Its words are those of Elasticsearch.
+		s.version = ""
 		return found("server", s.cfg.URL+" is Elasticsearch")
 	case r.header.Get("Kbn-Name") != "" || strings.HasPrefix(r.header.Get("Location"), "/app") || strings.HasPrefix(r.header.Get("Location"), "/login?next"):
 		return wrong("server", s.cfg.URL+" is Kibana", "give the URL of Elasticsearch itself; its usual port is 9200")
@@ -270,7 +275,7 @@ func (s *Sink) prepare(ctx context.Context) bool {
 		}
 	}
 	for wait := firstInstallWait; ; wait = min(2*wait, maxInstallWait) {
-		if s.check(ctx, say) && (!s.cfg.Template || s.setup(ctx, say)) {
+		if s.check(ctx, say) && (!s.wantsTemplate() || s.setup(ctx, say)) {
 			s.health.set(nil)
 			s.log.Info("the index is ready", "url", s.cfg.URL, "stream", s.cfg.stream())
 			return ctx.Err() == nil
