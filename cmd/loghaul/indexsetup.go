@@ -51,7 +51,7 @@ needs: for PUT _security/role/loghaul.
 				case *role:
 					_, err := s.out.Write(elastic.Role())
 					return err
-				case *show && f.url == "" && f.config == "":
+				case *show && f.url == "":
 					f.url = "http://127.0.0.1:9200" // is not asked for anything
 				}
 				file, err := f.load()
