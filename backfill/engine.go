@@ -39,6 +39,9 @@ type Options struct {
 	// Dead is the age at which a heartbeat is taken for one of the dead, by the
 	// store's clock; 0 leaves all of them alone.
 	Dead time.Duration
+	// Checkpoint is how often what is done of a gap file is taken off the ledger; 0
+	// is 20 seconds.
+	Checkpoint time.Duration
 	// Want selects gap files; nil is all.
 	Want func(gaps.File) bool
 	// Warn gets each thing that is wrong and does not end the call. It must be
@@ -47,9 +50,6 @@ type Options struct {
 	// Progress is kept up to date; it may be nil.
 	Progress *Progress
 }
-
-// checkpoint is how often what is done of a gap file is taken off the ledger.
-const checkpoint = 20 * time.Second
 
 // Engine fills gaps. One call at a time may run.
 type Engine struct {
@@ -63,6 +63,9 @@ type Engine struct {
 // New makes an Engine.
 func New(o Options) *Engine {
 	o.Parallel = max(o.Parallel, 1)
+	if o.Checkpoint == 0 {
+		o.Checkpoint = 20 * time.Second
+	}
 	if o.First == 0 {
 		o.First = 500 * time.Millisecond
 	}
@@ -87,7 +90,7 @@ func (e *Engine) Heal(ctx context.Context) (Report, error) {
 	if err != nil {
 		return e.report, err
 	}
-	if adopted, err := e.adopt(ctx, s.Beats); err != nil {
+	if adopted, err := e.adopt(ctx, s); err != nil {
 		return e.report, err
 	} else if adopted {
 		if s, err = e.o.Ledger.Survey(ctx); err != nil {
@@ -129,17 +132,23 @@ func (e *Engine) Heal(ctx context.Context) (Report, error) {
 func (e *Engine) Survey(ctx context.Context) (*gaps.Survey, error) { return e.o.Ledger.Survey(ctx) }
 
 // adopt makes gaps of the heartbeats of the dead.
-func (e *Engine) adopt(ctx context.Context, beats []gaps.SeenBeat) (adopted bool, err error) {
-	for _, b := range beats {
+func (e *Engine) adopt(ctx context.Context, s *gaps.Survey) (adopted bool, err error) {
+	for _, run := range s.Runs() {
 		now := time.Now()
-		if e.o.Dead == 0 || now.Sub(b.Modified) < e.o.Dead {
+		var beats []gaps.Beat
+		dead := e.o.Dead > 0
+		for _, b := range run {
+			beats = append(beats, b.Beat)
+			dead = dead && now.Sub(b.Modified) >= e.o.Dead
+		}
+		if !dead {
 			continue
 		}
-		if _, err := e.o.Ledger.Adopt(ctx, b.Beat, now, now); err != nil {
+		if _, err := e.o.Ledger.Adopt(ctx, beats, now, now, false); err != nil {
 			return adopted, err
 		}
 		adopted = true
-		e.report.Adopted = append(e.report.Adopted, b.Writer)
+		e.report.Adopted = append(e.report.Adopted, beats[0].Writer)
 	}
 	slices.Sort(e.report.Adopted)
 	return adopted, nil

@@ -127,6 +127,15 @@ func (s *ElasticServer) Start() {
 // Kill ends the server as a crash would. Its data stays.
 func (s *ElasticServer) Kill() { s.proc.Kill() }
 
+func (s *ElasticServer) ended() bool {
+	select {
+	case <-s.proc.Exited():
+		return true
+	default:
+		return false
+	}
+}
+
 // Pause freezes the server: its connections stay open and nothing answers.
 func (s *ElasticServer) Pause() { s.proc.Pause() }
 

@@ -41,6 +41,11 @@ func newSender(s *Sink) *sender {
 func (s *sender) run(ctx context.Context) {
 	for e := s.queue.take(ctx); e.Group != nil; e = s.queue.take(ctx) {
 		s.account, s.expires = &live{s.Sink, e.Key}, e.at.Add(s.cfg.Wait)
+		if s.gate.expired(s.expires) {
+			s.dropGroup(e.Group, dropUnreachable)
+			s.done(e.Group)
+			continue
+		}
 		_, err := s.send(ctx, e.Group, []Span{{0, e.Lines - 1}})
 		if err != nil && s.samples.first("unreadable") {
 			s.log.Error("an archived object can't be read back for the index", "object", e.Key, "error", err)
