@@ -102,6 +102,7 @@ type way struct {
 	gaps.Store
 	mu           sync.Mutex
 	puts, delets error
+	files        error // of gap files alone
 }
 
 func (w *way) set(puts, deletes error) {
@@ -113,6 +114,9 @@ func (w *way) set(puts, deletes error) {
 func (w *way) Put(ctx context.Context, key string, body []byte) error {
 	w.mu.Lock()
 	err := w.puts
+	if err == nil && strings.HasSuffix(key, ".zst") {
+		err = w.files
+	}
 	w.mu.Unlock()
 	if err != nil {
 		return err
@@ -230,14 +234,24 @@ func TestKilledLosesNoGap(t *testing.T) {
 			p := b.start("agg-1")
 			other := b.start("agg-3") // lives, and looks
 			start := time.Now()
-			settled := b.archive("agg-1", start.Add(-time.Hour), 5)
-			p.offer(settled, start.Add(-time.Hour))
+			ago := func(minutes time.Duration) time.Time { return start.Add(-minutes * time.Minute) }
+			settled := b.archive("agg-1", ago(50), 5)
+			p.offer(settled, ago(50))
 			p.Settled(settled.Key)
-			queued := b.archive("agg-1", start.Add(time.Millisecond), 7)
-			p.offer(queued, start)
-			p.eventually("a heartbeat that knows of the object", func() bool {
+			queued := b.archive("agg-1", ago(20), 7) // long in the queue
+			if by == "agg-1" {
+				p.offer(queued, ago(20))
+			}
+			unwritten := b.archive("agg-1", ago(10), 3)
+			p.way.mu.Lock()
+			p.way.files = errors.New("no gap files")
+			p.way.mu.Unlock()
+			p.offer(unwritten, ago(10))
+			p.drop(unwritten, "queue_full")
+			told := time.Now()
+			p.eventually("a heartbeat that knows of that", func() bool {
 				for _, x := range b.survey().Beats {
-					if x.Writer == "agg-1" && !x.At.Before(start) {
+					if x.Writer == "agg-1" && x.At.After(told) {
 						return true
 					}
 				}
@@ -255,8 +269,15 @@ func TestKilledLosesNoGap(t *testing.T) {
 			if by == "agg-1" {
 				b.start(by)
 			}
-			for _, g := range []*sinks.Group{queued, dropped, last} {
+			missing := []*sinks.Group{unwritten, dropped, last}
+			if by == "agg-1" {
+				missing = append(missing, queued)
+			}
+			for _, g := range missing {
 				other.eventually("a gap that covers "+g.Key, func() bool { return covers(t, b.entries(), g.Key) })
+			}
+			if covers(t, b.entries(), settled.Key) {
+				t.Errorf("%s was settled long before", settled.Key)
 			}
 			if covers(t, b.entries(), settled.Key) {
 				t.Errorf("%s was settled long before", settled.Key)
