@@ -203,7 +203,8 @@ func (v *View) Run(ctx context.Context, cfg broker.Config, o broker.Options) err
 	if v == nil {
 		return nil
 	}
-	o.Name, o.Logger = v.deps.Name, nil // the aggregator's own connection says what there is to say
+	o.Name, o.Socket = v.deps.Name, &broker.Socket{}
+	o.Logger = nil // the aggregator's own connection says what there is to say
 	o.OnState = func(s broker.State) {
 		if s == broker.Connected {
 			v.refused.Store(false)
@@ -218,6 +219,8 @@ func (v *View) Run(ctx context.Context, cfg broker.Config, o broker.Options) err
 		return err
 	}
 	defer nc.Close()
+	// A broker that has stopped reading must not hold up the end.
+	defer context.AfterFunc(ctx, o.Socket.Close)()
 	v.mu.Lock()
 	v.nc = nc
 	v.mu.Unlock()

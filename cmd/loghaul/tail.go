@@ -92,7 +92,7 @@ func (f *tailFlags) run(ctx context.Context, s streams, operands []string) error
 	n := newTailNotes(s.err)
 	work, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	options.Name, options.Once = "loghaul-tail", true
+	options.Name, options.Once, options.Socket = "loghaul-tail", true, &broker.Socket{}
 	options.OnState = func(state broker.State) {
 		if work.Err() == nil {
 			n.state(state, f.data, fail)
@@ -105,6 +105,7 @@ func (f *tailFlags) run(ctx context.Context, s streams, operands []string) error
 	}
 	defer func() {
 		fail(nil) // before the connection is lost
+		options.Socket.Close()
 		nc.Close()
 	}()
 	p := f.printer(s.out)
