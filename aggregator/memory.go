@@ -32,8 +32,8 @@ func LimitMemory(c *Config) {
 // memory is a bound for what is in use with the worst of lines, of which no two
 // have a path or a user agent in common: the raw bytes of a window, the same
 // lines as columns and as pages being read back, messages pulled ahead, what
-// the live view holds, and what waits for a manifest. Near it collecting never ends, so it must not be too
-// small.
+// the live view holds, and what waits for a manifest. Near it collecting never
+// ends, so it must not be too small.
 func (c *Config) memory() int64 {
 	return 3*int64(c.Window.Bytes) + int64(c.Pull.Bytes) + c.Tail.Memory() + notary.Memory + fixedMemory
 }

@@ -113,20 +113,22 @@ func (f *tailFlags) run(ctx context.Context, s streams, operands []string) error
 	stopNotes := n.watch(work, client)
 	done := make(chan error, 1)
 	go func() { done <- client.Run(work, p.line, p.flush) }()
+	ended := true
 	select {
 	case err = <-done:
 	case <-work.Done():
-		select { // whoever does not read stdout does not keep us
+		select {
 		case err = <-done:
-		case <-time.After(time.Second):
+		case <-time.After(time.Second): // whoever does not read stdout does not keep us
+			ended = false
 		}
 	}
 	stopNotes()
-	if cause := context.Cause(work); cause != nil && ctx.Err() == nil {
-		return cause
+	if ended && (err == nil || errors.Is(err, errEnough)) {
+		err = p.flush()
 	}
-	if errors.Is(err, errEnough) {
-		return p.flush()
+	if cause := context.Cause(work); cause != nil && ctx.Err() == nil {
+		return errors.Join(cause, err)
 	}
 	return err
 }
