@@ -9,7 +9,9 @@
 //   - An object is stored only after it was decoded again and compared with the
 //     bytes received.
 //   - Nothing is thrown away: a message that is no batch is stored as it came.
-//   - The index is offered what is archived already, and cannot hold anything up.
+//   - The index is offered what is archived already, and cannot hold anything up. What
+//     it lacks is noted beside the archive, and that holds nothing up either: see
+//     package gapkeeper.
 //   - Readers of the live view get copies, and cannot hold anything up: see
 //     package live.
 //   - Manifests list every object that was stored, and hold nothing up either: see
@@ -28,6 +30,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/gapkeeper"
 	"github.com/loghaul/loghaul/aggregator/live"
 	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/aggregator/window"
@@ -61,6 +64,9 @@ type Deps struct {
 	Check func(context.Context) error
 	// Index is offered what is archived. It may be nil.
 	Index sinks.BestEffort
+	// Gaps knows what is being archived until Index has settled it. Whoever makes
+	// the Aggregator runs it, longer than the Aggregator and Index. It may be nil.
+	Gaps *gapkeeper.Keeper
 	// Render gives readers of the live view the fields of lines. Without it they
 	// get the bytes alone.
 	Render live.Renderer
