@@ -16,6 +16,7 @@ import (
 // sender decodes groups and sends rows of them, one body after the other.
 type sender struct {
 	*Sink
+	opener  archive.Opener // keeps what objects of the same formats have in common
 	docs    Documents
 	body    body
 	copied  buffer // documents of body that do not lie together
@@ -107,8 +108,8 @@ func (s *sender) send(ctx context.Context, g *sinks.Group, spans []Span) (reason
 	return reason, err
 }
 
-func (*sender) rows(g *sinks.Group, fn func(*archive.Row) error) error {
-	r, err := archive.Open(bytes.NewReader(g.Body), int64(len(g.Body)))
+func (s *sender) rows(g *sinks.Group, fn func(*archive.Row) error) error {
+	r, err := s.opener.Open(bytes.NewReader(g.Body), int64(len(g.Body)))
 	if err != nil {
 		return err
 	}
