@@ -205,18 +205,6 @@ func (g *gate) heard(how outcome, probe bool, now time.Time) change {
 	return changeNone
 }
 
-// note is for requests that do not pass the gate, such as those about the
-// template: whether one was answered.
-func (g *gate) note(answered bool) change {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	defer g.signal()
-	if answered {
-		return g.heard(outcomeTaken, false, time.Now())
-	}
-	return g.heard(outcomeFailed, false, time.Now())
-}
-
 // hold keeps back those that fill gaps, or lets them through again.
 func (g *gate) hold(on bool) {
 	g.mu.Lock()

@@ -205,7 +205,7 @@ func (s *Sink) overridden(all []installed) *Finding {
 	var ours struct {
 		Priority int `json:"priority"`
 	}
-	if err := json.Unmarshal(Template(), &ours); err != nil {
+	if !decoded(Template(), &ours) {
 		return nil // it is not: that is what is installed
 	}
 	var above []installed
