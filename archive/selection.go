@@ -16,6 +16,9 @@ type Query struct {
 	// Range selects by where lines come from; nil is all. It may be called at
 	// once for several objects.
 	Range func(*Range) bool
+	// Rows are the wanted rows, as stretches [from, to) within the object; nil is
+	// all.
+	Rows [][2]int
 	// Where is what has to hold for the line; nil is nothing.
 	Where *filter.Filter
 }
@@ -103,6 +106,13 @@ func (s *Selection) find() error {
 		}
 	}
 	s.rows = s.byRange(s.query.Range)
+	if s.query.Rows != nil {
+		wanted := newBitmap(s.rd.meta.Lines)
+		for _, r := range s.query.Rows {
+			wanted.setRange(r[0], r[1])
+		}
+		s.rows.and(wanted)
+	}
 	if err := s.byTime(); err != nil || s.rows == nil {
 		return err
 	}
@@ -275,6 +285,22 @@ func (s *Selection) ask(rows bitmap, kept bool) error {
 	})
 	s.rows = sure
 	return err
+}
+
+// Runs calls fn for each stretch of consecutive rows, both ends inclusive, in order.
+// It reads no more than it takes to know them.
+func (s *Selection) Runs(fn func(first, last int)) error {
+	if err := s.settle(); err != nil || s.rows == nil {
+		return err
+	}
+	next := 0
+	for row := range s.rows.rows {
+		if row >= next {
+			next = s.rows.runEnd(row, s.rd.meta.Lines)
+			fn(row, next-1)
+		}
+	}
+	return nil
 }
 
 // Rows calls fn for each row, in order, until fn returns an error, which it then

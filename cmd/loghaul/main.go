@@ -26,8 +26,10 @@ func commands() []command {
 		forwardCommand(),
 		forwardStatusCommand(),
 		aggregateCommand(),
+		backfillCommand(),
 		brokerSetupCommand(),
 		brokerStatusCommand(),
+		tailCommand(),
 		parseCommand(),
 		formatCommand(),
 		fromConfigCommand(),
@@ -44,13 +46,9 @@ func commands() []command {
 		archiveCheckCommand(),
 		archiveHoldCommand(),
 		archiveExpireCommand(),
+		indexSetupCommand(),
 		configCheckCommand(),
 		configExampleCommand(),
 		versionCommand(),
 	}
-}
-
-// planned are commands that the design has and this build has not.
-func planned() []string {
-	return []string{"backfill"}
 }
