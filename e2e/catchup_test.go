@@ -25,6 +25,7 @@ func catchUpBytes(t *testing.T) int64 {
 // TestCatchUpInterrupted starts on a big file and kills the forwarder in the
 // middle, twice, and an aggregator once.
 func TestCatchUpInterrupted(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newCluster(t, settings{})
 	size := catchUpBytes(t)
 	lines, written := writeFile(t, c.input, size)

@@ -49,6 +49,7 @@ func TestKillForwarderWhileTheFileIsRotated(t *testing.T) {
 // TestKillForwarderEveryTwoSecondsForAMinute is the forwarder's own promise:
 // the file is read on where the broker's answers ended, thirty times.
 func TestKillForwarderEveryTwoSecondsForAMinute(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newCluster(t, settings{})
 	c.start()
 	l := startLoad(t, c.input, fullRate)
@@ -92,6 +93,7 @@ func TestKillS3Server(t *testing.T) {
 // TestKillElasticsearch kills it twice, and it stays dead: the archive, and
 // the drain at the end, get on without.
 func TestKillElasticsearch(t *testing.T) {
+	t.Parallel() // it mostly waits
 	random := newChaos(t)
 	// Its own server, for the other tests need theirs alive.
 	c := newCluster(t, settings{elastic: testenv.Elastic(t)})

@@ -32,6 +32,7 @@ func TestBrokerAwayForTenSeconds(t *testing.T) {
 // TestBrokerFrozen is worse than one that is away: connections stay open and
 // nothing answers.
 func TestBrokerFrozen(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newCluster(t, settings{})
 	c.start()
 	l := startLoad(t, c.input, fullRate)
@@ -43,6 +44,7 @@ func TestBrokerFrozen(t *testing.T) {
 }
 
 func TestS3AwayForThirtySeconds(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newCluster(t, settings{})
 	c.start()
 	l := startLoad(t, c.input, fullRate)
@@ -67,6 +69,7 @@ func TestS3Frozen(t *testing.T) {
 // TestFrozenElasticsearchChangesNothing runs the whole load while the index
 // hangs. The archive must get everything in the usual time.
 func TestFrozenElasticsearchChangesNothing(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := newCluster(t, settings{elastic: servers.Elastic(t)})
 	c.start()
 	l := startLoad(t, c.input, fullRate)
@@ -82,6 +85,7 @@ func TestFrozenElasticsearchChangesNothing(t *testing.T) {
 // archive is away, the streams fill, then the spool, then datagrams are lost. A
 // file waits meanwhile. In the end each line is archived or declared lost.
 func TestArchiveAwayUntilEverythingIsFull(t *testing.T) {
+	t.Parallel() // it mostly waits
 	port := testenv.FreePort(t)
 	url := fmt.Sprintf("udp://127.0.0.1:%d", port)
 	c := newCluster(t, settings{inputs: "  - syslog: " + url + "\nspool: { bytes: 16MiB }\n", stream: "16MiB"})

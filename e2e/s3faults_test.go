@@ -81,6 +81,7 @@ func TestS3Answers503(t *testing.T) {
 
 // TestS3Answers412ThoughNothingIsThere must not be taken for "stored already".
 func TestS3Answers412ThoughNothingIsThere(t *testing.T) {
+	t.Parallel() // it mostly waits
 	spoiledTest(t, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		s3Error(w, http.StatusPreconditionFailed, "PreconditionFailed")
 	})
@@ -96,6 +97,7 @@ func TestS3Answers412AfterStoring(t *testing.T) {
 }
 
 func TestS3CutsTheReplyAfterStoring(t *testing.T) {
+	t.Parallel() // it mostly waits
 	spoiledTest(t, func(_ http.ResponseWriter, r *http.Request, server http.Handler) {
 		server.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler) // closes the connection without a reply

@@ -110,10 +110,8 @@ func (b *backfillCall) run(ctx context.Context, s streams, operands []string) er
 	if err != nil {
 		return usagef("%v", err)
 	}
-	if file.Index.Template {
-		if err := sink.EnsureTemplate(ctx); err != nil {
-			return err
-		}
+	if err := sink.Prepare(ctx); err != nil {
+		return err
 	}
 	o.Index = sink
 	var line fillLine

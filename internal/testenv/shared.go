@@ -44,7 +44,8 @@ func (s *Shared) Elastic(t testing.TB) *ElasticServer {
 	defer s.mu.Unlock()
 	if s.elastic == nil || s.elastic.proc == nil {
 		s.dir = tempDir(t)
-		s.elastic = newElastic(t, s.dir, s.Settings)
+		s.elastic = newElastic(t, s.dir, ElasticVersion, s.Settings)
+		s.elastic.own()
 		s.elastic.Start()
 	}
 	if s.elastic.ended() { // a test has killed it

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/loghaul/loghaul/internal/metrics"
@@ -55,7 +56,8 @@ type Sink struct {
 	gap     func(Gap)
 	settled func(key string)
 	client  *client
-	target  string // path and query of a bulk request
+	target  string      // path and query of a bulk request
+	strict  atomic.Bool // ask for requireStream
 	queue   *queue
 	gate    *gate
 	fillers sync.Pool // of *sender
@@ -67,6 +69,10 @@ type Sink struct {
 
 	health  health
 	samples samples
+
+	rules   *Rules // nil without any
+	geo     *Geo   // nil without databases
+	version string // of the server, once it was asked: see Config.IndexTemplate
 }
 
 // counts are the counters of what is offered.
@@ -84,6 +90,14 @@ func New(cfg Config, d Deps) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
+	rules, err := NewRules(cfg.Rules, cfg.MaskKey)
+	if err != nil {
+		return nil, err
+	}
+	geo, err := OpenGeo(cfg.GeoIP, d.Logger)
+	if err != nil {
+		return nil, err
+	}
 	wait := min(serverWait, cfg.Timeout/2)
 	s := &Sink{
 		cfg: cfg, log: d.Logger, gap: d.Gap, settled: d.Settled, reg: d.Metrics, client: client, queue: newQueue(int64(cfg.Queue)),
@@ -93,9 +107,11 @@ func New(cfg Config, d Deps) (*Sink, error) {
 			indexed: d.Metrics.Counter(metricDocuments, "indexed"),
 			exists:  d.Metrics.Counter(metricDocuments, "exists"),
 		},
+		rules: rules, geo: geo,
 		resent:  d.Metrics.Counter(metricResent),
 		seconds: d.Metrics.Histogram(metricSeconds),
 	}
+	s.strict.Store(true)
 	s.gate = newGate(int(cfg.Bulk), cfg.Senders, s.queue.waiting)
 	s.queue.emptied = s.gate.look
 	if s.gap == nil {
@@ -124,6 +140,7 @@ func (s *Sink) Offer(g *sinks.Group) bool {
 // is still queued, and drops the rest. It returns nil.
 func (s *Sink) Run(ctx context.Context) error {
 	defer s.client.close()
+	defer s.geo.watch()()
 	// sending outlives ctx by the time to drain.
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -134,7 +151,7 @@ func (s *Sink) Run(ctx context.Context) error {
 	})
 	defer stopDraining()
 
-	if !s.install(ctx) {
+	if !s.prepare(ctx) {
 		// Nobody can have sent anything: the template comes first.
 		s.queue.close()
 		stop()

@@ -218,7 +218,7 @@ func (r *running) settled() {
 		r.t.Errorf("%d bytes are queued although all is settled", n)
 	}
 	offered, rejected := r.sum(metricOffered, ""), r.sum(metricRejected, "")
-	if got := r.sum(metricDocuments, "") + r.sum(metricDropped, "") + rejected; got != offered {
+	if got := r.sum(metricDocuments, "") + r.sum(metricDropped, "") + rejected + r.sum(metricExcluded, ""); got != offered {
 		r.t.Errorf("%d lines are counted, %d were offered", got, offered)
 	}
 	r.mu.Lock()

@@ -34,7 +34,7 @@ type sender struct {
 }
 
 func newSender(s *Sink) *sender {
-	return &sender{Sink: s, docs: Documents{Namespace: s.cfg.Namespace, NoMessage: !s.cfg.Message}}
+	return &sender{Sink: s, docs: Documents{Namespace: s.cfg.Namespace, NoMessage: !s.cfg.Message, Rules: s.rules, Geo: s.geo}}
 }
 
 // run sends groups until the queue is closed and empty, or ctx ends.
@@ -76,7 +76,7 @@ func (s *sender) send(ctx context.Context, g *sinks.Group, spans []Span) (reason
 		}
 		next = row.Index + 1
 		if !s.body.add(&s.docs, row, g.Key) {
-			s.excluded()
+			s.excluded(s.docs.ExcludedBy())
 			return nil
 		}
 		if len(s.body.buf) < limit {
@@ -233,6 +233,7 @@ func (s *sender) settle(docs []int, all bool) (again, mended []int) {
 			again = append(again, doc)
 		case it.Status != 400:
 			// Not for what it holds: a closed index, a lost right.
+			s.explainRefusal(it.Status, it.Error.Type, it.Error.Reason)
 			s.dropped(s.body.docs[doc].row, s.body.docs[doc].row, dropRefused)
 		case s.cfg.Unmapped && s.mend(doc, it):
 			mended = append(mended, doc)

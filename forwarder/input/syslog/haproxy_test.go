@@ -156,6 +156,9 @@ backend app
   server origin %s
 `, rings.String(), logs.String(), port, origin.Listener.Addr()), filepath.Join(dir, "stdout.log"))
 	for i := range requests {
+		if i%5 == 0 { // a UNIX datagram socket has a queue of ten, and HAProxy does not wait
+			keepUp(targets, i)
+		}
 		r, err := http.NewRequest(http.MethodGet, fmt.Sprintf("%s/%d/%s", h.URL, i, strings.Repeat("p", i*7)), http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -182,6 +185,16 @@ backend app
 		return bytes.Count(b, []byte(`"GET /`)) == requests
 	})
 	return lines
+}
+
+// keepUp waits until all that is sent in datagrams has been received, of which
+// the given number of requests is the least.
+func keepUp(targets []*target, requests int) {
+	for i, x := range targets {
+		if x.ring == "" {
+			x.w.eventually(x.name(i)+" keeps up", func() bool { n, _ := x.w.spool.Records(); return n >= requests })
+		}
+	}
 }
 
 // TestHAProxyReconnects ends the listener of a ring and starts another one.
