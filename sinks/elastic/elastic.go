@@ -116,8 +116,8 @@ func New(cfg Config, d Deps) (*Sink, error) {
 		s.target = victoria
 		s.strict.Store(false)
 	}
-	s.gate = newGate(int(cfg.Bulk), cfg.Senders, s.queue.waiting)
-	s.queue.emptied = s.gate.look
+	s.gate = newGate(int(cfg.Bulk), cfg.Senders, s.queue.busy)
+	s.queue.idle = s.gate.look
 	if s.gap == nil {
 		s.gap = func(Gap) {}
 	}
