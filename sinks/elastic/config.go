@@ -186,6 +186,19 @@ func (c *Config) checkCredentials() error {
 	return nil
 }
 
+// sending is what a sender holds beside bodies: an object, decoded, and answers.
+const sending = 16 << 20
+
+// Memory is a bound, in bytes, for what a Sink usually holds: its queue, and for
+// each sender a body, a copy of what is sent again, and sending. It is 0 without
+// an index.
+func (c Config) Memory() int64 {
+	if c.URL == "" {
+		return 0
+	}
+	return int64(c.Queue) + int64(c.Senders)*(2*int64(c.Bulk)+sending)
+}
+
 // addresses gives the nodes.
 func (c Config) addresses() ([]*url.URL, error) {
 	var urls []*url.URL

@@ -33,7 +33,7 @@ func runChild(url string, o *options) error {
 	cfg := aggregator.DefaultConfig()
 	cfg.Name, cfg.Broker, cfg.Window.Lines = "bench", brokerConfig(o, url), o.window
 	cfg.Formats = []string{"httplog"}
-	aggregator.LimitMemory(&cfg)
+	aggregator.LimitMemory(&cfg, 0)
 	a, err := aggregator.New(cfg, aggregator.Deps{
 		Archive: store, Check: store.Check,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
