@@ -230,7 +230,7 @@ func (s *sender) settle(docs []int, all bool) (again, mended []int) {
 			s.indexed(1)
 		case it.Status == 409:
 			s.exists(1)
-		case temporary(it.Status):
+		case passing(it.Status):
 			again = append(again, doc)
 		case it.Status != 400:
 			// Not for what it holds: a closed index, a lost right.
