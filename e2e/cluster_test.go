@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/internal/testenv"
@@ -21,6 +22,7 @@ type cluster struct {
 	input string            // the file that is tailed
 	state string            // the forwarder's state folder
 	url   string            // of the archive
+	step  time.Duration     // between the times of two lines
 	lossy bool              // losses are declared, and audit cat says so
 	keys  *manifest.Keyring // of the manifests
 
@@ -43,6 +45,8 @@ type settings struct {
 	noSetup  bool                   // leave streams and consumers to the test
 	inputs   string                 // more lines below the forwarder's inputs
 	stream   string                 // bound of a shard's stream, "" is 1GiB
+	index    string                 // more settings of the index, "heal: off, retries: 1"
+	indexURL string                 // URL of the index instead of the server's own: a proxy before it
 }
 
 // newCluster starts the servers, sets the broker up and writes the
@@ -52,7 +56,7 @@ func newCluster(t *testing.T, s settings) *cluster {
 	dir := workDir(t)
 	c := &cluster{
 		t: t, dir: dir, node: "edge-1", elastic: s.elastic, s3: s.s3, state: s.state,
-		input: filepath.Join(dir, "haproxy.log"),
+		input: filepath.Join(dir, "haproxy.log"), step: time.Second / fullRate,
 	}
 	if c.state == "" {
 		c.state = filepath.Join(dir, "state")
@@ -153,7 +157,11 @@ func (c *cluster) aggregatorConfig(name, http, url string, s settings) string {
 		stream = "1GiB"
 	}
 	if c.elastic != nil {
-		index = fmt.Sprintf("index:\n  url: %s\n  namespace: %s\n", c.elastic.URL, c.namespace())
+		target := s.indexURL
+		if target == "" {
+			target = c.elastic.URL
+		}
+		index = fmt.Sprintf("index: { url: %q, namespace: %s, %s }\n", target, c.namespace(), s.index)
 	}
 	// Windows of a second instead of ten: the tests wait for the last one.
 	return fmt.Sprintf(`name: %s

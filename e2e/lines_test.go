@@ -18,8 +18,11 @@ const lineMark = "/e2e/"
 // appendLine appends line number n of the node, LF included: about 300 bytes
 // in the format of `option httplog` with two captured headers. It is a pure
 // function, so whoever reads it back can make the exact bytes again.
-func appendLine(dst []byte, n int) []byte {
-	at := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC).Add(time.Duration(n) * 50 * time.Microsecond)
+func appendLine(dst []byte, n int) []byte { return appendLineOf(dst, n, time.Second/fullRate) }
+
+// appendLineOf is appendLine with another time between two lines.
+func appendLineOf(dst []byte, n int, step time.Duration) []byte {
+	at := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC).Add(time.Duration(n) * step)
 	dst = append(dst, "10."...)
 	dst = strconv.AppendInt(dst, int64(n>>16&0xff), 10)
 	dst = append(dst, '.')
@@ -65,6 +68,7 @@ func lineNumber(line []byte) (int, bool) {
 // lines at a time, at a steady rate.
 type load struct {
 	t    *testing.T
+	step time.Duration // between the times of two lines
 	stop chan struct{}
 	done chan struct{}
 
@@ -78,7 +82,13 @@ type load struct {
 // startLoad writes perSecond lines a second to path until Stop.
 func startLoad(t *testing.T, path string, perSecond int) *load {
 	t.Helper()
-	l := &load{t: t, path: path, stop: make(chan struct{}), done: make(chan struct{})}
+	return startLoadOf(t, path, perSecond, time.Second/fullRate)
+}
+
+// startLoadOf is startLoad with another time between two lines.
+func startLoadOf(t *testing.T, path string, perSecond int, step time.Duration) *load {
+	t.Helper()
+	l := &load{t: t, path: path, step: step, stop: make(chan struct{}), done: make(chan struct{})}
 	l.open()
 	go l.run(perSecond)
 	t.Cleanup(func() { l.Stop() })
@@ -108,7 +118,7 @@ func (l *load) run(perSecond int) {
 		due := int(time.Since(start).Seconds() * float64(perSecond))
 		buf = buf[:0]
 		for ; l.lines < due; l.lines++ {
-			buf = appendLine(buf, l.lines)
+			buf = appendLineOf(buf, l.lines, l.step)
 		}
 		if !l.write(buf) {
 			return
