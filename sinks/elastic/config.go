@@ -2,11 +2,20 @@ package elastic
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/loghaul/loghaul/internal/config"
+)
+
+// How bodies are compressed. Gzip is worth it where the network is dear: it
+// costs more CPU here than everything else about a document.
+const (
+	CompressNone = "none"
+	CompressGzip = "gzip"
 )
 
 // Config is the part of an aggregator's configuration about the index.
@@ -16,19 +25,29 @@ type Config struct {
 	URL string `yaml:"url"`
 	// Namespace ends the name of the data stream logs-haproxy.log-NAMESPACE.
 	Namespace string `yaml:"namespace"`
-	// User and Password, or APIKey, are the credentials, if it wants any.
+	// User and Password, or APIKey, or Token are the credentials, if it wants
+	// any. APIKey is the encoded key, or ID:KEY; Token is a bearer token, as of
+	// a service account.
 	User     string `yaml:"-" env:"LOGHAUL_ELASTIC_USER"`
 	Password string `yaml:"-" env:"LOGHAUL_ELASTIC_PASSWORD"`
 	APIKey   string `yaml:"-" env:"LOGHAUL_ELASTIC_API_KEY"`
+	Token    string `yaml:"-" env:"LOGHAUL_ELASTIC_TOKEN"`
 	// CA is a file of PEM certificates to trust instead of the system's.
 	CA string `yaml:"ca"`
 	// Queue bounds the archived objects that wait or are being sent. When it
 	// is full, groups are dropped.
 	Queue config.Size `yaml:"queue"`
-	// Senders is how many bulk requests run at once, 1 to 4.
+	// Wait bounds how long a group waits for a server that does not answer.
+	// Then it is dropped.
+	Wait config.Duration `yaml:"wait"`
+	// Senders is how many bulk requests run at once at most, 1 to 4. There are
+	// fewer while the server pushes back.
 	Senders int `yaml:"senders"`
-	// Bulk bounds the body of a bulk request.
+	// Bulk bounds the body of a bulk request before compression. Bodies are
+	// smaller while the server pushes back.
 	Bulk config.Size `yaml:"bulk"`
+	// Compress is how bodies are compressed, see the constants.
+	Compress string `yaml:"compress"`
 	// Timeout bounds each request.
 	Timeout config.Duration `yaml:"timeout"`
 	// Retries is how often a refused or failed bulk request is sent again
@@ -36,6 +55,9 @@ type Config struct {
 	Retries int `yaml:"retries"`
 	// Drain bounds how long a stopping daemon goes on sending what is queued.
 	Drain config.Duration `yaml:"drain"`
+	// Unmapped indexes a document that is rejected for a field again without
+	// it: its value goes to labels.loghaul_unmapped.
+	Unmapped bool `yaml:"unmapped"`
 	// Message indexes the raw line too.
 	Message bool `yaml:"message"`
 	// Template installs the index template at start.
@@ -47,8 +69,10 @@ func DefaultConfig() Config {
 	return Config{
 		Namespace: "default",
 		Queue:     64 << 20,
+		Wait:      time.Minute,
 		Senders:   2,
 		Bulk:      5 << 20,
+		Compress:  CompressNone,
 		Timeout:   30 * time.Second,
 		Retries:   4,
 		Drain:     5 * time.Second,
@@ -87,10 +111,37 @@ func (c Config) Validate() error {
 	if c.Drain < 0 || c.Drain > 10*time.Minute {
 		bad("drain", "%v is not within 0 and 10m", c.Drain)
 	}
-	if c.APIKey != "" && c.User != "" {
-		errs = append(errs, errors.New("both LOGHAUL_ELASTIC_API_KEY and LOGHAUL_ELASTIC_USER are set: choose one"))
+	if c.Wait < 0 || c.Wait > time.Hour {
+		bad("wait", "%v is not within 0 and 1h", c.Wait)
 	}
-	return errors.Join(errs...)
+	if c.Compress != CompressNone && c.Compress != CompressGzip {
+		hint := ""
+		if near := config.Nearest(c.Compress, []string{CompressNone, CompressGzip}); near != "" {
+			hint = fmt.Sprintf("; did you mean %q?", near)
+		}
+		bad("compress", "%q is not none or gzip%s", c.Compress, hint)
+	}
+	return errors.Join(append(errs, c.checkCredentials())...)
+}
+
+// checkCredentials wants one kind of them, or none.
+func (c *Config) checkCredentials() error {
+	var kinds []string
+	for name, v := range map[string]string{"LOGHAUL_ELASTIC_USER": c.User, "LOGHAUL_ELASTIC_API_KEY": c.APIKey, "LOGHAUL_ELASTIC_TOKEN": c.Token} {
+		if v != "" {
+			kinds = append(kinds, name)
+		}
+	}
+	slices.Sort(kinds)
+	switch {
+	case len(kinds) > 1:
+		return fmt.Errorf("%s are set: choose one", strings.Join(kinds, " and "))
+	case c.User != "" && c.Password == "":
+		return errors.New("LOGHAUL_ELASTIC_USER is set without LOGHAUL_ELASTIC_PASSWORD")
+	case c.User == "" && c.Password != "":
+		return errors.New("LOGHAUL_ELASTIC_PASSWORD is set without LOGHAUL_ELASTIC_USER")
+	}
+	return nil
 }
 
 // addresses gives the nodes.
@@ -102,7 +153,7 @@ func (c Config) addresses() ([]*url.URL, error) {
 		case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
 			return nil, errors.New("want http://host:port or https://host:port")
 		case u.User != nil:
-			return nil, errors.New("credentials do not belong in a URL: set LOGHAUL_ELASTIC_USER and LOGHAUL_ELASTIC_PASSWORD, or LOGHAUL_ELASTIC_API_KEY")
+			return nil, errors.New("credentials do not belong in a URL: set LOGHAUL_ELASTIC_USER and LOGHAUL_ELASTIC_PASSWORD, LOGHAUL_ELASTIC_API_KEY, or LOGHAUL_ELASTIC_TOKEN")
 		case u.RawQuery != "" || u.Fragment != "":
 			return nil, errors.New("an index URL takes nothing after the host and path")
 		}

@@ -31,11 +31,13 @@ type Documents struct {
 // dst: one JSON object without a line feed. It is for single documents;
 // Documents is faster for many.
 func Document(dst []byte, row *archive.Row, key string) []byte {
-	return new(Documents).Append(dst, row, key)
+	dst, _ = new(Documents).Append(dst, row, key)
+	return dst
 }
 
-// Append appends the document of a row, see Document.
-func (d *Documents) Append(dst []byte, row *archive.Row, key string) []byte {
+// Append appends the document of a row, see Document. With ok false the rules
+// leave the row out on purpose, and nothing is appended: that is no gap.
+func (d *Documents) Append(dst []byte, row *archive.Row, key string) (doc []byte, ok bool) {
 	w := &d.w
 	w.reset(dst)
 	at, zone := row.ReadAt, int32(0)
@@ -64,7 +66,7 @@ func (d *Documents) Append(dst []byte, row *archive.Row, key string) []byte {
 	}
 	w.b = append(w.b, '}')
 	dst, w.b = w.b, nil
-	return dst
+	return dst, true
 }
 
 // constant writes what does not depend on the fields of the line.

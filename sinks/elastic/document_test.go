@@ -33,7 +33,9 @@ func documents(t testing.TB, body []byte, d *Documents) []byte {
 	}
 	var b []byte
 	if err := r.Rows(func(row *archive.Row) error {
-		b = append(d.Append(b, row, "KEY"), '\n')
+		if doc, ok := d.Append(b, row, "KEY"); ok {
+			b = append(doc, '\n')
+		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -159,7 +161,7 @@ func TestDocumentsOfTheCorpusAreSound(t *testing.T) {
 			if f.Parse(row.Raw, &r) {
 				row.Record, row.Format = &r, f.Name()
 			}
-			doc := d.Append(nil, &row, "key")
+			doc, _ := d.Append(nil, &row, "key")
 			if err := sound(doc); err != nil {
 				t.Errorf("%s line %d: %v\n%s", name, row.Index, err, doc)
 				return
@@ -275,7 +277,7 @@ func BenchmarkDocuments(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		buf = d.Append(buf[:0], &rows[i%len(rows)], g.Key)
+		buf, _ = d.Append(buf[:0], &rows[i%len(rows)], g.Key)
 		i++
 	}
 	b.SetBytes(int64(len(buf)))

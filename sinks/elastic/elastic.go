@@ -11,16 +11,10 @@ package elastic
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"os"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/sinks"
@@ -46,28 +40,37 @@ type Deps struct {
 	// Gap is told what was dropped. It must return at once and be safe for
 	// concurrent use. It may be nil.
 	Gap func(Gap)
+	// Settled is told the key of each group that was offered, once, also of one
+	// that was refused: every row of it is in the index, excluded, or was told
+	// to Gap. It must return at once and be safe for concurrent use. It may be
+	// nil.
+	Settled func(key string)
 }
 
 // Sink is a sinks.BestEffort for one data stream. Run has to be running for
-// anything to be sent.
+// what is offered to be sent.
 type Sink struct {
-	cfg       Config
-	log       *slog.Logger
-	gap       func(Gap)
-	client    *elastictransport.Client
-	transport *http.Transport
-	queue     *queue
+	cfg     Config
+	log     *slog.Logger
+	gap     func(Gap)
+	settled func(key string)
+	client  *client
+	target  string // path and query of a bulk request
+	queue   *queue
+	gate    *gate
+	fillers sync.Pool // of *sender
 
 	reg     *metrics.Registry
-	offered *metrics.Counter
-	indexed *metrics.Counter
-	exists  *metrics.Counter
+	counts  counts
 	resent  *metrics.Counter
 	seconds *metrics.Histogram
 
-	down    atomic.Bool
+	health  health
 	samples samples
 }
+
+// counts are the counters of what is offered.
+type counts struct{ offered, indexed, exists *metrics.Counter }
 
 var _ sinks.BestEffort = (*Sink)(nil)
 
@@ -77,67 +80,42 @@ func New(cfg Config, d Deps) (*Sink, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	urls, err := cfg.addresses()
+	client, err := newClient(&cfg)
 	if err != nil {
-		return nil, fmt.Errorf("index URL %q: %w", cfg.URL, err)
+		return nil, err
 	}
+	wait := min(serverWait, cfg.Timeout/2)
 	s := &Sink{
-		cfg: cfg, log: d.Logger, gap: d.Gap, reg: d.Metrics, queue: newQueue(int64(cfg.Queue)),
-		offered: d.Metrics.Counter(metricOffered),
-		indexed: d.Metrics.Counter(metricDocuments, "indexed"),
-		exists:  d.Metrics.Counter(metricDocuments, "exists"),
+		cfg: cfg, log: d.Logger, gap: d.Gap, settled: d.Settled, reg: d.Metrics, client: client, queue: newQueue(int64(cfg.Queue)),
+		target: fmt.Sprintf("/%s/_bulk?filter_path=%s&timeout=%dms", cfg.stream(), filterPath, wait.Milliseconds()),
+		counts: counts{
+			offered: d.Metrics.Counter(metricOffered),
+			indexed: d.Metrics.Counter(metricDocuments, "indexed"),
+			exists:  d.Metrics.Counter(metricDocuments, "exists"),
+		},
 		resent:  d.Metrics.Counter(metricResent),
 		seconds: d.Metrics.Histogram(metricSeconds),
-		transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			MaxIdleConnsPerHost:   cfg.Senders + 1,
-			IdleConnTimeout:       time.Minute,
-			TLSHandshakeTimeout:   10 * time.Second,
-			ExpectContinueTimeout: time.Second,
-		},
 	}
+	s.gate = newGate(int(cfg.Bulk), cfg.Senders, s.queue.waiting)
+	s.queue.emptied = s.gate.look
 	if s.gap == nil {
 		s.gap = func(Gap) {}
 	}
-	d.Metrics.Gauge(metricQueue, func() float64 { return float64(s.queue.size()) })
-	d.Metrics.Gauge(metricQueueLimit, func() float64 { return float64(cfg.Queue) })
-	d.Metrics.Gauge(metricUp, func() float64 {
-		if s.down.Load() {
-			return 0
-		}
-		return 1
-	})
-	options := []elastictransport.Option{
-		elastictransport.WithURLs(urls...), elastictransport.WithTransport(s.transport), elastictransport.WithUserAgent("loghaul"),
-		elastictransport.WithDisableRetry(), // this package counts and bounds attempts
+	if s.settled == nil {
+		s.settled = func(string) {}
 	}
-	switch {
-	case cfg.APIKey != "":
-		options = append(options, elastictransport.WithAPIKey(cfg.APIKey))
-	case cfg.User != "":
-		options = append(options, elastictransport.WithBasicAuth(cfg.User, cfg.Password))
-	}
-	if cfg.CA != "" {
-		ca, err := os.ReadFile(cfg.CA)
-		if err != nil {
-			return nil, fmt.Errorf("reading the CA certificates of the index: %w", err)
-		}
-		options = append(options, elastictransport.WithCACert(ca))
-	}
-	s.client, err = elastictransport.NewClient(options...)
-	if err != nil {
-		return nil, fmt.Errorf("index %s: %w", cfg.URL, err)
-	}
+	s.gauges()
 	return s, nil
 }
 
 // Offer queues g if there is room and reports whether there was. It takes
 // microseconds whatever Elasticsearch does. What it refuses is counted.
 func (s *Sink) Offer(g *sinks.Group) bool {
-	s.offered.Add(g.Lines)
+	s.counts.offered.Add(g.Lines)
 	why := s.queue.offer(g)
 	if why != "" {
 		s.dropGroup(g, why)
+		s.settled(g.Key)
 	}
 	return why == ""
 }
@@ -145,7 +123,7 @@ func (s *Sink) Offer(g *sinks.Group) bool {
 // Run sends what is offered until ctx ends, then for at most Config.Drain what
 // is still queued, and drops the rest. It returns nil.
 func (s *Sink) Run(ctx context.Context) error {
-	defer s.transport.CloseIdleConnections()
+	defer s.client.close()
 	// sending outlives ctx by the time to drain.
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -166,38 +144,34 @@ func (s *Sink) Run(ctx context.Context) error {
 		wg.Go(func() { newSender(s).run(sending) })
 	}
 	wg.Wait()
-	for g := s.queue.take(sending); g != nil; g = s.queue.take(sending) {
-		s.dropGroup(g, dropShutdown)
-		s.queue.done(g)
+	for e := s.queue.take(sending); e.Group != nil; e = s.queue.take(sending) {
+		s.dropGroup(e.Group, dropShutdown)
+		s.done(e.Group)
 	}
 	return nil
 }
 
-// dropGroup counts a whole group as dropped.
-func (s *Sink) dropGroup(g *sinks.Group, reason string) {
-	s.dropRows(g.Key, 0, g.Lines-1, g.Lines, reason)
+// done gives back the room of a group whose rows are all accounted for.
+func (s *Sink) done(g *sinks.Group) {
+	s.queue.done(g)
+	s.settled(g.Key)
 }
 
-func (s *Sink) dropRows(key string, first, last, lines int, reason string) {
-	if lines == 0 {
-		return
+// dropGroup counts a whole group as dropped.
+func (s *Sink) dropGroup(g *sinks.Group, reason string) {
+	if g.Lines > 0 {
+		s.dropRows(g.Key, 0, g.Lines-1, reason)
 	}
+}
+
+// dropRows counts all rows from first to last as dropped.
+func (s *Sink) dropRows(key string, first, last int, reason string) {
+	lines := last - first + 1
 	s.reg.Counter(metricDropped, reason).Add(lines)
 	s.gap(Gap{Key: key, FirstRow: first, LastRow: last, Lines: lines, Reason: reason})
 	if s.samples.first("drop " + reason) {
-		s.log.Warn("the index does not take all lines; they are in the archive", "reason", reason, "object", key, "lines", lines)
-	}
-}
-
-// answered notes how a bulk request ended and logs the changes.
-func (s *Sink) answered(err error) {
-	switch {
-	case err == nil:
-		if s.down.CompareAndSwap(true, false) {
-			s.log.Info("the index works again", "url", s.cfg.URL)
-		}
-	case !errors.Is(err, context.Canceled) && s.down.CompareAndSwap(false, true):
-		s.log.Warn("the index does not work; the archive is not affected", "url", s.cfg.URL, "error", err)
+		s.log.Warn("the index does not take all lines; they are in the archive",
+			"reason", reason, "object", key, "lines", lines, "last_failure", s.health.cause())
 	}
 }
 

@@ -13,6 +13,10 @@ const (
 	dropUnreadable  = "unreadable"  // the object could not be decoded
 )
 
+// reasonRejected is the reason of a gap that no other attempt fills: metrics count
+// such lines apart from those dropped.
+const reasonRejected = "rejected"
+
 const (
 	metricOffered    = "loghaul_index_offered_lines_total"
 	metricDocuments  = "loghaul_index_documents_total"
@@ -24,6 +28,11 @@ const (
 	metricQueue      = "loghaul_index_queue_bytes"
 	metricQueueLimit = "loghaul_index_queue_limit_bytes"
 	metricUp         = "loghaul_index_up"
+	metricBody       = "loghaul_index_body_limit_bytes"
+	metricSlots      = "loghaul_index_request_limit"
+	metricBreaker    = "loghaul_index_breaker"
+	metricMended     = "loghaul_index_unmapped_lines_total"
+	metricFilled     = "loghaul_index_filled_lines_total"
 )
 
 // Metrics describes what a Sink counts. Once the queue is empty, offered is
@@ -52,5 +61,44 @@ func Metrics() []metrics.Desc {
 		{Name: metricQueue, Kind: metrics.KindGauge, Help: "Size of the archived objects that wait for the index or are being sent."},
 		{Name: metricQueueLimit, Kind: metrics.KindGauge, Help: "The most that the queue of the index may hold."},
 		{Name: metricUp, Kind: metrics.KindGauge, Help: "1 while the last bulk request was answered with success, else 0."},
+		{
+			Name: metricBody, Kind: metrics.KindGauge,
+			Help: "The most that the body of a bulk request may have now: it grows slowly up to index.bulk and halves when Elasticsearch pushes back.",
+		},
+		{
+			Name: metricSlots, Kind: metrics.KindGauge,
+			Help: "The most bulk requests that may run at once now: it grows slowly up to index.senders and halves when Elasticsearch pushes back.",
+		},
+		{
+			Name: metricBreaker, Kind: metrics.KindGauge, Labels: []string{"state"},
+			Help: "1 for the state of the circuit breaker, 0 for the others: closed, open (no answers: one request at growing intervals), half_open (that request runs).",
+		},
+		{
+			Name: metricMended, Kind: metrics.KindCounter,
+			Help: "Lines that Elasticsearch rejected for one field and that were sent again without it (index.unmapped).",
+		},
+		{
+			Name: metricFilled, Kind: metrics.KindCounter, Labels: []string{"result"},
+			Help: "Lines of gaps that were filled: indexed, exists (it was there before), excluded (by the rules), rejected (by Elasticsearch, for what it holds).",
+		},
 	}
+}
+
+// gauges shows the state of the queue and of sending.
+func (s *Sink) gauges() {
+	s.reg.Gauge(metricQueue, func() float64 { return float64(s.queue.size()) })
+	s.reg.Gauge(metricQueueLimit, func() float64 { return float64(s.cfg.Queue) })
+	s.reg.Gauge(metricUp, func() float64 { return truth(s.health.up()) })
+	s.reg.Gauge(metricBody, func() float64 { return float64(s.gate.bodySize()) })
+	s.reg.Gauge(metricSlots, func() float64 { return float64(s.gate.slots()) })
+	for _, state := range []string{breakerClosed, breakerOpen, breakerHalfOpen} {
+		s.reg.Gauge(metricBreaker, func() float64 { return truth(s.gate.state() == state) }, state)
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -3,6 +3,7 @@ package elastic
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/loghaul/loghaul/sinks"
 )
@@ -10,16 +11,25 @@ import (
 // queue holds groups up to a number of bytes of their bodies. The bytes count
 // until the group is done, so they bound what is being sent as well.
 type queue struct {
-	limit int64
-	wake  chan struct{} // holds a token while groups may be waiting
+	limit   int64
+	emptied func()        // called when the last group was taken
+	wake    chan struct{} // holds a token while groups may be waiting
 
 	mu     sync.Mutex
-	groups []*sinks.Group
+	groups []entry
 	bytes  int64
 	closed bool
 }
 
-func newQueue(limit int64) *queue { return &queue{limit: limit, wake: make(chan struct{}, 1)} }
+// entry is a group and when it was offered.
+type entry struct {
+	*sinks.Group
+	at time.Time
+}
+
+func newQueue(limit int64) *queue {
+	return &queue{limit: limit, wake: make(chan struct{}, 1), emptied: func() {}}
+}
 
 // offer takes g if there is room, else it says why not. A group larger than
 // the whole queue is taken when nothing else is there.
@@ -34,37 +44,47 @@ func (q *queue) offer(g *sinks.Group) (why string) {
 		return dropQueueFull
 	}
 	q.bytes += size
-	q.groups = append(q.groups, g)
+	q.groups = append(q.groups, entry{g, time.Now()})
 	q.signal()
 	return ""
 }
 
-// take waits for a group; it gives nil when ctx ends or the queue is closed
-// and empty. The caller has to call done.
-func (q *queue) take(ctx context.Context) *sinks.Group {
+// take waits for a group; it gives none when ctx ends or the queue is closed and
+// empty. The caller has to call done.
+func (q *queue) take(ctx context.Context) (e entry) {
 	for {
 		q.mu.Lock()
 		if len(q.groups) > 0 {
-			g := q.groups[0]
-			q.groups[0] = nil
+			e, q.groups[0] = q.groups[0], e
 			if q.groups = q.groups[1:]; len(q.groups) > 0 || q.closed {
 				q.signal()
 			}
+			empty := len(q.groups) == 0
 			q.mu.Unlock()
-			return g
+			if empty {
+				q.emptied()
+			}
+			return e
 		}
 		if q.closed {
 			q.signal() // for the next sender
 			q.mu.Unlock()
-			return nil
+			return e
 		}
 		q.mu.Unlock()
 		select {
 		case <-ctx.Done():
-			return nil
+			return e
 		case <-q.wake:
 		}
 	}
+}
+
+// waiting reports whether a group waits to be taken.
+func (q *queue) waiting() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.groups) > 0
 }
 
 // done gives the room of a taken group back.

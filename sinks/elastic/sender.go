@@ -5,75 +5,101 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/sinks"
 )
 
-const (
-	firstWait = 250 * time.Millisecond
-	maxWait   = 5 * time.Second
-)
-
-// sender decodes groups and sends their rows, one bulk body after the other.
+// sender decodes groups and sends rows of them, one body after the other.
 type sender struct {
 	*Sink
-	docs Documents
-	body body
+	docs    Documents
+	body    body
+	copied  buffer // documents of body that do not lie together
+	packed  buffer // what is sent, compressed
+	zip     *gzip.Writer
+	answers answers
+	order   []int
+	parts   []part
+
+	// Of the group at hand:
+	account
+	key     string
+	expires time.Time // see gate.enter
+	low     bool      // it fills gaps
+	retries int       // what is left of them for each part
 }
 
 func newSender(s *Sink) *sender {
-	return &sender{Sink: s, docs: Documents{Namespace: s.cfg.Namespace, NoMessage: !s.cfg.Message}, body: newBody(int(s.cfg.Bulk))}
+	return &sender{Sink: s, docs: Documents{Namespace: s.cfg.Namespace, NoMessage: !s.cfg.Message}}
 }
 
 // run sends groups until the queue is closed and empty, or ctx ends.
 func (s *sender) run(ctx context.Context) {
-	for g := s.queue.take(ctx); g != nil; g = s.queue.take(ctx) {
-		s.group(ctx, g)
-		s.queue.done(g)
+	for e := s.queue.take(ctx); e.Group != nil; e = s.queue.take(ctx) {
+		s.account, s.expires = &live{s.Sink, e.Key}, e.at.Add(s.cfg.Wait)
+		_, err := s.send(ctx, e.Group, []Span{{0, e.Lines - 1}})
+		if err != nil && s.samples.first("unreadable") {
+			s.log.Error("an archived object can't be read back for the index", "object", e.Key, "error", err)
+		}
+		s.done(e.Group)
 	}
 }
 
-// errGiveUp ends a group: the server does not answer, or refuses everything,
-// and each further body would only take the same time to fail.
-var errGiveUp = errors.New("given up")
+// errEnough ends the reading of an object.
+var errEnough = errors.New("enough")
 
-// group sends all rows of g. Each row is counted exactly once: as indexed, as
-// there already, as rejected or as dropped.
-func (s *sender) group(ctx context.Context, g *sinks.Group) {
-	settled := 0 // rows below this are counted
-	reason := dropUnreadable
-	flush := func() error {
-		if s.body.len() == 0 {
+// send sends rows of g and tells the account of each, once. The result is the
+// reason why not all were tried, if so, and with dropUnreadable the error.
+func (s *sender) send(ctx context.Context, g *sinks.Group, spans []Span) (reason string, err error) {
+	s.key, s.retries = g.Key, s.cfg.Retries
+	s.body.reset()
+	next, todo := 0, spans // rows before next are in the body or told of
+	limit := s.gate.bodySize()
+	err = s.rows(g, func(row *archive.Row) error {
+		for len(todo) > 0 && row.Index > todo[0].Last {
+			todo = todo[1:]
+		}
+		switch {
+		case len(todo) == 0:
+			return errEnough
+		case row.Index < todo[0].First:
 			return nil
 		}
-		settled += s.body.len()
-		if reason = s.send(ctx, g.Key); reason != "" {
-			return errGiveUp
+		next = row.Index + 1
+		if !s.body.add(&s.docs, row, g.Key) {
+			s.excluded()
+			return nil
 		}
-		reason = dropUnreadable
-		return nil
-	}
-	s.body.reset()
-	err := s.rows(g, func(row *archive.Row) error {
-		s.body.begin(row.Index, row.Source.ID, row.Offset)
-		s.body.buf = s.docs.Append(s.body.buf, row, g.Key)
-		if s.body.end() {
-			err := flush()
-			s.body.reset()
-			return err
+		if len(s.body.buf) < limit {
+			return nil
 		}
+		if reason = s.deliver(ctx); reason != "" {
+			return errEnough
+		}
+		limit = s.gate.bodySize()
 		return nil
 	})
-	if err == nil {
-		err = flush()
+	if reason == "" {
+		reason = s.deliver(ctx)
 	}
-	if err != nil && !errors.Is(err, errGiveUp) && s.samples.first("unreadable") {
-		s.log.Error("an archived object can't be read back for the index", "object", g.Key, "error", err)
+	if errors.Is(err, errEnough) {
+		err = nil
 	}
-	s.dropRows(g.Key, settled, g.Lines-1, g.Lines-settled, reason)
+	if reason == "" && err != nil {
+		reason = dropUnreadable
+	}
+	if reason != "" {
+		for _, r := range spans {
+			if first := max(r.First, next); first <= r.Last {
+				s.dropped(first, r.Last, reason)
+			}
+		}
+	}
+	return reason, err
 }
 
 func (*sender) rows(g *sinks.Group, fn func(*archive.Row) error) error {
@@ -87,120 +113,127 @@ func (*sender) rows(g *sinks.Group, fn func(*archive.Row) error) error {
 	return r.Rows(fn)
 }
 
-// send delivers the body, sending again what is refused, and settles every
-// document of it. The result is "" if the group may go on, or the reason to
-// give it up.
-func (s *sender) send(ctx context.Context, key string) string {
-	pending := s.body.all()
-	reason := ""
-	for attempt := 0; ; attempt++ {
-		var a answer
-		a, reason = s.bulk(ctx, pending)
-		if reason == "" {
-			pending, reason = s.settle(key, pending, a)
+// part is documents of the body that are sent together, if the window allows.
+type part struct {
+	docs    []int
+	attempt int
+	again   bool // they were sent before
+}
+
+// deliver sends the documents of the body, again what is refused, until the
+// account was told of each, and empties the body. The result is "" if the group
+// may go on, or the reason to give it up: the server does not answer or refuses
+// everything, and each further body would only take the same time to fail.
+func (s *sender) deliver(ctx context.Context) string {
+	defer s.body.reset()
+	if len(s.body.docs) == 0 {
+		return ""
+	}
+	s.order = s.body.all(s.order[:0])
+	s.parts = append(s.parts[:0], part{docs: s.order})
+	for len(s.parts) > 0 {
+		p := s.parts[len(s.parts)-1]
+		s.parts = s.parts[:len(s.parts)-1]
+		if reason := s.step(ctx, p); reason != "" {
+			for _, p := range s.parts {
+				s.drop(p.docs, reason)
+			}
+			return reason
 		}
-		switch {
-		case len(pending) == 0:
-			return ""
-		case reason == dropTooLarge && len(pending) > 1:
-			return s.halves(ctx, key, pending)
-		case reason == dropTooLarge || reason == dropRefused || reason == dropShutdown, attempt >= s.cfg.Retries:
-		case !pause(ctx, attempt, a.retryAfter):
-			reason = dropShutdown
-		default:
-			s.resent.Add(len(pending))
-			continue
-		}
-		s.drop(key, pending, reason)
-		if a.items != nil || reason == dropTooLarge {
-			return "" // it takes others
-		}
+	}
+	return ""
+}
+
+// step sends one request with documents of p. What else there is to be done for
+// p goes to s.parts.
+func (s *sender) step(ctx context.Context, p part) (giveUp string) {
+	pass, reason := s.gate.enter(ctx, s.expires, s.low)
+	if reason != "" {
+		s.drop(p.docs, reason)
 		return reason
 	}
-}
-
-// halves sends a body that is too large for the server in two parts.
-func (s *sender) halves(ctx context.Context, key string, docs []int) string {
-	whole := s.body
-	defer func() { s.body = whole }()
-	first, second := docs[:len(docs)/2], docs[len(docs)/2:]
-	s.body = whole.only(first)
-	reason := s.send(ctx, key)
-	if reason == "" {
-		s.body = whole.only(second)
-		return s.send(ctx, key)
+	n, size := s.body.fit(p.docs, s.gate.bodySize())
+	if n < len(p.docs) {
+		s.parts = append(s.parts, part{p.docs[n:], p.attempt, p.again})
+		p.docs = p.docs[:n]
 	}
-	s.body = whole
-	s.drop(key, second, reason)
-	return reason
+	if p.again {
+		s.resent.Add(n)
+	}
+	r := s.request(ctx, pass, p.docs, size)
+	left, mended := p.docs, []int(nil)
+	if r.items {
+		left, mended = s.settle(p.docs, r.all)
+	}
+	if len(mended) > 0 {
+		s.parts = append(s.parts, part{mended, p.attempt, true})
+	}
+	switch {
+	case len(left) == 0:
+		s.retries = s.cfg.Retries
+		return ""
+	case r.how == outcomeTooLarge && n > 1: // the window is smaller now
+		s.parts = append(s.parts, part{left, p.attempt, true})
+		return ""
+	case r.how == outcomeLeft, r.how == outcomeRejected, r.how == outcomeTooLarge:
+	case pass.probe && !s.low: // bounded by expires
+		s.parts = append(s.parts, part{left, p.attempt, true})
+		return ""
+	case p.attempt < s.retries:
+		s.parts = append(s.parts, part{left, p.attempt + 1, true})
+		return ""
+	}
+	s.drop(left, r.reason)
+	if r.how == outcomeTooLarge {
+		return ""
+	}
+	if r.items && !s.low {
+		// It takes others. These will hardly fare better: one attempt is enough.
+		s.retries = 0
+		return ""
+	}
+	return r.reason
 }
 
-// drop counts documents as dropped, in stretches of consecutive rows.
-func (s *sender) drop(key string, docs []int, reason string) {
+// drop tells the account of documents that are given up, in stretches of
+// consecutive rows.
+func (s *sender) drop(docs []int, reason string) {
 	for len(docs) > 0 {
 		n := 1
-		for n < len(docs) && s.body.rows[docs[n]] == s.body.rows[docs[n-1]]+1 {
+		for n < len(docs) && s.body.docs[docs[n]].row == s.body.docs[docs[n-1]].row+1 {
 			n++
 		}
-		s.dropRows(key, s.body.rows[docs[0]], s.body.rows[docs[n-1]], n, reason)
+		s.dropped(s.body.docs[docs[0]].row, s.body.docs[docs[n-1]].row, reason)
 		docs = docs[n:]
 	}
 }
 
-// settle counts the documents that have their answer, and gives those to be
-// sent again with the reason.
-func (s *sender) settle(key string, docs []int, a answer) (again []int, reason string) {
-	if a.allGood {
-		s.indexed.Add(len(docs))
-		return nil, ""
+// settle tells the account of the documents that have their answer in
+// s.answers, and gives those to be sent again as they are, and those to be sent
+// again mended.
+func (s *sender) settle(docs []int, all bool) (again, mended []int) {
+	if all {
+		s.indexed(len(docs))
+		return nil, nil
 	}
-	for i, item := range a.items {
+	again = docs[:0] // what is behind has been looked at
+	for i := range docs {
+		doc, it := docs[i], &s.answers.items[i].Create
 		switch {
-		case item.Status >= 200 && item.Status < 300:
-			s.indexed.Inc()
-		case item.Status == 409:
-			s.exists.Inc()
-		case temporary(item.Status):
-			again, reason = append(again, docs[i]), dropOverloaded
+		case it.Status >= 200 && it.Status < 300:
+			s.indexed(1)
+		case it.Status == 409:
+			s.exists(1)
+		case temporary(it.Status):
+			again = append(again, doc)
+		case it.Status != 400:
+			// Not for what it holds: a closed index, a lost right.
+			s.dropped(s.body.docs[doc].row, s.body.docs[doc].row, dropRefused)
+		case s.cfg.Unmapped && s.mend(doc, it):
+			mended = append(mended, doc)
 		default:
-			s.reject(key, s.body.rows[docs[i]], item)
+			s.rejected(s.body.docs[doc].row, it)
 		}
 	}
-	return again, reason
-}
-
-func (s *sender) reject(key string, row int, item item) {
-	kind := item.Error.Type
-	if kind == "" {
-		kind = "unknown"
-	}
-	s.reg.Counter(metricRejected, kind).Inc()
-	s.gap(Gap{Key: key, FirstRow: row, LastRow: row, Lines: 1, Reason: "rejected"})
-	if s.samples.first("reject " + kind) {
-		s.log.Warn("Elasticsearch rejects a document; further ones are only counted",
-			"type", kind, "reason", item.Error.Reason, "status", item.Status, "object", key, "row", row)
-	}
-}
-
-// temporary reports whether a status means that the same may work later.
-func temporary(status int) bool {
-	return status == 429 || status == 502 || status == 503 || status == 504
-}
-
-// pause waits before the next attempt, and reports false when ctx ended.
-func pause(ctx context.Context, attempt int, atLeast time.Duration) bool {
-	d := min(firstWait<<min(attempt, 10), maxWait)
-	return sleep(ctx, max(d/2+rand.N(d/2+1), min(atLeast, maxWait)))
-}
-
-// sleep reports false when ctx ended before d was over.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
+	return again, mended
 }

@@ -131,3 +131,15 @@ func (s *Sink) install(ctx context.Context) bool {
 		}
 	}
 }
+
+// sleep reports false when ctx ended before d was over.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

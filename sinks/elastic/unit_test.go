@@ -33,12 +33,12 @@ func TestQueueIsBoundedByBytes(t *testing.T) {
 	if why := q.offer(sized(1)); why != dropQueueFull {
 		t.Errorf("a group that is being sent does not count: %q", why)
 	}
-	q.done(g)
+	q.done(g.Group)
 	if why := q.offer(sized(60)); why != "" {
 		t.Errorf("room that was given back is not used: %q", why)
 	}
-	q.done(q.take(t.Context()))
-	q.done(q.take(t.Context()))
+	q.done(q.take(t.Context()).Group)
+	q.done(q.take(t.Context()).Group)
 	if why := q.offer(sized(1000)); why != "" || q.size() != 1000 {
 		t.Errorf("a group larger than an empty queue: %q", why)
 	}
@@ -50,7 +50,7 @@ func TestQueueWakesEverySender(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		taken := make(chan *sinks.Group, 10)
 		for range 4 {
-			go func() { taken <- q.take(ctx) }()
+			go func() { taken <- q.take(ctx).Group }()
 		}
 		synctest.Wait()
 		q.offer(sized(1))

@@ -1,0 +1,247 @@
+package elastic
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+const (
+	firstWait = 250 * time.Millisecond
+	maxWait   = 5 * time.Second
+	// calm is how long nothing may have been pushed back before gaps are filled.
+	calm = 5 * time.Second
+
+	forever = time.Duration(math.MaxInt64)
+)
+
+// outcome is how a request ended.
+type outcome int
+
+const (
+	outcomeTaken    outcome = iota // answered, and nothing of it is to be sent again
+	outcomeRefused                 // 429, or some documents of it: too much at once
+	outcomeBusy                    // 502, 503, 504: too much at once, or nobody is there
+	outcomeFailed                  // no answer, not in time, or none that makes sense
+	outcomeRejected                // another status: sending it again is pointless
+	outcomeTooLarge                // 413
+	outcomeLeft                    // nobody wants to know anymore
+)
+
+// gate lets requests through: as many at once as the window says, none while
+// the server is given time, one at growing intervals while it does not answer,
+// and those that fill gaps only while nothing else waits. All that sends shares
+// it; it is safe for concurrent use.
+type gate struct {
+	// queued reports whether something waits that goes before filling gaps.
+	queued func() bool
+	// first and most bound the back-off after a refusal.
+	first, most time.Duration
+
+	mu      sync.Mutex
+	window  window
+	breaker breaker
+	streak  int       // refusals and failures in a row
+	resume  time.Time // nothing is sent before
+	pushed  time.Time // when the server pushed back last
+	waiting int       // in enter, but for those that fill gaps
+	changed chan struct{}
+}
+
+func newGate(ceiling, most int, queued func() bool) *gate {
+	return &gate{window: newWindow(ceiling, most), queued: queued, first: firstWait, most: maxWait, changed: make(chan struct{})}
+}
+
+// pass is the permission for one request.
+type pass struct {
+	probe bool
+	began time.Time
+}
+
+// enter waits until a request may be sent; leave has to follow. Instead it gives
+// a reason to drop what was to be sent: ctx has ended, or there is no answer and
+// expires, if it is not zero, has passed. low is for filling gaps.
+func (g *gate) enter(ctx context.Context, expires time.Time, low bool) (pass, string) {
+	waiting := false
+	defer func() {
+		if waiting {
+			g.wait(-1)
+		}
+	}()
+	for {
+		p, wait, changed := g.try(low)
+		switch {
+		case ctx.Err() != nil:
+			if wait == 0 {
+				g.leave(p, outcomeLeft, 0, 0)
+			}
+			return p, dropShutdown
+		case wait == 0:
+			return p, ""
+		}
+		if !expires.IsZero() && g.state() != breakerClosed {
+			left := time.Until(expires)
+			if left <= 0 {
+				return p, dropUnreachable
+			}
+			wait = min(wait, left)
+		}
+		if !low && !waiting {
+			waiting = true
+			g.wait(1)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// wait counts those that wait and go before filling gaps.
+func (g *gate) wait(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.waiting += n; g.waiting == 0 {
+		g.signal()
+	}
+}
+
+// try gives a pass, or says how long to wait at most before another try if
+// changed is not closed before.
+func (g *gate) try(low bool) (p pass, wait time.Duration, changed <-chan struct{}) {
+	queued := low && g.queued()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	wait = max(g.breaker.wait(now), g.resume.Sub(now))
+	if low {
+		wait = max(wait, g.pushed.Add(calm).Sub(now))
+	}
+	if !g.window.free() || queued || (low && g.waiting > 0) {
+		wait = forever
+	}
+	if wait > 0 {
+		return p, wait, g.changed
+	}
+	g.window.busy++
+	return pass{probe: g.breaker.begin(), began: now}, 0, nil
+}
+
+// change is what a request has changed for everybody.
+type change int
+
+const (
+	changeNone change = iota
+	changeOpened
+	changeClosed
+)
+
+// leave says how the request with p ended: size is that of its body, after what
+// the server asked to wait.
+func (g *gate) leave(p pass, how outcome, size int, after time.Duration) (c change) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	defer g.signal()
+	defer func() { g.window.busy-- }()
+	now := time.Now()
+	switch how {
+	case outcomeLeft:
+		g.breaker.left(p.probe)
+		return changeNone
+	case outcomeTaken:
+		g.window.grow(size)
+		g.streak = 0
+	case outcomeTooLarge, outcomeRejected:
+	case outcomeRefused, outcomeBusy, outcomeFailed:
+		g.window.shrink(p.began, now)
+		if how != outcomeFailed {
+			g.pushed = now
+		}
+		g.resume = now.Add(max(jitter(min(g.first<<min(g.streak, 10), g.most)), min(after, g.most)))
+		g.streak++
+	}
+	return g.heard(how, p.probe, now)
+}
+
+// heard tells the breaker. The caller holds the lock.
+func (g *gate) heard(how outcome, probe bool, now time.Time) change {
+	switch how {
+	case outcomeBusy, outcomeFailed, outcomeRejected:
+		if g.breaker.failed(probe, now) {
+			return changeOpened
+		}
+	case outcomeTaken, outcomeRefused, outcomeTooLarge:
+		if g.breaker.answered() {
+			return changeClosed
+		}
+	case outcomeLeft:
+	}
+	return changeNone
+}
+
+// note is for requests that do not pass the gate, such as those about the
+// template: whether one was answered.
+func (g *gate) note(answered bool) change {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	defer g.signal()
+	if answered {
+		return g.heard(outcomeTaken, false, time.Now())
+	}
+	return g.heard(outcomeFailed, false, time.Now())
+}
+
+// look has all that wait try again: something waits no more that goes before
+// filling gaps.
+func (g *gate) look() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.signal()
+}
+
+// signal wakes all that wait. The caller holds the lock.
+func (g *gate) signal() {
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// bodySize is how many bytes a body may have now.
+func (g *gate) bodySize() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.window.body
+}
+
+// slots is how many requests may be under way now.
+func (g *gate) slots() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return int(g.window.slots)
+}
+
+// tooLarge notes that a body of size bytes and more than one document was too
+// large for the server.
+func (g *gate) tooLarge(size int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.window.tooLarge(size)
+}
+
+// state is that of the breaker.
+func (g *gate) state() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.breaker.state()
+}
+
+// outage is how long the breaker was open last, and how many requests were
+// spent on it.
+func (g *gate) outage() (time.Duration, int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Since(g.breaker.opened), g.breaker.probes
+}
