@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/loghaul/loghaul/internal/testenv"
+)
+
+// TestIndexIsMadeWholeAfterItsServer is TestIndexIsMadeWhole for faults of the
+// whole server, one after the other.
+func TestIndexIsMadeWholeAfterItsServer(t *testing.T) {
+	server := testenv.Elastic(t, testenv.TinyQueues()...)
+	for _, fault := range []struct {
+		name string
+		run  func(*testing.T, settings)
+	}{
+		{"frozen", frozen},
+		{"overloaded", overloaded},
+		{"killed", killed},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			fault.run(t, settings{elastic: server, index: quick})
+		})
+	}
+}
+
+// frozen: connections stay open and nobody answers. What lay in their buffers
+// is indexed when the server goes on, though nobody waits for the answer, and
+// then the data stream gets another backing index: whoever fills the gaps must
+// not index those lines a second time there.
+func frozen(t *testing.T, s settings) {
+	s.index += ", " + byCommand
+	o := newOutage(t, s)
+	o.elastic.Pause()
+	o.awaitDropped(1000, `reason="unreachable"`)
+	o.elastic.Resume()
+	o.awaitDocuments(500)
+	o.rollover()
+	o.awaitDocuments(500)
+	o.finish(1000, false)
+}
+
+// killed: nobody listens, until the server is there again.
+func killed(t *testing.T, s settings) {
+	s.index += ", " + byItself
+	o := newOutage(t, s)
+	o.elastic.Kill()
+	o.awaitDropped(1000, `reason="unreachable"`)
+	o.elastic.Start()
+	o.awaitDocuments(500)
+	o.finish(1000, true)
+}
+
+// overloaded: others send more than the server takes. It refuses whole requests
+// and single documents with 429.
+func overloaded(t *testing.T, s settings) {
+	s.index += ", " + byItself
+	o := newOutage(t, s)
+	whole, single, stop := noise(t, o.api())
+	eventually(t, healLimit, "refused requests and documents, and dropped lines", func() bool {
+		return o.index("loghaul_index_requests_total", `status="429"`) > 0 && o.index("loghaul_index_resent_documents_total") > 0 &&
+			o.index("loghaul_index_dropped_lines_total", `reason="overloaded"`) > 0 && whole.Load() > 0 && single.Load() > 0
+	})
+	stop()
+	o.awaitDocuments(500)
+	t.Logf("of the others' requests %d were refused as a whole and %d in part", whole.Load(), single.Load())
+	o.finish(1, true)
+}
+
+// noise sends bulk requests to another index, more than the server takes, until
+// stop. It counts the requests that were refused as a whole, and those of which
+// documents were.
+func noise(t *testing.T, e elasticAPI) (whole, single *atomic.Int64, stop func()) {
+	t.Helper()
+	whole, single = new(atomic.Int64), new(atomic.Int64)
+	e.want(http.MethodPut, "/noise", `{"settings":{"number_of_shards":2,"number_of_replicas":0},"mappings":{"dynamic":false}}`, nil)
+	body := strings.Repeat("{\"index\":{}}\n{\"text\":\""+strings.Repeat("x", 130)+"\"}\n", 5000)
+	var all sync.WaitGroup
+	var ended atomic.Bool
+	for range 14 {
+		all.Go(func() {
+			for !ended.Load() {
+				code, text, err := e.do(t.Context(), http.MethodPost, "/noise/_bulk?filter_path=items.*.status", body)
+				switch {
+				case err != nil: // the test is over, or the server is
+					return
+				case code == http.StatusTooManyRequests:
+					whole.Add(1)
+				case strings.Contains(text, fmt.Sprintf(`"status":%d`, http.StatusTooManyRequests)):
+					single.Add(1)
+				}
+			}
+		})
+	}
+	stop = sync.OnceFunc(func() {
+		ended.Store(true)
+		all.Wait()
+		e.want(http.MethodDelete, "/noise", "", nil)
+	})
+	t.Cleanup(func() {
+		ended.Store(true)
+		all.Wait()
+	})
+	return whole, single, stop
+}
