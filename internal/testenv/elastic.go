@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	// ElasticVersion is the version that scripts/tools/elasticsearch.sh installs.
-	ElasticVersion    = "8.19.4"
-	elasticStartLimit = 2 * time.Minute
+	// ElasticVersion and ElasticNextVersion are what scripts/tools/elasticsearch.sh
+	// installs. Tests use the first one; one test uses the next major version.
+	ElasticVersion     = "8.19.4"
+	ElasticNextVersion = "9.2.0"
+	elasticStartLimit  = 2 * time.Minute
 	// nobody runs Elasticsearch when the tests run as root, which it refuses.
 	nobody, nogroup = 65534, 65534
 )
@@ -26,11 +28,13 @@ type ElasticServer struct {
 	// URL is where it answers: http://127.0.0.1:PORT.
 	URL string
 
-	t    testing.TB
-	home string
-	dir  string
-	args []string
-	proc *Process
+	t     testing.TB
+	home  string
+	java  string
+	dir   string
+	args  []string
+	proc  *Process
+	ready func() bool
 }
 
 // ElasticSetting is a setting for the command line of Elasticsearch, such as
@@ -47,17 +51,31 @@ func TinyQueues() []ElasticSetting {
 // the test.
 func Elastic(t testing.TB, settings ...ElasticSetting) *ElasticServer {
 	t.Helper()
+	return startElastic(t, ElasticVersion, javaHome(t), settings)
+}
+
+// ElasticNext starts the next major version, which wants Java 21 or later.
+func ElasticNext(t testing.TB, settings ...ElasticSetting) *ElasticServer {
+	t.Helper()
+	return startElastic(t, ElasticNextVersion, newerJava(t, 21), settings)
+}
+
+func startElastic(t testing.TB, version, java string, settings []ElasticSetting) *ElasticServer {
+	t.Helper()
 	dir := tempDir(t)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := newElastic(t, dir, settings)
+	s := newElastic(t, dir, version, settings)
+	s.java = java
+	s.own()
 	s.Start()
 	t.Cleanup(s.Kill)
 	return s
 }
 
-func newElastic(t testing.TB, dir string, settings []ElasticSetting) *ElasticServer {
+func newElastic(t testing.TB, dir, version string, settings []ElasticSetting) *ElasticServer {
 	t.Helper()
-	s := &ElasticServer{t: t, dir: dir, home: toolTree(t, "elasticsearch-"+ElasticVersion)}
+	s := &ElasticServer{t: t, dir: dir, home: toolTree(t, "elasticsearch-"+version), java: javaHome(t)}
+	s.ready = func() bool { return status(s.URL+"/_cluster/health") == 200 }
 	if os.Getuid() == 0 && !othersMayEnter(s.home) {
 		// The user nobody can't reach the tools folder: give it a copy.
 		s.copyTree(s.home, "home")
@@ -80,7 +98,6 @@ func newElastic(t testing.TB, dir string, settings []ElasticSetting) *ElasticSer
 	for _, o := range settings {
 		s.args = append(s.args, string(o))
 	}
-	s.own()
 	return s
 }
 
@@ -96,7 +113,7 @@ func (s *ElasticServer) Start() {
 	cmd.Dir = s.dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "ES_TMPDIR=" + filepath.Join(s.dir, "tmp"),
-		"ES_PATH_CONF=" + filepath.Join(s.dir, "config"), "ES_JAVA_HOME=" + javaHome(s.t),
+		"ES_PATH_CONF=" + filepath.Join(s.dir, "config"), "ES_JAVA_HOME=" + s.java,
 		"ES_JAVA_OPTS=-Xms512m -Xmx512m",
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -104,7 +121,7 @@ func (s *ElasticServer) Start() {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nogroup}
 	}
 	s.proc = start(s.t, "elasticsearch", cmd, s.dir)
-	s.proc.ready(elasticStartLimit, func() bool { return status(s.URL+"/_cluster/health") == 200 })
+	s.proc.ready(elasticStartLimit, s.ready)
 }
 
 // Kill ends the server as a crash would. Its data stays.
@@ -188,4 +205,29 @@ func javaHome(t testing.TB) string {
 		t.Fatalf("Elasticsearch needs Java 17 or later (apt-get install openjdk-17-jre-headless), or set JAVA_HOME: %v", err)
 	}
 	return strings.TrimSuffix(filepath.Dir(java), "/bin")
+}
+
+// newerJava gives the folder of a Java runtime of at least a version: $JAVA_HOME,
+// the java in PATH, or one below /usr/lib/jvm, where packages install them.
+func newerJava(t testing.TB, least int) string {
+	t.Helper()
+	homes, err := filepath.Glob("/usr/lib/jvm/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, home := range append([]string{javaHome(t)}, homes...) {
+		// Every JDK since 9 has this file: JAVA_VERSION="25.0.1".
+		b, err := os.ReadFile(filepath.Join(home, "release"))
+		if err != nil {
+			continue
+		}
+		_, version, _ := strings.Cut(string(b), `JAVA_VERSION="`)
+		version, _, _ = strings.Cut(version, `"`)
+		version, _, _ = strings.Cut(version, ".")
+		if n, err := strconv.Atoi(version); err == nil && n >= least {
+			return home
+		}
+	}
+	t.Fatalf("Elasticsearch %s needs a JDK of version %d or later below /usr/lib/jvm (as the packages openjdk-21-jre-headless and temurin-25-jdk install it), or set JAVA_HOME", ElasticNextVersion, least)
+	return ""
 }

@@ -40,7 +40,8 @@ func (s *Shared) Elastic(t testing.TB) *ElasticServer {
 	defer s.mu.Unlock()
 	if s.elastic == nil || s.elastic.proc == nil {
 		s.dir = tempDir(t)
-		s.elastic = newElastic(t, s.dir, nil)
+		s.elastic = newElastic(t, s.dir, ElasticVersion, nil)
+		s.elastic.own()
 		s.elastic.Start()
 	}
 	// A failure of a later call belongs to the test that makes it.

@@ -62,6 +62,8 @@ type Config struct {
 	Message bool `yaml:"message"`
 	// Template installs the index template at start.
 	Template bool `yaml:"template"`
+	// ProductCheck sends lines to nothing but Elasticsearch.
+	ProductCheck bool `yaml:"product_check"`
 }
 
 // DefaultConfig gives the defaults. Its URL is empty.
@@ -78,6 +80,8 @@ func DefaultConfig() Config {
 		Drain:     5 * time.Second,
 		Message:   true,
 		Template:  true,
+
+		ProductCheck: true,
 	}
 }
 

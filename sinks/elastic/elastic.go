@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/loghaul/loghaul/internal/metrics"
@@ -55,7 +56,8 @@ type Sink struct {
 	gap     func(Gap)
 	settled func(key string)
 	client  *client
-	target  string // path and query of a bulk request
+	target  string      // path and query of a bulk request
+	strict  atomic.Bool // ask for requireStream
 	queue   *queue
 	gate    *gate
 	fillers sync.Pool // of *sender
@@ -96,6 +98,7 @@ func New(cfg Config, d Deps) (*Sink, error) {
 		resent:  d.Metrics.Counter(metricResent),
 		seconds: d.Metrics.Histogram(metricSeconds),
 	}
+	s.strict.Store(true)
 	s.gate = newGate(int(cfg.Bulk), cfg.Senders, s.queue.waiting)
 	s.queue.emptied = s.gate.look
 	if s.gap == nil {
@@ -134,7 +137,7 @@ func (s *Sink) Run(ctx context.Context) error {
 	})
 	defer stopDraining()
 
-	if !s.install(ctx) {
+	if !s.prepare(ctx) {
 		// Nobody can have sent anything: the template comes first.
 		s.queue.close()
 		stop()

@@ -175,7 +175,7 @@ func TestATemplateThatIsRefusedDoesNotStopTheIndex(t *testing.T) {
 	r := run(t, testConfig(srv.URL, "unprivileged"))
 	r.Offer(group(t, 1, lines(10)))
 	r.settled()
-	if n := r.documents("indexed"); n != 10 || !strings.Contains(r.log.String(), "lacks manage_index_templates") {
+	if n := r.documents("indexed"); n != 10 || !strings.Contains(r.log.String(), "lacks the cluster privilege manage_index_templates") {
 		t.Errorf("%d indexed, want 10; log:\n%s", n, r.log)
 	}
 	r.stop()

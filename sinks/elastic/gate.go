@@ -46,6 +46,7 @@ type gate struct {
 	resume  time.Time // nothing is sent before
 	pushed  time.Time // when the server pushed back last
 	waiting int       // in enter, but for those that fill gaps
+	held    bool      // gaps are not filled
 	changed chan struct{}
 }
 
@@ -121,7 +122,7 @@ func (g *gate) try(low bool) (p pass, wait time.Duration, changed <-chan struct{
 	if low {
 		wait = max(wait, g.pushed.Add(calm).Sub(now))
 	}
-	if !g.window.free() || queued || (low && g.waiting > 0) {
+	if !g.window.free() || queued || (low && (g.waiting > 0 || g.held)) {
 		wait = forever
 	}
 	if wait > 0 {
@@ -193,6 +194,14 @@ func (g *gate) note(answered bool) change {
 		return g.heard(outcomeTaken, false, time.Now())
 	}
 	return g.heard(outcomeFailed, false, time.Now())
+}
+
+// hold keeps back those that fill gaps, or lets them through again.
+func (g *gate) hold(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held = on
+	g.signal()
 }
 
 // look has all that wait try again: something waits no more that goes before

@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -93,7 +94,11 @@ func (s *sender) data(docs []int) ([]byte, *buffer) {
 // post sends data, which is the body for n documents, and reads the answer into
 // s.answers. The status is 0 without one; after is what the server asks to wait.
 func (s *sender) post(ctx context.Context, from *buffer, data []byte, n int) (status int, after time.Duration, all bool, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.target, from.reader(data))
+	target := s.target
+	if s.strict.Load() {
+		target += "&" + requireStream + "=true"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, from.reader(data))
 	if err != nil {
 		return 0, 0, false, err
 	}
@@ -115,6 +120,10 @@ func (s *sender) post(ctx context.Context, from *buffer, data []byte, n int) (st
 		return 0, 0, false, fmt.Errorf("reading the answer: %w", errors.Join(err, errLong(m)))
 	}
 	if resp.StatusCode != http.StatusOK {
+		if resp.StatusCode == http.StatusBadRequest && bytes.Contains(text.Bytes(), []byte(requireStream)) && s.strict.CompareAndSwap(true, false) {
+			return s.post(ctx, from, data, n) // an older version, which knows no such parameter
+		}
+		s.whyRefused(resp.StatusCode, text.Bytes())
 		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
 			after = time.Duration(n) * time.Second
 		}

@@ -228,6 +228,7 @@ func (s *sender) settle(docs []int, all bool) (again, mended []int) {
 			again = append(again, doc)
 		case it.Status != 400:
 			// Not for what it holds: a closed index, a lost right.
+			s.explainRefusal(it.Status, it.Error.Type, it.Error.Reason)
 			s.dropped(s.body.docs[doc].row, s.body.docs[doc].row, dropRefused)
 		case s.cfg.Unmapped && s.mend(doc, it):
 			mended = append(mended, doc)

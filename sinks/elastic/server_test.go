@@ -1,8 +1,6 @@
 package elastic
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -287,41 +285,5 @@ func TestStoppingIsBounded(t *testing.T) {
 	r.settled()
 	if n := r.dropped(dropShutdown); n != 5000 {
 		t.Errorf("%d dropped for the shutdown, want 5000", n)
-	}
-}
-
-func TestTemplate(t *testing.T) {
-	server := servers.Elastic(t)
-	r := run(t, testConfig(server.URL, "template"))
-	installed := func() (version int) {
-		var got struct {
-			Templates []struct {
-				Template struct{ Version int } `json:"index_template"`
-			} `json:"index_templates"`
-		}
-		request(t, http.MethodGet, server.URL+"/_index_template/"+TemplateName, "", &got)
-		return got.Templates[0].Template.Version
-	}
-	if err := r.EnsureTemplate(t.Context()); err != nil || installed() != TemplateVersion {
-		t.Fatalf("EnsureTemplate: %v, version %d", err, installed())
-	}
-	put := func(version int) {
-		body := strings.Replace(string(Template()), fmt.Sprintf(`"version": %d`, TemplateVersion), fmt.Sprintf(`"version": %d`, version), 1)
-		if code := request(t, http.MethodPut, server.URL+"/_index_template/"+TemplateName, body, nil); code != 200 {
-			t.Fatalf("HTTP %d", code)
-		}
-	}
-	put(99)
-	if err := r.EnsureTemplate(t.Context()); err != nil || installed() != 99 {
-		t.Errorf("a newer template: %v, and it is version %d now", err, installed())
-	}
-	put(0)
-	if err := r.EnsureTemplate(t.Context()); err != nil || installed() != TemplateVersion {
-		t.Errorf("an older template: %v, and it is version %d now", err, installed())
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := r.EnsureTemplate(ctx); err == nil {
-		t.Error("no error with an ended context")
 	}
 }
