@@ -9,7 +9,9 @@
 //   - An object is stored only after it was decoded again and compared with the
 //     bytes received.
 //   - Nothing is thrown away: a message that is no batch is stored as it came.
-//   - The index is offered what is archived already, and cannot hold anything up.
+//   - The index is offered what is archived already, and cannot hold anything up. What
+//     it lacks is noted beside the archive, and that holds nothing up either: see
+//     package gapkeeper.
 //   - Manifests list every object that was stored, and hold nothing up either: see
 //     package notary.
 //   - Memory is bounded: one window of raw bytes, a few windows of encoded
@@ -26,6 +28,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/gapkeeper"
 	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/aggregator/window"
 	"github.com/loghaul/loghaul/archive"
@@ -58,6 +61,9 @@ type Deps struct {
 	Check func(context.Context) error
 	// Index is offered what is archived. It may be nil.
 	Index sinks.BestEffort
+	// Gaps knows what is being archived until Index has settled it. Whoever makes
+	// the Aggregator runs it, longer than the Aggregator and Index. It may be nil.
+	Gaps *gapkeeper.Keeper
 	// Broker is added to Config.Broker; its Name and Logger are set here.
 	Broker broker.Options
 	// Encoder replaces the one that New makes. It may be nil.

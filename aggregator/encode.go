@@ -18,6 +18,9 @@ import (
 func (a *Aggregator) encode(g *batchGroup) {
 	start := time.Now()
 	g.noted = a.notary.Open(start)
+	if a.deps.Index != nil {
+		g.offered = a.deps.Gaps.Open(start)
+	}
 	a.mask()
 	a.encodeSome(g, a.window.Batches(), start)
 	a.count.encode.Since(start)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/gapkeeper"
 	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/aggregator/window"
 	"github.com/loghaul/loghaul/archive"
@@ -28,6 +29,8 @@ type batchGroup struct {
 	messages []*consume.Message
 	// noted is the window as the notary knows it.
 	noted *notary.Window
+	// offered is the window as the ledger of the index's gaps knows it.
+	offered *gapkeeper.Window
 }
 
 // fill collects messages until the window is closed. more is false when there
@@ -115,6 +118,7 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 // messages are delivered again and encoded anew.
 func (a *Aggregator) store(ctx context.Context, g *batchGroup) error {
 	defer g.noted.Close()
+	defer g.offered.Close()
 	for _, q := range g.kept {
 		if err := a.write(ctx, g, q); err != nil {
 			return err
@@ -122,6 +126,9 @@ func (a *Aggregator) store(ctx context.Context, g *batchGroup) error {
 	}
 	for _, o := range g.objects {
 		start := time.Now()
+		if o.Lines > 0 {
+			g.offered.Storing(o.Key)
+		}
 		if err := a.write(ctx, g, group(o)); err != nil {
 			return err
 		}

@@ -277,6 +277,22 @@ func (s *Selection) ask(rows bitmap, kept bool) error {
 	return err
 }
 
+// Runs calls fn for each stretch of consecutive rows, both ends inclusive, in order.
+// It reads no more than it takes to know them.
+func (s *Selection) Runs(fn func(first, last int)) error {
+	if err := s.settle(); err != nil || s.rows == nil {
+		return err
+	}
+	next := 0
+	for row := range s.rows.rows {
+		if row >= next {
+			next = s.rows.runEnd(row, s.rd.meta.Lines)
+			fn(row, next-1)
+		}
+	}
+	return nil
+}
+
 // Rows calls fn for each row, in order, until fn returns an error, which it then
 // returns as it is.
 func (s *Selection) Rows(fn func(*Row) error) error {

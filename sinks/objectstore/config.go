@@ -123,8 +123,13 @@ const (
 	maxLockDays = 36500
 )
 
-// ManifestPrefix begins the keys of manifests.
-const ManifestPrefix = "_manifests/"
+const (
+	// ManifestPrefix begins the keys of manifests.
+	ManifestPrefix = "_manifests/"
+	// GapPrefix begins the keys of what says which lines the index lacks. It goes
+	// when they are indexed, so it is the one thing that is never locked.
+	GapPrefix = "_gaps/"
+)
 
 // Lock is Object Lock's retention: an object can neither be deleted nor
 // replaced until it ends. The zero value locks nothing, and leaves a bucket's
@@ -174,6 +179,9 @@ func (l *Locks) Validate() error {
 
 // of gives the lock for a key, which is below the archive's prefix.
 func (l *Locks) of(key string) Lock {
+	if strings.HasPrefix(key, GapPrefix) {
+		return Lock{}
+	}
 	if l.Manifests.set() && strings.HasPrefix(key, ManifestPrefix) {
 		return l.Manifests
 	}

@@ -316,4 +316,12 @@ func (f *folder) Remove(ctx context.Context, key string) error {
 	return nil
 }
 
+// RemoveGap follows Store.
+func (f *folder) RemoveGap(ctx context.Context, key string) error {
+	if err := checkGapKey(key); err != nil {
+		return err
+	}
+	return f.Remove(ctx, key)
+}
+
 var _ Remover = (*folder)(nil)

@@ -77,6 +77,23 @@ func (b *bucket) put(ctx context.Context, g *sinks.Group, x *exchange, sent *ato
 	return nil
 }
 
+// RemoveGap follows Store. In a bucket with versions it leaves a delete marker
+// and a version behind, which a lifecycle rule ends.
+func (b *bucket) RemoveGap(ctx context.Context, key string) error {
+	if err := checkGapKey(key); err != nil {
+		return err
+	}
+	reqCtx, cancel := b.deadline(ctx, 0)
+	defer cancel()
+	if err := b.core.RemoveObject(reqCtx, b.name, b.prefix+key, minio.RemoveObjectOptions{}); err != nil {
+		if err = b.fail(ctx, "deleting "+key, err); errors.Is(err, sinks.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	return nil
+}
+
 // contentType is for people and for tools that show a bucket.
 func contentType(key string) string {
 	switch path.Ext(key) {

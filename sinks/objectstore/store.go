@@ -44,6 +44,10 @@ type Store interface {
 	// ReadAt fills p from the given offset of an object, like io.ReaderAt: it
 	// returns io.EOF when the object ends before p is full.
 	ReadAt(ctx context.Context, key string, p []byte, off int64) (int, error)
+	// RemoveGap deletes an object below GapPrefix; it is no error when there is
+	// none. Any other key is refused: nothing else of an archive may be deleted by
+	// who writes it.
+	RemoveGap(ctx context.Context, key string) error
 	// Check asks the store whether it can be used: reachable, there, and the
 	// credentials right. The error says what to do, and wraps
 	// sinks.ErrPermanent when only an operator can cure it.
@@ -130,6 +134,14 @@ func checkGroup(g *sinks.Group) error {
 			sinks.ErrCorrupt, g.Key, hex.EncodeToString(sum[:]), hex.EncodeToString(g.SHA256[:]))
 	}
 	return nil
+}
+
+// checkGapKey refuses keys of anything but gap files.
+func checkGapKey(key string) error {
+	if !strings.HasPrefix(key, GapPrefix) {
+		return fmt.Errorf("%q is not below %s: it must not be deleted", key, GapPrefix)
+	}
+	return checkKey(key)
 }
 
 // checkKey refuses keys that mean different things to different stores.
