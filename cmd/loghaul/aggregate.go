@@ -6,8 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/loghaul/loghaul/aggregator"
+	"github.com/loghaul/loghaul/aggregator/gapkeeper"
+	"github.com/loghaul/loghaul/archive/gaps"
+	"github.com/loghaul/loghaul/backfill"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/logging"
 	"github.com/loghaul/loghaul/internal/metrics"
@@ -58,7 +63,7 @@ aggregator. Every hour, and at the end, they list what they stored in a signed m
 
 // aggregatorMetrics are those of an aggregator and its sinks.
 func aggregatorMetrics() []metrics.Desc {
-	return metrics.Unique(slices.Concat(aggregator.Metrics(), sinks.Metrics(), objectstore.Metrics(), elastic.Metrics())...)
+	return metrics.Unique(slices.Concat(aggregator.Metrics(), sinks.Metrics(), objectstore.Metrics(), elastic.Metrics(), gapkeeper.Metrics(), backfill.Metrics())...)
 }
 
 func aggregate(ctx context.Context, cfg aggregatorFile, log *slog.Logger) error {
@@ -77,6 +82,9 @@ type tier struct {
 	aggregator *aggregator.Aggregator
 	store      objectstore.Store
 	index      *elastic.Sink // nil without an index
+	// gaps and healer are nil without an index; healer also if it is not wanted.
+	gaps   *gapkeeper.Keeper
+	healer *backfill.Healer
 }
 
 // newTier makes the aggregator tier for the daemon and for `up` alike. Every
@@ -96,10 +104,10 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 	}
 	deps := aggregator.Deps{Logger: log, Metrics: reg, Archive: t.store, Manifests: manifestStore{t.store}, Check: t.store.Check, Broker: b}
 	if cfg.Index.URL != "" {
-		if t.index, err = elastic.New(cfg.Index, elastic.Deps{Logger: log, Metrics: reg, Gap: gapLogger(log)}); err != nil {
+		if err := t.joinIndex(cfg, reg, log); err != nil {
 			return nil, err
 		}
-		deps.Index = t.index
+		deps.Index, deps.Gaps = t.index, t.gaps
 	}
 	if t.aggregator, err = aggregator.New(cfg.Aggregator, deps); err != nil {
 		return nil, err
@@ -107,11 +115,41 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 	return t, nil
 }
 
-// Run runs the aggregator until ctx ends and it is drained, and the index's
-// sender a little longer.
+// joinIndex makes the index, the ledger of what it lacks, and who heals it.
+func (t *tier) joinIndex(cfg aggregatorFile, reg *metrics.Registry, log *slog.Logger) (err error) {
+	ledger := gaps.New(gapStore{t.store}, cfg.Index.Stream())
+	t.gaps = gapkeeper.New(gapkeeper.Deps{Ledger: ledger, Name: cfg.Aggregator.Name, Logger: log, Metrics: reg})
+	t.index, err = elastic.New(cfg.Index, elastic.Deps{
+		Logger: log, Metrics: reg, Settled: t.gaps.Settled,
+		Gap: func(g elastic.Gap) {
+			t.gaps.Gap(gaps.Gap{Key: g.Key, Rows: gaps.Span{First: g.FirstRow, Last: g.LastRow}, Lines: g.Lines, Reason: g.Reason})
+		},
+	})
+	if err != nil || cfg.Index.Heal == elastic.HealOff {
+		return err
+	}
+	t.healer = backfill.NewHealer(backfill.HealerDeps{
+		Options: backfill.Options{Archive: t.store, Ledger: ledger, Index: t.index},
+		Name:    cfg.Aggregator.Name, Files: t.gaps.Files, Healed: t.gaps.Look, Logger: log, Metrics: reg,
+	})
+	return nil
+}
+
+// Run runs the aggregator until ctx ends and it is drained, the index's sender a
+// little longer, and then writes down what the index lacks.
 func (t *tier) Run(ctx context.Context) error {
+	t.gaps.Start(ctx)
 	after, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	keep, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	var beside sync.WaitGroup
+	beside.Go(func() { t.gaps.Run(keep) })
+	heal, stopHealing := context.WithCancel(ctx)
+	defer stopHealing()
+	if t.healer != nil {
+		beside.Go(func() { t.healer.Run(heal) })
+	}
 	sent := make(chan error, 1)
 	go func() {
 		if t.index == nil {
@@ -122,19 +160,20 @@ func (t *tier) Run(ctx context.Context) error {
 	}()
 	err := t.aggregator.Run(ctx)
 	stop()
+	stopHealing()
 	if indexErr := <-sent; err == nil {
 		err = indexErr
 	}
+	stopKeeping()
+	beside.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), gapsLimit)
+	defer cancel()
+	t.gaps.Finish(last)
 	if err != nil {
 		return fmt.Errorf("aggregator: %w", err)
 	}
 	return nil
 }
 
-// gapLogger records what the index does not have, so that it can be filled
-// from the archive.
-func gapLogger(log *slog.Logger) func(elastic.Gap) {
-	return func(g elastic.Gap) {
-		log.Debug("gap in the index", "object", g.Key, "first_row", g.FirstRow, "last_row", g.LastRow, "lines", g.Lines, "reason", g.Reason)
-	}
-}
+// gapsLimit bounds how long the ledger of gaps is written at the end.
+const gapsLimit = 5 * time.Second

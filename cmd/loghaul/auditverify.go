@@ -142,7 +142,8 @@ func (v *verifyCall) run(ctx context.Context, s streams, store objectstore.Store
 	o.OnObject = func(x verify.Object) error { report.AddObject(x); return out.object(&x) }
 	o.OnChain = func(x verify.Chain) error { report.AddChain(x); return out.chain(&x) }
 	o.OnSource = func(x verify.Source) error { report.AddSource(x); return out.source(&x) }
-	stop := showProgress(s.err, o.Progress, o.Deep)
+	var line progressLine
+	stop := showProgress(s.err, func(now time.Time) string { return line.text(o.Progress, o.Deep, now) })
 	total, err := verify.Run(ctx, store, o)
 	stop()
 	if err != nil {

@@ -130,7 +130,7 @@ func (v *verdicts) total(t *verify.Total) error {
 func (v *verdicts) flush() error { return v.out.Flush() }
 
 // showProgress draws a line on a terminal until the function it gives is called.
-func showProgress(w io.Writer, p *verify.Progress, deep bool) (stop func()) {
+func showProgress(w io.Writer, text func(now time.Time) string) (stop func()) {
 	if !isTerminal(w) {
 		return func() {}
 	}
@@ -139,11 +139,10 @@ func showProgress(w io.Writer, p *verify.Progress, deep bool) (stop func()) {
 		defer close(done)
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
-		var line progressLine
 		for {
 			select {
 			case now := <-tick.C:
-				fmt.Fprint(w, "\r"+line.text(p, deep, now)+"\x1b[K") //nolint:errcheck // only for show
+				fmt.Fprint(w, "\r"+text(now)+"\x1b[K") //nolint:errcheck // only for show
 			case <-quit:
 				fmt.Fprint(w, "\r\x1b[K") //nolint:errcheck // only for show
 				return

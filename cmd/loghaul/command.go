@@ -148,11 +148,6 @@ func find(args []string) (command, []string, error) {
 			return c, args[1:], nil
 		}
 	}
-	for _, name := range planned() {
-		if name == one || name == two {
-			return command{}, nil, usagef("%s is not part of this version yet", name)
-		}
-	}
 	asked := one
 	if isGroup(one) {
 		asked = two

@@ -26,6 +26,7 @@ func commands() []command {
 		forwardCommand(),
 		forwardStatusCommand(),
 		aggregateCommand(),
+		backfillCommand(),
 		brokerSetupCommand(),
 		brokerStatusCommand(),
 		parseCommand(),
@@ -44,13 +45,9 @@ func commands() []command {
 		archiveCheckCommand(),
 		archiveHoldCommand(),
 		archiveExpireCommand(),
+		indexSetupCommand(),
 		configCheckCommand(),
 		configExampleCommand(),
 		versionCommand(),
 	}
-}
-
-// planned are commands that the design has and this build has not.
-func planned() []string {
-	return []string{"backfill"}
 }

@@ -138,6 +138,9 @@ func (s *Sink) askServer(ctx context.Context) *Finding {
 		return wrong("server", fmt.Sprintf("%s answers HTTP %d: %s", s.cfg.URL, r.status, explain(r.text)), "it is tried again")
 	case !s.cfg.ProductCheck:
 		return nil
+	case r.status == http.StatusForbidden && securityOn.Match(r.text):
+		// Such an answer has not the header. Its words are those of Elasticsearch.
+		return found("server", s.cfg.URL+" is Elasticsearch")
 	case r.header.Get("Kbn-Name") != "" || strings.HasPrefix(r.header.Get("Location"), "/app") || strings.HasPrefix(r.header.Get("Location"), "/login?next"):
 		return wrong("server", s.cfg.URL+" is Kibana", "give the URL of Elasticsearch itself; its usual port is 9200")
 	case about.Version.Distribution == "opensearch":
@@ -157,6 +160,8 @@ func (s *Sink) askServer(ctx context.Context) *Finding {
 	}
 	return found("server", s.cfg.URL+" is Elasticsearch"+number)
 }
+
+var securityOn = regexp.MustCompile(`"action \[cluster:monitor/main\] is unauthorized for (user|API key|service account)`) //nolint:gochecknoglobals // constant
 
 var title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`) //nolint:gochecknoglobals // constant
 

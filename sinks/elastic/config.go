@@ -64,7 +64,16 @@ type Config struct {
 	Template bool `yaml:"template"`
 	// ProductCheck sends lines to nothing but Elasticsearch.
 	ProductCheck bool `yaml:"product_check"`
+	// Heal says whether who runs a Sink also fills its gaps from the archive, see
+	// the constants.
+	Heal string `yaml:"heal"`
 }
+
+// What Config.Heal may be.
+const (
+	HealAuto = "auto"
+	HealOff  = "off"
+)
 
 // DefaultConfig gives the defaults. Its URL is empty.
 func DefaultConfig() Config {
@@ -82,6 +91,7 @@ func DefaultConfig() Config {
 		Template:  true,
 
 		ProductCheck: true,
+		Heal:         HealAuto,
 	}
 }
 
@@ -124,6 +134,9 @@ func (c Config) Validate() error {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
 		bad("compress", "%q is not none or gzip%s", c.Compress, hint)
+	}
+	if c.Heal != HealAuto && c.Heal != HealOff {
+		bad("heal", "%q is not auto (fill gaps from the archive in spare capacity) or off (loghaul backfill does)", c.Heal)
 	}
 	return errors.Join(append(errs, c.checkCredentials())...)
 }

@@ -26,6 +26,7 @@ func (s *Sink) wayOut(ctx context.Context, err error) string {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var alert tls.AlertError
+	var record tls.RecordHeaderError
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &unknown):
@@ -36,7 +37,7 @@ func (s *Sink) wayOut(ctx context.Context, err error) string {
 		return "renew the server's certificate, and check both clocks"
 	case errors.As(err, &alert):
 		return "the server breaks off TLS; if it wants a client certificate, use http.ssl's client_authentication: optional or none"
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+	case errors.As(err, &record):
 		return "the server does not speak TLS: use http:// in url of section index"
 	case errors.As(err, &dns):
 		return "check the name in url of section index"

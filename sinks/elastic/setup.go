@@ -77,6 +77,22 @@ func (s *Server) Setup(ctx context.Context, say func(*Finding)) error {
 	return nil
 }
 
+// Prepare does once what Run does at its start, for commands that call Fill
+// alone: it asks the server, and installs the template if that is configured. The
+// error is what is wrong; what is only weak is logged.
+func (s *Sink) Prepare(ctx context.Context) error {
+	var last *Finding
+	say := func(f *Finding) {
+		if last = f; f.Verdict != Wrong {
+			s.tell(f)
+		}
+	}
+	if s.check(ctx, say) && (!s.cfg.Template || s.setup(ctx, say)) || last == nil || last.Verdict != Wrong {
+		return ctx.Err()
+	}
+	return last
+}
+
 // setup installs the template and says what there was and is. It reports false
 // when the same may work later: nothing is to be sent before that. What is
 // refused for good is weak: documents still find the template that an operator

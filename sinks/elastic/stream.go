@@ -1,0 +1,4 @@
+package elastic
+
+// Stream is the name of the data stream.
+func (c Config) Stream() string { return c.stream() }
