@@ -29,6 +29,8 @@ type cluster struct {
 	nats      *testenv.NATSServer
 	s3        *testenv.S3Server
 	elastic   *testenv.ElasticServer // nil unless asked for
+	ca        string                 // of elastic, "" without TLS
+	user      testenv.ElasticUser    // with all rights there
 	forwarder *daemon
 	agg       [2]*daemon
 }
@@ -36,6 +38,8 @@ type cluster struct {
 // settings change what newCluster makes. The zero value is the usual case.
 type settings struct {
 	elastic  *testenv.ElasticServer // also index here
+	ca       string                 // of elastic, "" without TLS
+	user     testenv.ElasticUser    // with all rights there, for what the tests ask
 	endpoint string                 // S3 endpoint instead of the server's own: a proxy before it
 	s3       *testenv.S3Server      // the server behind endpoint, if made already
 	state    string                 // state folder of the forwarder
@@ -55,7 +59,7 @@ func newCluster(t *testing.T, s settings) *cluster {
 	t.Helper()
 	dir := workDir(t)
 	c := &cluster{
-		t: t, dir: dir, node: "edge-1", elastic: s.elastic, s3: s.s3, state: s.state,
+		t: t, dir: dir, node: "edge-1", elastic: s.elastic, ca: s.ca, user: s.user, s3: s.s3, state: s.state,
 		input: filepath.Join(dir, "haproxy.log"), step: time.Second / fullRate,
 	}
 	if c.state == "" {

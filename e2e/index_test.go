@@ -154,12 +154,20 @@ func (c *cluster) allDocuments() map[string][]place {
 func (c *cluster) stream() string { return "logs-haproxy.log-" + c.namespace() }
 
 // api speaks to Elasticsearch itself, past what stands before it.
-func (c *cluster) api() elasticAPI { return elasticAPI{c.t, c.elastic} }
+func (c *cluster) api() elasticAPI {
+	e := elasticAPI{t: c.t, url: c.elastic.URL, client: http.DefaultClient}
+	if c.ca != "" {
+		e.user, e.client = c.user, &http.Client{Transport: testenv.HTTPS(c.t, c.ca)}
+	}
+	return e
+}
 
 // elasticAPI is what an operator does with curl.
 type elasticAPI struct {
 	t      *testing.T
-	server *testenv.ElasticServer
+	url    string
+	client *http.Client
+	user   testenv.ElasticUser // nobody if it has no name
 }
 
 // call gives the status, 0 without an answer. reply is filled on success; nil
@@ -181,12 +189,15 @@ func (e elasticAPI) call(method, path, body string, reply any) (code int, text s
 }
 
 func (e elasticAPI) do(ctx context.Context, method, path, body string) (code int, text string, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, e.server.URL+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, e.url+path, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	if e.user.Name != "" {
+		req.SetBasicAuth(e.user.Name, e.user.Password)
+	}
+	resp, err := e.client.Do(req)
 	if err != nil {
 		return 0, "", err
 	}

@@ -21,8 +21,8 @@ const (
 
 // How gaps are filled: by the aggregators themselves, or by the command.
 const (
-	byItself  = "message: true"
-	byCommand = "message: true"
+	byItself  = "heal: auto"
+	byCommand = "heal: off"
 )
 
 // outage is a cluster whose lines flow into an index that has trouble.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,41 @@ func overloaded(t *testing.T, s settings) {
 	o.awaitDocuments(500)
 	t.Logf("of the others' requests %d were refused as a whole and %d in part", whole.Load(), single.Load())
 	o.finish(1, true)
+}
+
+// TestIndexIsMadeWholeAfterWrongCredentials: one aggregator has a wrong password
+// and the other one does not know the authority of the server's certificate.
+// Both say so and archive. Then they are put right and started again.
+func TestIndexIsMadeWholeAfterWrongCredentials(t *testing.T) {
+	admin := testenv.ElasticUser{Name: "admin", Password: "admin-secret", Role: "superuser"}
+	shipper := testenv.ElasticUser{Name: "shipper", Password: "shipper-secret", Role: `{"cluster":["manage_index_templates"],
+		"indices":[{"names":["logs-haproxy.log-*"],"privileges":["create_doc","auto_configure","read","maintenance"]}]}`}
+	server, ca := testenv.SecureElastic(t, admin, shipper)
+	o := &outage{cluster: newCluster(t, settings{elastic: server, ca: ca, user: admin, index: quick + ", " + byItself + ", ca: " + ca})}
+	const name = "LOGHAUL_ELASTIC_PASSWORD="
+	o.env("LOGHAUL_ELASTIC_USER="+shipper.Name, name+shipper.Password)
+	right := o.agg[0].env
+	o.agg[0].env = append(slices.Clone(right), name+"wrong")
+	good := o.aggregatorConfig("aggregator-2", o.agg[1].http, o.url, settings{index: quick + ", " + byItself + ", ca: " + ca})
+	o.write("aggregator-2.yaml", strings.Replace(good, ", ca: "+ca, "", 1))
+	o.start()
+	o.lines = startLoad(t, o.input, indexRate)
+	for _, a := range o.agg {
+		eventually(t, healLimit, a.name+" drops lines", func() bool { return a.metric("loghaul_index_dropped_lines_total") >= 500 })
+		a.Stop()
+	}
+	for a, want := range map[*daemon]string{o.agg[0]: "LOGHAUL_ELASTIC_PASSWORD", o.agg[1]: "certificate"} {
+		if log := a.proc.Output(); !strings.Contains(log, want) {
+			t.Errorf("%s does not speak of the %s:\n%s", a.name, want, log)
+		}
+	}
+	o.agg[0].env = right
+	o.write("aggregator-2.yaml", good)
+	for _, a := range o.agg {
+		a.Start()
+	}
+	o.awaitDocuments(500)
+	o.finish(0, true)
 }
 
 // noise sends bulk requests to another index, more than the server takes, until
