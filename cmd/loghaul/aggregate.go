@@ -117,7 +117,7 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 
 // joinIndex makes the index, the ledger of what it lacks, and who heals it.
 func (t *tier) joinIndex(cfg aggregatorFile, reg *metrics.Registry, log *slog.Logger) (err error) {
-	ledger := gaps.New(gapStore{t.store}, cfg.Index.Stream())
+	ledger := gaps.New(backfill.LedgerStore{Store: t.store}, cfg.Index.Stream())
 	t.gaps = gapkeeper.New(gapkeeper.Deps{Ledger: ledger, Name: cfg.Aggregator.Name, Logger: log, Metrics: reg})
 	t.index, err = elastic.New(cfg.Index, elastic.Deps{
 		Logger: log, Metrics: reg, Settled: t.gaps.Settled,

@@ -96,7 +96,7 @@ func (b *backfillCall) run(ctx context.Context, s streams, operands []string) er
 	}
 	defer store.Close() //nolint:errcheck // every gap file is confirmed
 	o := backfill.Options{
-		Archive: store, Ledger: gaps.New(gapStore{store}, file.Index.Stream()), Parallel: file.Index.Senders,
+		Archive: store, Ledger: gaps.New(backfill.LedgerStore{Store: store}, file.Index.Stream()), Parallel: file.Index.Senders,
 		Patience: backfillPatience, BusyPatience: backfillBusy, Dead: deadBeat, Warn: warner(s.err), Progress: &backfill.Progress{},
 	}
 	ranged := !filter.From.IsZero() || !filter.To.IsZero()
@@ -138,7 +138,7 @@ func (b *backfillCall) open(ctx context.Context, c objectstore.Config) (objectst
 	if b.flags.archive == "" {
 		b.flags.archive = c.URL
 	}
-	if b.flags.archive != c.URL {
+	if c.URL == "" || b.flags.archive != c.URL {
 		return openArchive(ctx, b.flags.archive)
 	}
 	o, err := objectstore.OptionsFromEnv()
