@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/archive/gaps"
+	"github.com/loghaul/loghaul/backfill"
 	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
@@ -82,17 +84,34 @@ func (d *differences) add(kind, id string, places []place) {
 	}
 }
 
-// archivedLines reads all objects: identity → where it stands. A line stands
-// in several objects when it was delivered again after a crash.
-func (c *cluster) archivedLines() map[string][]place {
+// open opens the archive.
+func (c *cluster) open() objectstore.Store {
 	c.t.Helper()
 	store, err := objectstore.Open(c.t.Context(), c.url, objectstore.Options{AccessKey: c.s3.AccessKey, SecretKey: c.s3.SecretKey})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	defer store.Close()
+	c.t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+// ledger counts the lines that are noted as gaps.
+func (c *cluster) ledger() int64 {
+	c.t.Helper()
+	survey, err := gaps.New(backfill.LedgerStore{Store: c.open()}, c.stream()).Survey(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return survey.Lines
+}
+
+// archivedLines reads all objects: identity → where it stands. A line stands
+// in several objects when it was delivered again after a crash.
+func (c *cluster) archivedLines() map[string][]place {
+	c.t.Helper()
+	store := c.open()
 	lines := map[string][]place{}
-	err = store.List(c.t.Context(), "dt=", func(o objectstore.Info) error {
+	err := store.List(c.t.Context(), "dt=", func(o objectstore.Info) error {
 		b, err := store.Get(c.t.Context(), o.Key)
 		if err != nil {
 			return err

@@ -12,13 +12,13 @@ import (
 
 // TestIndexIsMadeWhole is promise 2 with its second half: the index has every
 // kind of trouble while lines flow, the archive does not notice, and afterwards
-// the documents are the archive's lines, one to one. The faults here are those
-// of one data stream or of the way to it, so they share a server and happen at
-// the same time.
+// the documents are the archive's lines, one to one. Most of the time is
+// waiting, so the scenarios run at the same time: those of one data stream, or of
+// the way to it, share a server; those of a whole server follow one another.
 func TestIndexIsMadeWhole(t *testing.T) {
-	server := servers.Elastic(t)
+	shared := servers.Elastic(t)
 	var all sync.WaitGroup // t.Parallel runs no more of them at once than there are cores
-	for name, fault := range map[string]func(*testing.T, settings){
+	for name, scenario := range map[string]func(*testing.T, settings){
 		"read-only":            readOnly,
 		"mapping conflict":     mappingConflict,
 		"half the shards gone": halfTheShards,
@@ -27,78 +27,74 @@ func TestIndexIsMadeWhole(t *testing.T) {
 		"an hour dropped":      hourDropped,
 	} {
 		all.Go(func() {
-			t.Run(name, func(t *testing.T) {
-				fault(t, settings{elastic: server, index: quick})
-			})
+			t.Run(name, func(t *testing.T) { scenario(t, settings{elastic: shared, index: quick}) })
 		})
 	}
+	all.Go(func() { t.Run("server", serverFaults) })
+	all.Go(func() { t.Run("wrong credentials", wrongCredentials) })
 	all.Wait()
 }
 
 // readOnly is what Elasticsearch does to its indices when its disk is full.
 func readOnly(t *testing.T, s settings) {
-	s.index += ", " + byItself
-	o := newOutage(t, s)
+	o := newOutage(t, s, byItself)
 	o.want(http.MethodPut, "/"+o.stream()+"/_settings", `{"index.blocks.read_only_allow_delete":true}`)
 	o.awaitDropped(1, `reason="overloaded"`)
 	o.want(http.MethodPut, "/"+o.stream()+"/_settings", `{"index.blocks.read_only_allow_delete":null}`)
-	o.awaitDocuments(500)
-	o.finish(1, true)
+	o.over()
+	o.finish(1)
 }
 
-// mappingConflict: somebody's template gives a field another type, so that half
+// mappingConflict: somebody's template gives a field another type, so that many
 // of the lines are rejected for what they hold. The template is put right, the
 // data stream gets another backing index, and the rejected lines go there.
 func mappingConflict(t *testing.T, s settings) {
-	s.index += ", " + byCommand
-	o := newOutage(t, s)
+	o := newOutage(t, s, byCommand)
 	wrong := o.template(map[string]any{"mappings": map[string]any{"properties": map[string]any{
-		"source": map[string]any{"properties": map[string]any{"port": map[string]any{"type": "short"}}},
+		"source": map[string]any{"properties": map[string]any{"port": map[string]any{"type": "byte"}}},
 	}}})
 	o.rollover()
 	eventually(t, healLimit, "rejected lines", func() bool { return o.index("loghaul_index_rejected_lines_total") >= 1000 })
 	o.want(http.MethodDelete, "/_index_template/"+wrong, "")
 	o.rollover()
-	o.awaitDocuments(500)
-	o.finish(1000, false)
+	o.over()
+	o.finish(1000)
 }
 
 // halfTheShards: one of two primaries is not there. Bulk requests wait for it,
 // and what belongs to the other one is indexed all the same.
 func halfTheShards(t *testing.T, s settings) {
-	s.index += ", " + byCommand
-	o := newOutage(t, s)
+	o := newOutage(t, s, byCommand)
 	name := o.template(map[string]any{"settings": map[string]any{"index": map[string]any{
 		"number_of_shards": 2, "routing": map[string]any{"allocation": map[string]any{"total_shards_per_node": 1}},
 	}}})
 	o.rollover()
-	o.awaitDropped(1000)
+	o.awaitDropped(500)
 	o.want(http.MethodDelete, "/_index_template/"+name, "")
 	o.want(http.MethodPut, "/"+o.stream()+"/_settings", `{"index.routing.allocation.total_shards_per_node":null}`)
-	o.awaitDocuments(500)
-	o.finish(1000, false)
+	o.over()
+	o.finish(500)
 }
 
 // slowNetwork: a byte a second arrives.
 func slowNetwork(t *testing.T, s settings) {
-	s.index += ", " + byItself
 	proxy := newTCPProxy(t, strings.TrimPrefix(s.elastic.URL, "http://"))
 	s.indexURL = "http://" + proxy.Addr
-	o := newOutage(t, s)
+	o := newOutage(t, s, byItself)
 	proxy.Set(crawl)
 	o.awaitDropped(1000)
 	proxy.Set(freely)
-	o.awaitDocuments(500)
-	o.finish(1000, true)
+	o.over()
+	o.finish(1000)
 }
 
 // aggregatorsKilled: what was archived and acknowledged waits in the queues of
 // two aggregators when they are killed. Nobody has told anybody of it.
 func aggregatorsKilled(t *testing.T, s settings) {
-	s.index = "timeout: 1m, wait: 5m, " + byItself
+	s.index = "timeout: 1m, wait: 5m"
 	proxy := newTCPProxy(t, strings.TrimPrefix(s.elastic.URL, "http://"))
 	s.indexURL = "http://" + proxy.Addr
-	o := newOutage(t, s)
+	o := newOutage(t, s, byCommand)
 	proxy.Set(held)
 	var waiting float64
 	eventually(t, healLimit, "lines that wait in both queues", func() bool {
@@ -113,28 +109,26 @@ func aggregatorsKilled(t *testing.T, s settings) {
 		a.Start()
 	}
 	eventually(t, healLimit, fmt.Sprintf("the %v lines that waited are known as gaps", waiting), func() bool {
-		return o.index("loghaul_index_gap_lines") >= waiting
+		return float64(o.ledger()) >= waiting
 	})
 	proxy.Mend()
-	o.awaitDocuments(500)
-	o.finish(0, true)
+	o.over()
+	o.finish(0)
 }
 
 // hourDropped: nobody answers during an hour of traffic, which goes by faster
 // here, and the command makes all of it good.
 func hourDropped(t *testing.T, s settings) {
-	s.index += ", " + byCommand
 	proxy := newTCPProxy(t, strings.TrimPrefix(s.elastic.URL, "http://"))
 	s.indexURL = "http://" + proxy.Addr
-	const seconds = 10 // for the hour
-	o := newOutageOf(t, s, time.Hour/(seconds*indexRate))
+	const lines = 10_000
+	o := newOutageOf(t, s, byCommand, time.Hour/lines, 0)
 	proxy.Cut()
-	eventually(t, healLimit, "an hour of lines", func() bool { return o.index("loghaul_index_offered_lines_total") >= seconds*indexRate })
-	o.lines.Stop()
-	o.awaitArchived(o.lines.Bytes(), arrivalLimit)
-	o.settle()
+	o.lines.Allow(lines)
+	o.awaitDropped(lines)
 	proxy.Mend()
-	o.finish((seconds-3)*indexRate, false)
+	o.over()
+	o.finish(lines)
 }
 
 // want asks Elasticsearch for what has to succeed.

@@ -13,10 +13,12 @@ const (
 	// indexRate is the load of the tests of the index, in lines a second:
 	// Elasticsearch has a share of two cores.
 	indexRate = 1000
+	// A scenario has so many lines before its fault, during it, and after it.
+	before, during, after = 200, 4000, 1000
 	// quick are settings of the index that give up soon.
-	quick = "timeout: 3s, wait: 3s, retries: 1"
+	quick = "timeout: 6s, wait: 6s, retries: 1"
 	// healLimit bounds how long a gap may stay open once the fault is over.
-	healLimit = 60 * time.Second
+	healLimit = 2 * time.Minute
 )
 
 // How gaps are filled: by the aggregators themselves, or by the command.
@@ -29,36 +31,46 @@ const (
 type outage struct {
 	*cluster
 	lines *load
+	auto  bool
 }
 
 // newOutage starts everything and returns when the first lines are documents.
-func newOutage(t *testing.T, s settings) *outage {
+// More lines flow then, until the trouble is over at the latest.
+func newOutage(t *testing.T, s settings, heal string) *outage {
 	t.Helper()
-	return newOutageOf(t, s, time.Second/fullRate)
+	return newOutageOf(t, s, heal, time.Second/fullRate, during)
 }
 
-// newOutageOf is newOutage with another time between two lines.
-func newOutageOf(t *testing.T, s settings, step time.Duration) *outage {
+// newOutageOf is newOutage with another time between two lines, and another
+// number of lines.
+func newOutageOf(t *testing.T, s settings, heal string, step time.Duration, lines int) *outage {
 	t.Helper()
-	o := &outage{cluster: newCluster(t, s)}
+	s.index += ", " + heal
+	o := &outage{cluster: newCluster(t, s), auto: heal == byItself}
 	o.step = step
 	o.start()
-	o.lines = startLoadOf(t, o.input, indexRate, step)
-	o.awaitDocuments(1)
+	o.lines = startLoadOf(t, o.input, indexRate, step, before)
+	o.awaitDocuments(before)
+	o.lines.Allow(lines)
 	return o
 }
 
-// awaitDocuments waits until the aggregators have counted so many documents
-// more than now.
-func (o *outage) awaitDocuments(more float64) {
+// over says that the trouble is: lines go on, and arrive as documents.
+func (o *outage) over() {
 	o.t.Helper()
-	const name = "loghaul_index_documents_total"
-	was := max(0, o.index(name))
-	eventually(o.t, healLimit, "documents in the index", func() bool { return o.index(name) >= was+more })
+	was := o.index("loghaul_index_documents_total")
+	o.lines.Allow(after)
+	eventually(o.t, healLimit, "documents in the index", func() bool { return o.index("loghaul_index_documents_total") > was })
 }
 
-// awaitDropped waits until lines were dropped or rejected for one of reasons,
-// each a label such as `reason="unreachable"`, or for any.
+// awaitDocuments waits until the aggregators have counted so many documents.
+func (o *outage) awaitDocuments(least float64) {
+	o.t.Helper()
+	eventually(o.t, healLimit, "documents in the index", func() bool { return o.index("loghaul_index_documents_total") >= least })
+}
+
+// awaitDropped waits until lines were dropped, for one reason such as
+// `reason="unreachable"` or for any.
 func (o *outage) awaitDropped(least float64, labels ...string) {
 	o.t.Helper()
 	eventually(o.t, healLimit, fmt.Sprintf("%v dropped lines %v", least, labels), func() bool {
@@ -78,27 +90,27 @@ func (c *cluster) index(name string, labels ...string) (sum float64) {
 // archive, nothing waits for the index any more, the gaps are filled, and the
 // documents are the archive's lines, one to one. least is how many lines the
 // outage must have kept out of the index, else the test proves nothing.
-func (o *outage) finish(least float64, auto bool) {
+func (o *outage) finish(least float64) {
 	o.t.Helper()
 	n := o.lines.Stop()
 	o.awaitArchived(o.lines.Bytes(), arrivalLimit)
 	o.settle()
-	gaps := o.index("loghaul_index_gap_lines") // of the ledger, and each aggregator knows all of it
+	count := func(name string, labels ...string) int { return int(o.index("loghaul_index_"+name, labels...)) }
+	dropped, rejected := count("dropped_lines_total"), count("rejected_lines_total")
 	start := time.Now()
-	var report string
-	if auto {
-		eventually(o.t, healLimit, "no gap is left", func() bool { return o.index("loghaul_index_gap_lines") == 0 })
+	var how string
+	if o.auto {
+		gaps := count("gap_lines") // of the ledger, and each aggregator knows all of it
+		eventually(o.t, healLimit, "no gap is left", func() bool { return count("gap_lines") == 0 })
+		how = fmt.Sprintf("%d lines in gaps, healed by itself: %d", gaps, count("filled_lines_total"))
 	} else {
-		report = o.backfill()
+		how = "healed by command: " + o.backfill(max(dropped+rejected, int(o.ledger()))).String()
 	}
+	took := time.Since(start)
 	o.checkIndex()
-	count := func(name string, labels ...string) int {
-		return int(o.index("loghaul_index_"+name+"_total", labels...))
-	}
-	dropped, rejected := count("dropped_lines"), count("rejected_lines")
-	o.t.Logf("%d lines; offered %d, indexed %d, there already %d, dropped %d, rejected %d, sent again %d; %v in gaps, healed in %.1f s %s",
-		n, count("offered_lines"), count("documents", `result="indexed"`), count("documents", `result="exists"`), dropped, rejected, count("resent_documents"),
-		gaps, time.Since(start).Seconds(), report)
+	o.t.Logf("%d lines; offered %d, indexed %d, there already %d, dropped %d, rejected %d, sent again %d; after %.1f s: %s",
+		n, count("offered_lines_total"), count("documents_total", `result="indexed"`), count("documents_total", `result="exists"`),
+		dropped, rejected, count("resent_documents_total"), took.Seconds(), how)
 	if float64(dropped+rejected) < least {
 		o.t.Errorf("%d lines were dropped and %d rejected, want %v: the test proves nothing", dropped, rejected, least)
 	}
@@ -119,16 +131,40 @@ func (o *outage) settle() {
 	}
 }
 
-// backfill runs the command, as an operator does, and gives its report.
-func (c *cluster) backfill(more ...string) string {
-	c.t.Helper()
-	args := append([]string{"loghaul", "backfill", "--config", filepath.Join(c.dir, "aggregator-1.yaml"), "--output", "json"}, more...)
-	stdout, stderr, code := command(c.t, c.agg[0].env, args...)
-	if code != 0 {
-		c.t.Fatalf("%s ended with %d:\n%s%s", strings.Join(args, " "), code, stdout, stderr)
+// filled is the report of `loghaul backfill --output json`, as far as it is
+// needed here.
+type filled struct {
+	Lines, Indexed, Exists, Rejected int
+	Left                             map[string]int
+}
+
+// String names the counts.
+func (f filled) String() string {
+	return fmt.Sprintf("%d lines in gaps, %d indexed, %d there already", f.Lines, f.Indexed, f.Exists)
+}
+
+// backfill runs the command beside the aggregators, as an operator does, until it
+// has filled as many lines as are missing: they write down within seconds what
+// they dropped. It wants every one of them filled.
+func (o *outage) backfill(missing int) (sum filled) {
+	o.t.Helper()
+	args := []string{"loghaul", "backfill", "--config", filepath.Join(o.dir, "aggregator-1.yaml"), "--output", "json"}
+	eventually(o.t, healLimit, fmt.Sprintf("%d lines that the command has filled", missing), func() bool {
+		stdout, stderr, code := command(o.t, o.agg[0].env, args...)
+		if code != 0 {
+			o.t.Fatalf("%s ended with %d:\n%s%s", strings.Join(args, " "), code, stdout, stderr)
+		}
+		var report filled
+		if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+			o.t.Fatalf("backfill --output json printed %s: %v", stdout, err)
+		}
+		sum.Lines += report.Lines
+		sum.Indexed += report.Indexed
+		sum.Exists += report.Exists
+		return sum.Indexed+sum.Exists >= missing
+	})
+	if sum.Lines != missing || sum.Indexed+sum.Exists != missing {
+		o.t.Errorf("%d lines were not indexed; the ledger had %d, of which %d are indexed now and %d were there", missing, sum.Lines, sum.Indexed, sum.Exists)
 	}
-	if !json.Valid([]byte(stdout)) {
-		c.t.Fatalf("backfill --output json printed %s", stdout)
-	}
-	return stdout
+	return sum
 }

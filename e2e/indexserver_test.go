@@ -12,22 +12,13 @@ import (
 	"github.com/loghaul/loghaul/internal/testenv"
 )
 
-// TestIndexIsMadeWholeAfterItsServer is TestIndexIsMadeWhole for faults of the
-// whole server, one after the other.
-func TestIndexIsMadeWholeAfterItsServer(t *testing.T) {
+// serverFaults are those of a whole server, one after the other.
+func serverFaults(t *testing.T) {
 	server := testenv.Elastic(t, testenv.TinyQueues()...)
-	for _, fault := range []struct {
-		name string
-		run  func(*testing.T, settings)
-	}{
-		{"frozen", frozen},
-		{"overloaded", overloaded},
-		{"killed", killed},
-	} {
-		t.Run(fault.name, func(t *testing.T) {
-			fault.run(t, settings{elastic: server, index: quick})
-		})
-	}
+	s := settings{elastic: server, index: quick}
+	t.Run("frozen", func(t *testing.T) { frozen(t, s) })
+	t.Run("overloaded", func(t *testing.T) { overloaded(t, s) })
+	t.Run("killed", func(t *testing.T) { killed(t, s) })
 }
 
 // frozen: connections stay open and nobody answers. What lay in their buffers
@@ -35,77 +26,78 @@ func TestIndexIsMadeWholeAfterItsServer(t *testing.T) {
 // then the data stream gets another backing index: whoever fills the gaps must
 // not index those lines a second time there.
 func frozen(t *testing.T, s settings) {
-	s.index += ", " + byCommand
-	o := newOutage(t, s)
+	o := newOutage(t, s, byCommand)
 	o.elastic.Pause()
 	o.awaitDropped(1000, `reason="unreachable"`)
 	o.elastic.Resume()
-	o.awaitDocuments(500)
+	o.over()
 	o.rollover()
-	o.awaitDocuments(500)
-	o.finish(1000, false)
+	o.finish(1000)
 }
 
 // killed: nobody listens, until the server is there again.
 func killed(t *testing.T, s settings) {
-	s.index += ", " + byItself
-	o := newOutage(t, s)
+	o := newOutage(t, s, byItself)
 	o.elastic.Kill()
 	o.awaitDropped(1000, `reason="unreachable"`)
 	o.elastic.Start()
-	o.awaitDocuments(500)
-	o.finish(1000, true)
+	o.over()
+	o.finish(1000)
 }
 
 // overloaded: others send more than the server takes. It refuses whole requests
 // and single documents with 429.
 func overloaded(t *testing.T, s settings) {
-	s.index += ", " + byItself
-	o := newOutage(t, s)
+	o := newOutage(t, s, byCommand)
 	whole, single, stop := noise(t, o.api())
 	eventually(t, healLimit, "refused requests and documents, and dropped lines", func() bool {
 		return o.index("loghaul_index_requests_total", `status="429"`) > 0 && o.index("loghaul_index_resent_documents_total") > 0 &&
 			o.index("loghaul_index_dropped_lines_total", `reason="overloaded"`) > 0 && whole.Load() > 0 && single.Load() > 0
 	})
 	stop()
-	o.awaitDocuments(500)
 	t.Logf("of the others' requests %d were refused as a whole and %d in part", whole.Load(), single.Load())
-	o.finish(1, true)
+	o.over()
+	o.finish(1)
 }
 
-// TestIndexIsMadeWholeAfterWrongCredentials: one aggregator has a wrong password
-// and the other one does not know the authority of the server's certificate.
-// Both say so and archive. Then they are put right and started again.
-func TestIndexIsMadeWholeAfterWrongCredentials(t *testing.T) {
+// wrongCredentials: one aggregator has a wrong password, and the other one does
+// not know the authority of the server's certificate. Both say so, archive, and
+// note what is not indexed. Then they are put right and started again.
+func wrongCredentials(t *testing.T) {
 	admin := testenv.ElasticUser{Name: "admin", Password: "admin-secret", Role: "superuser"}
 	shipper := testenv.ElasticUser{Name: "shipper", Password: "shipper-secret", Role: `{"cluster":["manage_index_templates"],
 		"indices":[{"names":["logs-haproxy.log-*"],"privileges":["create_doc","auto_configure","read","maintenance"]}]}`}
 	server, ca := testenv.SecureElastic(t, admin, shipper)
-	o := &outage{cluster: newCluster(t, settings{elastic: server, ca: ca, user: admin, index: quick + ", " + byItself + ", ca: " + ca})}
+	s := settings{elastic: server, ca: ca, user: admin, index: quick + ", " + byItself + ", ca: " + ca}
+	o := &outage{cluster: newCluster(t, s), auto: true}
 	const name = "LOGHAUL_ELASTIC_PASSWORD="
 	o.env("LOGHAUL_ELASTIC_USER="+shipper.Name, name+shipper.Password)
 	right := o.agg[0].env
 	o.agg[0].env = append(slices.Clone(right), name+"wrong")
-	good := o.aggregatorConfig("aggregator-2", o.agg[1].http, o.url, settings{index: quick + ", " + byItself + ", ca: " + ca})
+	good := o.aggregatorConfig("aggregator-2", o.agg[1].http, o.url, s)
 	o.write("aggregator-2.yaml", strings.Replace(good, ", ca: "+ca, "", 1))
 	o.start()
-	o.lines = startLoad(t, o.input, indexRate)
+	o.lines = startLoadOf(t, o.input, indexRate, o.step, during)
 	for _, a := range o.agg {
-		eventually(t, healLimit, a.name+" drops lines", func() bool { return a.metric("loghaul_index_dropped_lines_total") >= 500 })
-		a.Stop()
+		eventually(t, healLimit, a.name+" has lines that it cannot index", func() bool { return a.metric("loghaul_index_offered_lines_total") >= 500 })
 	}
-	for a, want := range map[*daemon]string{o.agg[0]: "LOGHAUL_ELASTIC_PASSWORD", o.agg[1]: "certificate"} {
+	for i, want := range []string{"LOGHAUL_ELASTIC_PASSWORD", "certificate"} {
+		a := o.agg[i]
+		a.Stop()
 		if log := a.proc.Output(); !strings.Contains(log, want) {
 			t.Errorf("%s does not speak of the %s:\n%s", a.name, want, log)
 		}
+	}
+	if n := o.ledger(); n < 1000 {
+		t.Errorf("the ledger has %d lines, want those of both", n)
 	}
 	o.agg[0].env = right
 	o.write("aggregator-2.yaml", good)
 	for _, a := range o.agg {
 		a.Start()
 	}
-	o.awaitDocuments(500)
-	o.finish(0, true)
+	o.over()
+	o.finish(0)
 }
 
 // noise sends bulk requests to another index, more than the server takes, until

@@ -33,14 +33,10 @@ func (c *cluster) makeKeys() {
 // how many were recovered.
 func (c *cluster) checkManifests() (recovered int) {
 	c.t.Helper()
-	store, err := objectstore.Open(c.t.Context(), c.url, objectstore.Options{AccessKey: c.s3.AccessKey, SecretKey: c.s3.SecretKey})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer store.Close()
+	store := c.open()
 	chains := map[string]map[int64]*manifest.File{}
 	sums, listed := map[string]string{}, map[string]string{}
-	err = store.List(c.t.Context(), "", func(o objectstore.Info) error {
+	err := store.List(c.t.Context(), "", func(o objectstore.Info) error {
 		if strings.HasPrefix(o.Key, gaps.Prefix) {
 			return nil
 		}
