@@ -39,6 +39,9 @@ type Options struct {
 	// Dead is the age at which a heartbeat is taken for one of the dead, by the
 	// store's clock; 0 leaves all of them alone.
 	Dead time.Duration
+	// Checkpoint is how often what is done of a gap file is taken off the ledger; 0
+	// is 20 seconds.
+	Checkpoint time.Duration
 	// Want selects gap files; nil is all.
 	Want func(gaps.File) bool
 	// Warn gets each thing that is wrong and does not end the call. It must be
@@ -47,9 +50,6 @@ type Options struct {
 	// Progress is kept up to date; it may be nil.
 	Progress *Progress
 }
-
-// checkpoint is how often what is done of a gap file is taken off the ledger.
-const checkpoint = 20 * time.Second
 
 // Engine fills gaps. One call at a time may run.
 type Engine struct {
@@ -63,6 +63,9 @@ type Engine struct {
 // New makes an Engine.
 func New(o Options) *Engine {
 	o.Parallel = max(o.Parallel, 1)
+	if o.Checkpoint == 0 {
+		o.Checkpoint = 20 * time.Second
+	}
 	if o.First == 0 {
 		o.First = 500 * time.Millisecond
 	}

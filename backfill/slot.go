@@ -102,8 +102,15 @@ func (w *work) read(ctx context.Context, files []gaps.File) error {
 // resolve makes jobs of what is missing.
 func (w *work) resolve(ctx context.Context) error {
 	jobs := map[string]*job{}
+	var noted time.Time // whatever is missing was sealed before that
+	for _, f := range w.files {
+		if f.Made.After(noted) {
+			noted = f.Made
+		}
+	}
 	for _, s := range w.times {
-		if s.kept = time.Since(time.UnixMilli(s.To)) < w.e.o.Settle; s.kept {
+		end := time.UnixMilli(min(s.To, noted.UnixMilli()))
+		if s.kept = w.e.o.Settle > 0 && time.Since(end) < w.e.o.Settle; s.kept {
 			continue
 		}
 		objects, err := w.e.o.Ledger.Objects(ctx, w.slot.Writer, time.UnixMilli(s.From), time.UnixMilli(s.To))
@@ -145,7 +152,7 @@ func (w *work) run(ctx context.Context) error {
 	var failed error
 	err := w.e.all(ctx, w.jobs, func(d *done) {
 		w.take(d)
-		if failed == nil && time.Since(saved) >= checkpoint {
+		if failed == nil && time.Since(saved) >= w.e.o.Checkpoint {
 			failed = w.save(ctx)
 			saved = time.Now()
 		}

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 const patience = 2 * time.Minute
 
 // noon is when the lines of the tests begin.
-var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+var noon = time.Date(2025, 11, 26, 12, 0, 0, 0, time.UTC)
 
 // world is an archive with a ledger, and the name of a data stream.
 type world struct {

@@ -19,6 +19,8 @@ const (
 	// file of maxEntries entries with maxSlotSpans stretches is far smaller.
 	maxFile = 16 << 20
 	maxText = 64 << 20
+	// window keeps the encoder small: files are.
+	window = 128 << 10
 )
 
 // header is the first line of a file.
@@ -54,7 +56,7 @@ func encode(stream string, f *File, entries []Entry) ([]byte, error) {
 			return nil, fmt.Errorf("encode a gap file: %w", err)
 		}
 	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true))
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(true), zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}
@@ -80,7 +82,7 @@ func parse(stream string, f *File, b []byte) ([]Entry, error) {
 	if len(b) > maxFile {
 		return nil, damaged("it has %d bytes", len(b))
 	}
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxText))
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxText), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}
