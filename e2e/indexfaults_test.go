@@ -30,8 +30,8 @@ func TestIndexIsMadeWhole(t *testing.T) {
 			t.Run(name, func(t *testing.T) { scenario(t, settings{elastic: shared, index: quick}) })
 		})
 	}
-	all.Go(func() { t.Run("server", serverFaults) })
 	all.Go(func() { t.Run("wrong credentials", wrongCredentials) })
+	all.Go(func() { t.Run("server", serverFaults) })
 	all.Wait()
 }
 
@@ -79,7 +79,7 @@ func halfTheShards(t *testing.T, s settings) {
 // slowNetwork: a byte a second arrives.
 func slowNetwork(t *testing.T, s settings) {
 	proxy := newTCPProxy(t, strings.TrimPrefix(s.elastic.URL, "http://"))
-	s.indexURL = "http://" + proxy.Addr
+	s.indexURL, s.index = "http://"+proxy.Addr, hasty
 	o := newOutage(t, s, byItself)
 	proxy.Set(crawl)
 	o.awaitDropped(1000)
@@ -91,9 +91,8 @@ func slowNetwork(t *testing.T, s settings) {
 // aggregatorsKilled: what was archived and acknowledged waits in the queues of
 // two aggregators when they are killed. Nobody has told anybody of it.
 func aggregatorsKilled(t *testing.T, s settings) {
-	s.index = "timeout: 1m, wait: 5m"
 	proxy := newTCPProxy(t, strings.TrimPrefix(s.elastic.URL, "http://"))
-	s.indexURL = "http://" + proxy.Addr
+	s.indexURL, s.index = "http://"+proxy.Addr, "timeout: 1m, wait: 5m"
 	o := newOutage(t, s, byCommand)
 	proxy.Set(held)
 	var waiting float64
@@ -111,6 +110,7 @@ func aggregatorsKilled(t *testing.T, s settings) {
 	eventually(t, healLimit, fmt.Sprintf("the %v lines that waited are known as gaps", waiting), func() bool {
 		return float64(o.ledger()) >= waiting
 	})
+	o.killed = true
 	proxy.Mend()
 	o.over()
 	o.finish(0)

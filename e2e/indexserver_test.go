@@ -26,6 +26,7 @@ func serverFaults(t *testing.T) {
 // then the data stream gets another backing index: whoever fills the gaps must
 // not index those lines a second time there.
 func frozen(t *testing.T, s settings) {
+	s.index = hasty
 	o := newOutage(t, s, byCommand)
 	o.elastic.Pause()
 	o.awaitDropped(1000, `reason="unreachable"`)
