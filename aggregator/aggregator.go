@@ -12,10 +12,12 @@
 //   - The index is offered what is archived already, and cannot hold anything up. What
 //     it lacks is noted beside the archive, and that holds nothing up either: see
 //     package gapkeeper.
+//   - Readers of the live view get copies, and cannot hold anything up: see
+//     package live.
 //   - Manifests list every object that was stored, and hold nothing up either: see
 //     package notary.
 //   - Memory is bounded: one window of raw bytes, a few windows of encoded
-//     objects, Pull.Bytes of messages, notary.Memory.
+//     objects, Pull.Bytes of messages, notary.Memory, what live.Config allows.
 package aggregator
 
 import (
@@ -29,6 +31,7 @@ import (
 
 	"github.com/loghaul/loghaul/aggregator/consume"
 	"github.com/loghaul/loghaul/aggregator/gapkeeper"
+	"github.com/loghaul/loghaul/aggregator/live"
 	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/aggregator/window"
 	"github.com/loghaul/loghaul/archive"
@@ -64,6 +67,9 @@ type Deps struct {
 	// Gaps knows what is being archived until Index has settled it. Whoever makes
 	// the Aggregator runs it, longer than the Aggregator and Index. It may be nil.
 	Gaps *gapkeeper.Keeper
+	// Render gives readers of the live view the fields of lines. Without it they
+	// get the bytes alone.
+	Render live.Renderer
 	// Broker is added to Config.Broker; its Name and Logger are set here.
 	Broker broker.Options
 	// Encoder replaces the one that New makes. It may be nil.
@@ -82,6 +88,7 @@ type Aggregator struct {
 	encoder Encoder
 	masker  *archive.Masker // nil without masks
 	window  *window.Window
+	live    *live.View // nil if nobody is to be served
 	count   counts
 	carried *consume.Message // did not fit into the window that was closed
 
@@ -148,6 +155,9 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 			return nil, config.Under("manifest", err)
 		}
 	}
+	if a.live, err = newView(&cfg, &deps); err != nil {
+		return nil, err
+	}
 	a.count.register(deps.Metrics, a)
 	if deps.Check != nil {
 		a.health = errors.New("the archive was not checked yet")
@@ -172,12 +182,14 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	defer stopWork()
 	var all sync.WaitGroup
 	all.Go(func() { a.check(pull) })
+	all.Go(func() { a.show(work) })
 	finish := a.keepManifests(pull)
 
 	source, disconnect, err := a.connect(ctx)
 	if err != nil || source == nil {
 		stopPulling()
 		finish(work)
+		stopWork()
 		all.Wait()
 		return err
 	}
@@ -232,6 +244,15 @@ func (a *Aggregator) keepManifests(ctx context.Context) (finish func(context.Con
 		limited, cancel := context.WithTimeout(work, a.cfg.DrainTimeout)
 		defer cancel()
 		a.notary.Finish(limited)
+	}
+}
+
+// show serves readers of the live view over a connection of its own, which can
+// be held up without holding up the other one.
+func (a *Aggregator) show(ctx context.Context) {
+	o := broker.Options{Inbox: a.deps.Broker.Inbox, InProcess: a.deps.Broker.InProcess, Extra: a.deps.Broker.Extra}
+	if err := a.live.Run(ctx, a.cfg.Broker, o); err != nil {
+		a.log.Warn("nobody sees lines by loghaul tail; nothing else is affected", "error", err)
 	}
 }
 

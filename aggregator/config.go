@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/consume"
+	"github.com/loghaul/loghaul/aggregator/live"
 	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/broker"
@@ -43,6 +44,8 @@ type Config struct {
 	Pull Pull `yaml:"pull"`
 	// Manifest says how the manifests of objects are signed.
 	Manifest notary.Config `yaml:"manifest"`
+	// Tail bounds what `loghaul tail` may cost.
+	Tail live.Config `yaml:"tail"`
 	// DrainTimeout bounds the end: what is not archived by then goes back to
 	// the broker.
 	DrainTimeout config.Duration `yaml:"drain_timeout"`
@@ -75,6 +78,7 @@ func DefaultConfig() Config {
 		Window:       Window{Lines: 100_000, Bytes: 48 << 20, Age: 10 * time.Second},
 		Pull:         Pull{Bytes: 16 << 20},
 		Manifest:     notary.DefaultConfig(),
+		Tail:         live.DefaultConfig(),
 		DrainTimeout: 25 * time.Second,
 	}
 }
@@ -108,7 +112,7 @@ const (
 
 // Validate reports everything that cannot work.
 func (c *Config) Validate() error {
-	errs := []error{config.Under("broker", c.Broker.Validate()), config.Under("manifest", c.Manifest.Validate()), c.checkFormats()}
+	errs := []error{config.Under("broker", c.Broker.Validate()), config.Under("manifest", c.Manifest.Validate()), config.Under("tail", c.Tail.Validate()), c.checkFormats()}
 	bad := func(key, format string, a ...any) { errs = append(errs, config.Invalid(key, format, a...)) }
 	if c.Name == "" || len(c.Name) > maxName || strings.ContainsFunc(c.Name, func(r rune) bool { return !nameRune(r) }) {
 		bad("name", "%q is not 1 to %d of A-Z a-z 0-9 . _ -", c.Name, maxName)
@@ -165,6 +169,19 @@ func (c *Config) archiveOptions() (archive.Options, error) {
 	return archive.Options{
 		Formats: formats, Wrapper: kind, Zone: parser.NewZone(zone), Writer: c.Name, CreatedBy: "loghaul",
 	}, nil
+}
+
+// newView makes the live view that a valid configuration asks for, nil for none.
+func newView(c *Config, d *Deps) (*live.View, error) {
+	o, err := c.archiveOptions() // of its own: it reads lines beside the encoder
+	if err != nil {
+		return nil, err
+	}
+	masker, err := c.newMasker()
+	if err != nil {
+		return nil, err
+	}
+	return live.New(c.Tail, live.Deps{Name: c.Name, Options: o, Masker: masker, Render: d.Render, Logger: d.Logger, Metrics: d.Metrics})
 }
 
 // newEncoder makes the encoder that a valid configuration asks for.

@@ -69,6 +69,16 @@ func (c *Config) formats() (formats []*parser.Format, notes []haproxycfg.Problem
 	return formats, nil, nil
 }
 
+// AllFormats gives the formats that lines can be of, those that are always read
+// among them; nil if the configuration is wrong, which Validate reports.
+func (c *Config) AllFormats() []*parser.Format {
+	formats, _, err := c.formats()
+	if err != nil {
+		return nil
+	}
+	return parser.Complete(formats)
+}
+
 // FormatNotes gives what is worth knowing about formats that are read from
 // HAProxy's configuration: what was assumed, and what is not supported.
 func (c *Config) FormatNotes() []string {

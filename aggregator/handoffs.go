@@ -101,6 +101,8 @@ func (a *Aggregator) take(g *batchGroup, m *consume.Message) {
 		return
 	case result == window.Repeat:
 		a.count.duplicates.Inc()
+	default:
+		a.live.Offer(m.Header, m.Payload)
 	}
 	a.count.messages.Inc()
 	a.count.bytes.Add(len(m.Payload))

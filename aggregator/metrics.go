@@ -5,14 +5,15 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/loghaul/loghaul/aggregator/live"
 	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/sinks"
 )
 
-// Metrics describes what an aggregator counts, those of sinks.Retry and of the
-// notary included.
+// Metrics describes what an aggregator counts, those of sinks.Retry, of the
+// notary and of the live view included.
 func Metrics() []metrics.Desc {
 	counter := func(name, help string, labels ...string) metrics.Desc {
 		return metrics.Desc{Name: name, Kind: metrics.KindCounter, Help: help, Labels: labels}
@@ -51,7 +52,7 @@ func Metrics() []metrics.Desc {
 		seconds("loghaul_aggregator_encode_seconds", "Time to parse and encode a window, read the object back and compare it with the received bytes."),
 		seconds("loghaul_aggregator_store_seconds", "Time until the archive has confirmed an object, attempts that failed included."),
 		seconds("loghaul_aggregator_ack_seconds", "Time until the broker has got the acknowledgements of a window."),
-	}, slices.Concat(sinks.Metrics(), notary.Metrics())...)
+	}, slices.Concat(sinks.Metrics(), notary.Metrics(), live.Metrics())...)
 }
 
 // counts is where an Aggregator counts.

@@ -28,7 +28,7 @@ func TestPermissionsOfTheDocumentationAreEnough(t *testing.T) {
 		o.Users = []*server.User{
 			user("admin", []string{"$JS.API.>"}, []string{"_INBOX.>"}),
 			user("forwarder", []string{"raw.*.n1"}, []string{"_INBOX.n1.>"}),
-			user("aggregator", []string{"$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.INFO.*.archive", "$JS.API.CONSUMER.MSG.NEXT.*.archive", "$JS.ACK.>"}, []string{"_INBOX.a1.>"}),
+			user("aggregator", []string{"$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.INFO.*.archive", "$JS.API.CONSUMER.MSG.NEXT.*.archive", "$JS.ACK.>", "tail.lines.*"}, []string{"_INBOX.a1.>", "tail.ask.>"}),
 		}
 	}})
 	if err != nil {

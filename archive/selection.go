@@ -16,6 +16,9 @@ type Query struct {
 	// Range selects by where lines come from; nil is all. It may be called at
 	// once for several objects.
 	Range func(*Range) bool
+	// Rows are the wanted rows, as stretches [from, to) within the object; nil is
+	// all.
+	Rows [][2]int
 	// Where is what has to hold for the line; nil is nothing.
 	Where *filter.Filter
 }
@@ -103,6 +106,13 @@ func (s *Selection) find() error {
 		}
 	}
 	s.rows = s.byRange(s.query.Range)
+	if s.query.Rows != nil {
+		wanted := newBitmap(s.rd.meta.Lines)
+		for _, r := range s.query.Rows {
+			wanted.setRange(r[0], r[1])
+		}
+		s.rows.and(wanted)
+	}
 	if err := s.byTime(); err != nil || s.rows == nil {
 		return err
 	}

@@ -363,3 +363,43 @@ func must(f *filter.Filter, err error) *filter.Filter {
 	}
 	return f
 }
+
+// TestSelectRows asks for rows by their numbers, alone and with a filter.
+func TestSelectRows(t *testing.T) {
+	raw := readCorpus(t, corpusDir+"/http/httplog.log.gz")
+	o, err := newEncoder(t, wellKnown(t)...).Encode(cut(2, raw, 50_000), sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(bytes.NewReader(o.Body), int64(len(o.Body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := filter.Parse("ST>=400")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := [][2]int{{0, 1}, {60, 70}, {65, 70}, {100, 100}, {o.Lines - 1, o.Lines}}
+	for _, where := range []*filter.Filter{nil, f} {
+		q := &Query{Rows: wanted, Where: where}
+		q.From, q.To = AnyTime()
+		var want []int
+		for _, row := range selected(t, r, where) {
+			if slices.ContainsFunc(wanted, func(w [2]int) bool { return row >= w[0] && row < w[1] }) {
+				want = append(want, row)
+			}
+		}
+		s, err := r.Select(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int
+		if err := s.Rows(func(row *Row) error { got = append(got, row.Index); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if !slices.Equal(got, want) || len(got) == 0 {
+			t.Errorf("filter %v: rows %v, want %v", where, got, want)
+		}
+	}
+}

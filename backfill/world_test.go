@@ -136,7 +136,7 @@ func (w *world) sink(url string, d elastic.Deps) *elastic.Sink {
 func (w *world) real() *elastic.Sink {
 	w.t.Helper()
 	s := w.sink(servers.Elastic(w.t).URL, elastic.Deps{})
-	if err := s.EnsureTemplate(w.t.Context()); err != nil {
+	if err := s.Prepare(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 	return s

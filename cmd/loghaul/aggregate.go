@@ -11,6 +11,7 @@ import (
 
 	"github.com/loghaul/loghaul/aggregator"
 	"github.com/loghaul/loghaul/aggregator/gapkeeper"
+	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/gaps"
 	"github.com/loghaul/loghaul/backfill"
 	"github.com/loghaul/loghaul/internal/broker"
@@ -102,10 +103,16 @@ func newTier(ctx context.Context, cfg aggregatorFile, b broker.Options, extra ob
 	if t.store, err = objectstore.Open(ctx, cfg.Archive.URL, o); err != nil {
 		return nil, err
 	}
-	deps := aggregator.Deps{Logger: log, Metrics: reg, Archive: t.store, Manifests: manifestStore{t.store}, Check: t.store.Check, Broker: b}
+	deps := aggregator.Deps{
+		Logger: log, Metrics: reg, Archive: t.store, Manifests: manifestStore{t.store}, Check: t.store.Check, Broker: b,
+		Render: func() func([]byte, *archive.Row) []byte { return newRowPrinter().append },
+	}
 	if cfg.Index.URL != "" {
 		if err := t.joinIndex(cfg, reg, log); err != nil {
 			return nil, err
+		}
+		for _, missing := range cfg.Index.MissingFields(cfg.Aggregator.AllFormats()) {
+			log.Warn("no format has what a rule of the index asks for", "missing", missing)
 		}
 		deps.Index, deps.Gaps = t.index, t.gaps
 	}

@@ -107,7 +107,7 @@ not opened: only a node whose clock is that far ahead can have later lines in it
 func auditCatCommand() command {
 	return command{
 		name:  "audit cat",
-		args:  "--archive URL [--from T] [--to T] [--node N] [--source S] [--wrapped]",
+		args:  "--archive URL [--from T] [--to T] [--node N] [--source S] [--ref KEY#ROW]... [--wrapped]",
 		short: "Print the archived lines as HAProxy wrote them, each once",
 		long: `
 Lines come byte for byte, ordered by node, source and offset. What a container runtime put around
@@ -116,8 +116,13 @@ own and stays. A line whose end is not known has no line feed. A line that the a
 times (delivery is at least once) is printed once; lines that claim the same place but differ are
 all printed, with a warning. Sorting is bounded in memory and goes through TMPDIR when it has to.
 An object that cannot be read is named on stderr, the others are printed, and the exit code is 1.
+
+--ref prints the rows that documents of the index name, in the order given: loghaul.archive.ref in
+Kibana, or the fields loghaul.archive.key and loghaul.archive.row. Only their objects are read.
 ` + timeNote,
 		examples: `
+			# the bytes behind a document in Kibana
+			loghaul audit cat --archive file:///archive --ref dt=2026-03-01/hour=12/agg-1-1772366400000-0123456789ab.parquet#17
 			# what a node wrote in the last two hours
 			loghaul audit cat --archive file:///var/lib/loghaul/archive --node web-1 --from -2h
 			# one day out of S3, server errors only
@@ -126,12 +131,17 @@ An object that cannot be read is named on stderr, the others are printed, and th
 			var f auditFlags
 			f.register(fs)
 			format := fs.String("format", "raw", "raw is the only `FORMAT` so far")
+			var refs list
+			fs.Var(&refs, "ref", "only the row `KEY#ROW` of an object, or the rows KEY#FIRST-LAST; may be given several times")
 			wrapped := fs.Bool("wrapped", false, "print the records of container runtimes as they lay in the files")
 			memory := config.Size(audit.DefaultMemory)
 			fs.TextVar(&memory, "memory", memory, "the `SIZE` of lines to hold before sorting through TMPDIR")
 			return func(ctx context.Context, s streams, operands []string) error {
 				if err := oneOf("format", *format, "raw"); err != nil {
 					return err
+				}
+				if len(refs) > 0 {
+					return f.catRefs(ctx, s, refs, operands, *wrapped)
 				}
 				store, filter, err := f.open(ctx, operands)
 				if err != nil {
@@ -150,6 +160,27 @@ An object that cannot be read is named on stderr, the others are printed, and th
 			}
 		},
 	}
+}
+
+// catRefs is audit cat --ref.
+func (a *auditFlags) catRefs(ctx context.Context, s streams, texts, operands []string, wrapped bool) error {
+	if a.from != "" || a.to != "" || a.node != "" || a.source != "" {
+		return usagef("--ref names rows: it takes no --from, --to, --node or --source")
+	}
+	var refs []audit.Ref
+	for _, text := range texts {
+		r, err := audit.ParseRef(text)
+		if err != nil {
+			return usagef("--ref: %v", err)
+		}
+		refs = append(refs, r)
+	}
+	store, _, err := a.open(ctx, operands)
+	if err != nil {
+		return err
+	}
+	defer store.Close() //nolint:errcheck // only read
+	return audit.CatRefs(ctx, store, s.out, refs, wrapped)
 }
 
 func auditSourcesCommand() command {

@@ -113,6 +113,38 @@ func TestAuditCommands(t *testing.T) {
 	}
 }
 
+// TestAuditCatRef goes from what audit ls names to lines by their rows.
+func TestAuditCatRef(t *testing.T) {
+	archiveURL := demoArchive(t, 2)
+	_, out, _ := call(t, "audit", "ls", "--archive", archiveURL, "--output", "json")
+	var o audit.Object
+	if err := json.NewDecoder(strings.NewReader(out)).Decode(&o); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(demoLines), "\n")
+	code, out, errs := call(t, "audit", "cat", "--archive", archiveURL, "--ref", o.Key+"#5", "--ref", o.Key+"#0-2")
+	if want := lines[5] + lines[0] + lines[1] + lines[2]; code != 0 || errs != "" || out != want {
+		t.Errorf("exit code %d, %s\n%s", code, errs, out)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no row":        {[]string{"--ref", o.Key}, exitUsage, "want " + audit.RefForm},
+		"no such row":   {[]string{"--ref", o.Key + "#100000"}, exitFailed, fmt.Sprintf("the object has %d rows, 0 to %d", o.Lines, o.Lines-1)},
+		"no object":     {[]string{"--ref", strings.Replace(o.Key, "agg-1", "agg-2", 1) + "#0"}, exitFailed, "it is in another archive"},
+		"and a time":    {[]string{"--ref", o.Key + "#0", "--from", "-1h"}, exitUsage, "--ref names rows: it takes no --from"},
+		"and more":      {[]string{"--ref", o.Key + "#0", o.Key + "#1"}, exitUsage, "unexpected argument"},
+		"another store": {[]string{"--ref", o.Key + "#0", "--archive", "file://" + t.TempDir()}, exitFailed, "it is in another archive"},
+	} {
+		code, out, errs := call(t, append([]string{"audit", "cat", "--archive", archiveURL}, c.args...)...)
+		if code != c.code || out != "" || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: exit code %d, %q, %s", name, code, out, errs)
+		}
+	}
+}
+
 // TestAuditOfLossesAndContainers has lines of a container, what a forwarder
 // declared as lost, and lines that HAProxy dropped itself.
 func TestAuditOfLossesAndContainers(t *testing.T) {

@@ -123,6 +123,50 @@ func TestConfigCheckReportsEverything(t *testing.T) {
 	}
 }
 
+// Mistakes in rules of the index have their line, and a suggestion.
+func TestConfigCheckReportsRules(t *testing.T) {
+	path := write(t, "a.yaml", `archive: {url: "file:///x"}
+index:
+  mode: logdb
+  retention: 30
+  rules:
+  - name: errors
+    when: stauts>=500
+    sample: 100%
+  - name: few
+    sample: 200%
+  - name: private
+    drop: [ci, clientip]
+    mask:
+      HQ: truncate
+`)
+	code, _, errs := call(t, "config", "check", path)
+	if want := path + `:10: index.rules[1].sample: "200%" is no share such as 10% or 0.5%, above 0% and up to 100%`; code != exitUsage || !strings.Contains(errs, want) {
+		t.Errorf("exit code %d, no %q in\n%s", code, want, errs)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = write(t, "b.yaml", strings.ReplaceAll(string(raw), "200%", "20%"))
+	_, _, errs = call(t, "config", "check", path)
+	for _, want := range []string{
+		`:3: index.mode: "logdb" is none of auto, standard and logsdb; did you mean "logsdb"?`,
+		`:4: index.retention: "30": want a number of days, hours or minutes such as 30d or 36h, or forever`,
+		`:7: index.rules[0].when: filter, column 1: there is no field "stauts"; did you mean status?`,
+		`:12: index.rules[2].drop[1]: filter, column 1: there is no field "clientip"; did you mean client_ip?`,
+		`:14: index.rules[2].mask.HQ: HQ: truncate is for addresses`,
+	} {
+		if !strings.Contains(errs, path+want) {
+			t.Errorf("no %q in\n%s", want, errs)
+		}
+	}
+	path = write(t, "c.yaml", "archive: {url: \"file:///x\"}\nformats: [tcplog]\nindex: {rules: [{name: a, when: ST=200, skip: true}]}\n")
+	if code, _, errs = call(t, "config", "check", path); code != exitDone || !strings.Contains(errs, "no format has what a rule asks for: rule a: ST") {
+		t.Errorf("exit code %d, %s", code, errs)
+	}
+}
+
 func TestConfigCheckWarns(t *testing.T) {
 	t.Setenv("LOGHAUL_NATS_PASSWORD", "x")
 	t.Setenv("LOGHAUL_NATS_USER", "x")

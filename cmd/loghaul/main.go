@@ -29,6 +29,7 @@ func commands() []command {
 		backfillCommand(),
 		brokerSetupCommand(),
 		brokerStatusCommand(),
+		tailCommand(),
 		parseCommand(),
 		formatCommand(),
 		fromConfigCommand(),

@@ -42,6 +42,7 @@ type site struct {
 	started time.Time
 
 	broker    *embedded.Server
+	socket    *socket // nil if it could not be made
 	forwarder *forwarder.Forwarder
 	tier      *tier
 	demo      *demo       // nil without --demo
@@ -59,6 +60,9 @@ func newSite(ctx context.Context, o upOptions, log *slog.Logger) (_ *site, err e
 	}()
 	if s.broker, err = embedded.Start(filepath.Join(o.data, "broker"), embedded.Options{Logger: log}); err != nil {
 		return nil, err
+	}
+	if s.socket, err = listenSocket(o.data, s.broker.InProcessConn); err != nil {
+		log.Warn("loghaul tail --data cannot be used; nothing else is affected", "error", err)
 	}
 	link := broker.Options{Logger: log, Extra: []nats.Option{s.broker.Option()}}
 	shards := broker.DefaultConfig()
@@ -154,6 +158,9 @@ func (s *site) pages() string {
 func (s *site) close() {
 	if s.tier != nil {
 		_ = s.tier.store.Close() // every object is confirmed
+	}
+	if s.socket != nil {
+		s.socket.close()
 	}
 	if s.broker != nil {
 		s.broker.Stop()

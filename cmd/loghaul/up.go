@@ -60,6 +60,9 @@ exits at once and leaves the rest to the next start, which goes on where this on
 	}
 }
 
+// defaultData is the data folder of up.
+const defaultData = "loghaul-data"
+
 // upOptions are the flags of up.
 type upOptions struct {
 	data, archive, index, http string
@@ -72,7 +75,7 @@ type upOptions struct {
 
 func (o *upOptions) register(fs *flag.FlagSet) {
 	o.log = logging.Default()
-	fs.StringVar(&o.data, "data", "loghaul-data", "the `DIR` for positions, the broker's streams and the archive")
+	fs.StringVar(&o.data, "data", defaultData, "the `DIR` for positions, the broker's streams and the archive")
 	fs.Var(&o.tail, "tail", "follow the files that `GLOB` matches; may be given several times")
 	fs.Var(&o.syslog, "syslog", "listen on `URL`: udp://addr:port, tcp://addr:port, unix:///path (datagrams) or unix-stream:///path;\nmay be given several times")
 	fs.Var(&o.formats, "format", "what lines look like: `F` is httplog, tcplog, clf, … or a log-format string;\nmay be given several times, the first that fits counts (default all well-known ones)")
@@ -169,7 +172,7 @@ func up(ctx context.Context, s streams, o upOptions) error {
 		return usagef("make the key that signs manifests: %v", err)
 	}
 
-	scr := &screen{out: s.out, tty: isTerminal(s.out), next: nextCommands(o.archive, o.public)}
+	scr := &screen{out: s.out, tty: isTerminal(s.out), next: nextCommands(o.data, o.archive, o.public)}
 	if scr.tty {
 		scr.notes = &notes{}
 		scr.log = scr.notes.logger()
@@ -207,7 +210,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 // nextCommands can be pasted into another terminal.
-func nextCommands(archive, public string) []string {
+func nextCommands(data, archive, public string) []string {
 	program := os.Args[0]
 	objects := strings.TrimPrefix(archive, "file://")
 	if u, err := url.Parse(archive); err == nil {
@@ -217,6 +220,7 @@ func nextCommands(archive, public string) []string {
 		}
 	}
 	return []string{
+		program + " tail --data " + quote(data),
 		program + " audit cat --archive " + quote(archive) + " | tail",
 		program + " audit sources --archive " + quote(archive),
 		program + " audit verify --archive " + quote(archive) + " --public-key " + quote(public),

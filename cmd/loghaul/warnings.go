@@ -28,6 +28,9 @@ func aggregatorWarnings(f *aggregatorFile) []string {
 	if f.Index.URL != "" && strings.HasPrefix(f.Index.URL, "http://") && !loopback(f.Index.URL) {
 		w = append(w, "index.url is not encrypted: lines and credentials can be read on the way")
 	}
+	for _, missing := range f.Index.MissingFields(f.Aggregator.AllFormats()) {
+		w = append(w, "index.rules: no format has what a rule asks for: "+missing)
+	}
 	if f.Streams.AckWait <= f.Aggregator.Window.Age {
 		w = append(w, fmt.Sprintf("streams.ack_wait (%v) is not longer than window.age (%v): batches are delivered again while they are being collected",
 			f.Streams.AckWait, f.Aggregator.Window.Age))

@@ -27,7 +27,7 @@ type fleet struct {
 	ca      *testenv.CA
 	servers []*testenv.NATSServer
 	urls    []string
-	seeds   []string // of users.conf, in its order: web-1, aggregator-1, operator
+	seeds   []string // of users.conf, in its order: web-1, aggregator-1, operator, reader
 }
 
 // deploy starts three servers with exactly the files of deploy/nats: only
@@ -43,8 +43,8 @@ func deploy(t *testing.T) *fleet {
 		f.seeds = append(f.seeds, seed)
 		return "nkey: " + public
 	})
-	if len(f.seeds) != 3 {
-		t.Fatalf("users.conf has %d keys, want 3", len(f.seeds))
+	if len(f.seeds) != 4 {
+		t.Fatalf("users.conf has %d keys, want 4", len(f.seeds))
 	}
 	ports := testenv.FreeNATSPorts(t, 3)
 	for i, p := range ports {

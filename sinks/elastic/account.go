@@ -4,8 +4,8 @@ package elastic
 type account interface {
 	indexed(n int)
 	exists(n int)
-	// excluded is for a row that the rules leave out.
-	excluded()
+	// excluded is for a row that a rule leaves out.
+	excluded(rule string)
 	rejected(row int, why *item)
 	// dropped is for all rows from first to last.
 	dropped(first, last int, reason string)
@@ -19,7 +19,8 @@ type live struct {
 
 func (l *live) indexed(n int) { l.counts.indexed.Add(n) }
 func (l *live) exists(n int)  { l.counts.exists.Add(n) }
-func (*live) excluded()       {}
+
+func (l *live) excluded(rule string) { l.reg.Counter(metricExcluded, rule).Inc() }
 
 func (l *live) rejected(row int, why *item) {
 	l.reg.Counter(metricRejected, why.kind()).Inc()

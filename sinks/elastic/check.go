@@ -130,6 +130,9 @@ func (s *Sink) askServer(ctx context.Context) *Finding {
 	}
 	_ = json.Unmarshal(r.text, &about) // that it is none is an answer, too
 	number := about.Version.Number
+	if s.version = number; r.header.Get("X-Elastic-Product") != "Elasticsearch" {
+		s.version = "0" // see Config.IndexTemplate
+	}
 	const products = "docs/elasticsearch.md#other-targets says what works; to index there all the same set product_check: false in section index"
 	switch {
 	case r.status == http.StatusUnauthorized:

@@ -62,6 +62,16 @@ type Config struct {
 	Message bool `yaml:"message"`
 	// Template installs the index template at start.
 	Template bool `yaml:"template"`
+	// Retention is how long Elasticsearch keeps documents: 30d, or forever.
+	Retention string `yaml:"retention"`
+	// Mode is the index mode: auto leaves it to the server, standard, logsdb.
+	Mode string `yaml:"mode"`
+	// GeoIP has the databases to look clients up in.
+	GeoIP GeoIP `yaml:"geoip"`
+	// Rules say what is not indexed.
+	Rules []Rule `yaml:"rules"`
+	// MaskKey is for masks by hash in Rules.
+	MaskKey string `yaml:"-" env:"LOGHAUL_MASK_KEY"`
 	// ProductCheck sends lines to nothing but Elasticsearch.
 	ProductCheck bool `yaml:"product_check"`
 	// Heal says whether who runs a Sink also fills its gaps from the archive, see
@@ -89,6 +99,8 @@ func DefaultConfig() Config {
 		Drain:     5 * time.Second,
 		Message:   true,
 		Template:  true,
+		Retention: "30d",
+		Mode:      modeAuto,
 
 		ProductCheck: true,
 		Heal:         HealAuto,
@@ -127,6 +139,19 @@ func (c Config) Validate() error {
 	}
 	if c.Wait < 0 || c.Wait > time.Hour {
 		bad("wait", "%v is not within 0 and 1h", c.Wait)
+	}
+	if err := checkRetention(c.Retention); err != nil {
+		bad("retention", "%v", err)
+	}
+	if c.Mode != modeAuto && c.Mode != modeStandard && c.Mode != modeLogsDB {
+		hint := ""
+		if near := config.Nearest(c.Mode, []string{modeAuto, modeStandard, modeLogsDB}); near != "" {
+			hint = fmt.Sprintf("; did you mean %q?", near)
+		}
+		bad("mode", "%q is none of %s, %s and %s%s", c.Mode, modeAuto, modeStandard, modeLogsDB, hint)
+	}
+	if _, err := NewRules(c.Rules, c.MaskKey); err != nil {
+		errs = append(errs, err)
 	}
 	if c.Compress != CompressNone && c.Compress != CompressGzip {
 		hint := ""

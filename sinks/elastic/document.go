@@ -1,16 +1,18 @@
 package elastic
 
 import (
-	"time"
+	"bytes"
+	"strconv"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
 )
 
 // maxPlans bounds the remembered formats: each object that is read brings
 // formats of its own.
-const maxPlans = 16
+const maxPlans = 64
 
 // Documents makes documents with the field names of the Elastic Common Schema
 // and of Elastic's HAProxy integration (package haproxy 1.17), so that its
@@ -21,10 +23,25 @@ type Documents struct {
 	Namespace string
 	// NoMessage leaves the line itself out.
 	NoMessage bool
+	// Rules say what is left out; nil is nothing.
+	Rules *Rules
+	// Geo looks addresses up; nil does not.
+	Geo *Geo
 
-	plans  map[*parser.Format]*plan
+	plans  map[planKey]*plan
+	now    planKey
+	plan   *plan // of now
+	rules  *ruling
+	rule   string // that has excluded the last row
+	origin origin
 	labels labels
 	w      writer
+}
+
+// planKey is a format, and the rules that hide something of its lines.
+type planKey struct {
+	format *parser.Format
+	hides  uint64
 }
 
 // Document appends the document of a row of the object with the given key to
@@ -38,30 +55,59 @@ func Document(dst []byte, row *archive.Row, key string) []byte {
 // Append appends the document of a row, see Document. With ok false the rules
 // leave the row out on purpose, and nothing is appended: that is no gap.
 func (d *Documents) Append(dst []byte, row *archive.Row, key string) (doc []byte, ok bool) {
-	w := &d.w
-	w.reset(dst)
-	at, zone := row.ReadAt, int32(0)
-	if row.TimeOK {
-		at, zone = row.Time, row.UTCOffset
+	var rule verdict
+	if d.Rules != nil {
+		if rule = d.judge(row); rule.excluded {
+			return dst, false
+		}
 	}
-	w.b = append(w.b, `{"@timestamp":"`...)
-	w.b = appendTime(w.b, at)
-	w.b = append(w.b, '"')
-	d.constant(row, zone)
-	w.key("loghaul.archive.key")
-	w.text(key)
-	w.key("loghaul.archive.row")
+	w := &d.w
+	w.begin(dst)
+	if d.Geo != nil {
+		w.geo = d.Geo.cache(w.geo)
+	}
+	at := row.ReadAt
+	if row.TimeOK {
+		at = row.Time
+	}
+	w.b = append(w.b, `{"@timestamp":`...)
+	w.time(&w.seconds[0], at)
+	w.b = append(w.b, `,"event.created":`...)
+	w.time(&w.seconds[1], row.ReadAt)
+	d.origin.append(w, row, key, d.Namespace)
+	w.b = append(w.b, `,"log.offset":`...)
+	w.int(row.Offset)
+	w.b = append(w.b, `,"loghaul.archive.row":`...)
 	w.int(int64(row.Index))
+	if row.TimeOK {
+		w.b = append(w.b, `,"event.timezone":`...)
+		w.zone(row.UTCOffset)
+	}
+	if row.TimeUnsure {
+		w.b = append(w.b, `,"loghaul.time_unsure":true`...)
+	}
+	if rule.rate != "" {
+		w.b = append(w.b, `,"loghaul.sample_rate":`...)
+		w.b = append(w.b, rule.rate...)
+	}
+	if row.Header.Kind != wrapper.None {
+		w.syslog(&row.Header, rule.hides != 0)
+	}
 	var p *plan
+	var hide *hiding
 	if row.Record != nil {
-		p = d.plan(row.Record.Format)
+		p = d.planOf(planKey{row.Record.Format, rule.hides})
 		p.append(w, row.Record)
+		hide = p.hide
+	} else {
+		w.unparsed(row.Rest)
+		hide = d.Rules.hiding(rule.hides)
 	}
 	if row.Labels != nil {
-		d.labels.append(w, row.Labels, p)
+		d.labels.append(w, row.Labels, p, hide)
 	}
-	if !d.NoMessage {
-		w.key("message")
+	if !d.NoMessage && rule.hides == 0 {
+		w.b = append(w.b, `,"message":`...)
 		w.bytes(row.Message)
 	}
 	w.b = append(w.b, '}')
@@ -69,60 +115,68 @@ func (d *Documents) Append(dst []byte, row *archive.Row, key string) (doc []byte
 	return dst, true
 }
 
-// constant writes what does not depend on the fields of the line.
-func (d *Documents) constant(row *archive.Row, zone int32) {
-	w := &d.w
+// ExcludedBy gives the name of the rule that has left out a row, after Append has
+// said so.
+func (d *Documents) ExcludedBy() string { return d.rule }
+
+// unparsed says why a line has no fields.
+func (w *writer) unparsed(rest bool) {
+	why := "no HAProxy log format matches this line"
+	if rest {
+		why = "the rest of a line that was longer than the forwarder's bound"
+	}
+	w.b = append(w.b, `,"event.kind":"pipeline_error"`...)
+	w.key("error.message")
+	w.text(why)
+}
+
+// origin is what a row has in common with most rows of its object, as it is
+// written.
+type origin struct {
+	source                                 wire.Source
+	key, stream                            string
+	namespace, pod, container, containerID []byte
+	text                                   []byte
+}
+
+func (o *origin) append(w *writer, row *archive.Row, key, stream string) {
+	if len(o.text) == 0 || o.source != row.Source || o.key != key || o.stream != stream ||
+		!bytes.Equal(o.namespace, row.Namespace) || !bytes.Equal(o.pod, row.Pod) ||
+		!bytes.Equal(o.container, row.Container) || !bytes.Equal(o.containerID, row.ContainerID) {
+		o.write(row, key, stream)
+	}
+	w.b = append(w.b, o.text...)
+}
+
+func (o *origin) write(row *archive.Row, key, stream string) {
+	o.source, o.key, o.stream = row.Source, key, stream
+	o.namespace, o.pod = append(o.namespace[:0], row.Namespace...), append(o.pod[:0], row.Pod...)
+	o.container, o.containerID = append(o.container[:0], row.Container...), append(o.containerID[:0], row.ContainerID...)
+	if stream == "" {
+		stream = "default"
+	}
+	w := writer{b: o.text[:0]}
 	w.b = append(w.b, `,"data_stream.type":"logs","data_stream.dataset":"haproxy.log","data_stream.namespace":`...)
-	if d.Namespace == "" {
-		d.Namespace = "default"
-	}
-	w.text(d.Namespace)
-	w.b = append(w.b, `,"ecs.version":"8.11.0","event.module":"haproxy","event.dataset":"haproxy.log","event.created":"`...)
-	w.b = appendTime(w.b, row.ReadAt)
-	w.b = append(w.b, '"')
-	if row.TimeOK {
-		w.key("event.timezone")
-		w.zone(zone)
-	}
+	w.text(stream)
+	w.b = append(w.b, `,"ecs.version":"8.11.0","event.module":"haproxy","event.dataset":"haproxy.log"`...)
 	w.key("host.name")
 	w.text(row.Source.Node)
 	w.key("log.file.path")
 	w.text(row.Source.Path)
-	w.key("log.offset")
-	w.int(row.Offset)
 	w.key("loghaul.source")
 	w.text(row.Source.ID)
-	w.put("kubernetes.namespace", row.Namespace)
-	w.put("kubernetes.pod.name", row.Pod)
-	w.put("kubernetes.container.name", row.Container)
-	w.put("container.id", row.ContainerID)
-	if row.Header.Kind != wrapper.None {
-		w.header(&row.Header)
-	}
-	if row.Record == nil {
-		why := "no HAProxy log format matches this line"
-		if row.Rest {
-			why = "the rest of a line that was longer than the forwarder's bound"
-		}
-		w.b = append(w.b, `,"event.kind":"pipeline_error"`...)
-		w.key("error.message")
-		w.text(why)
-		return
-	}
-	w.key("loghaul.format")
-	w.text(row.Format)
-	kind := "connection"
-	if row.Format == parser.EventFormat {
-		kind = "info"
-	}
-	w.b = append(w.b, `,"event.kind":"event"`...)
-	w.key("event.type")
-	w.text(kind)
+	w.key("loghaul.archive.key")
+	w.text(key)
+	w.optional("kubernetes.namespace", row.Namespace)
+	w.optional("kubernetes.pod.name", row.Pod)
+	w.optional("kubernetes.container.name", row.Container)
+	w.optional("container.id", row.ContainerID)
+	o.text = w.b
 }
 
-// header writes what the line was wrapped in: log.syslog of ECS, and the
-// stream as Filebeat's container input names it.
-func (w *writer) header(h *wrapper.Header) {
+// syslog writes what the line was wrapped in: log.syslog of ECS, the process,
+// and the stream as Filebeat's container input names it.
+func (w *writer) syslog(h *wrapper.Header, hides bool) {
 	w.key("loghaul.wrapper")
 	w.text(h.Kind.String())
 	if h.Facility >= 0 {
@@ -133,34 +187,41 @@ func (w *writer) header(h *wrapper.Header) {
 		w.key("log.syslog.severity.code")
 		w.int(int64(h.Severity))
 	}
-	w.put("log.syslog.hostname", h.Host)
-	w.put("log.syslog.appname", h.Tag)
-	w.put("log.syslog.procid", h.PID)
-	w.put("log.syslog.msgid", h.MsgID)
-	w.put("stream", h.Stream)
+	w.optional("log.syslog.hostname", h.Host)
+	w.optional("haproxy.source", h.Host)
+	w.optional("log.syslog.appname", h.Tag)
+	w.optional("process.name", h.Tag)
+	w.optional("log.syslog.procid", h.PID)
+	if pid, err := strconv.ParseUint(string(h.PID), 10, 32); err == nil && w.once(`,"process.pid":`, bitPID) {
+		w.int(int64(pid)) //nolint:gosec // 32 bits
+	}
+	w.optional("log.syslog.msgid", h.MsgID)
+	if !hides { // log-format-sd may print what is hidden
+		w.optional("log.syslog.structured_data", h.StructuredData)
+	}
+	w.optional("stream", h.Stream)
 }
 
-// put writes a text unless it is nil.
-func (w *writer) put(name string, text []byte) {
+// optional writes a text unless it is nil.
+func (w *writer) optional(name string, text []byte) {
 	if text != nil {
 		w.key(name)
 		w.bytes(text)
 	}
 }
 
-func (d *Documents) plan(f *parser.Format) *plan {
-	p := d.plans[f]
+func (d *Documents) planOf(key planKey) *plan {
+	if d.plan != nil && d.now == key {
+		return d.plan
+	}
+	p := d.plans[key]
 	if p == nil {
 		if d.plans == nil || len(d.plans) >= maxPlans {
-			d.plans = map[*parser.Format]*plan{}
+			d.plans = map[planKey]*plan{}
 		}
-		p = newPlan(f)
-		d.plans[f] = p
+		p = newPlan(key.format, d.Rules.hiding(key.hides))
+		d.plans[key] = p
 	}
+	d.now, d.plan = key, p
 	return p
-}
-
-// appendTime appends Unix milliseconds as RFC 3339 in UTC.
-func appendTime(b []byte, ms int64) []byte {
-	return time.UnixMilli(ms).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
 }

@@ -69,6 +69,10 @@ type Sink struct {
 
 	health  health
 	samples samples
+
+	rules   *Rules // nil without any
+	geo     *Geo   // nil without databases
+	version string // of the server, once it was asked: see Config.IndexTemplate
 }
 
 // counts are the counters of what is offered.
@@ -86,6 +90,14 @@ func New(cfg Config, d Deps) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
+	rules, err := NewRules(cfg.Rules, cfg.MaskKey)
+	if err != nil {
+		return nil, err
+	}
+	geo, err := OpenGeo(cfg.GeoIP, d.Logger)
+	if err != nil {
+		return nil, err
+	}
 	wait := min(serverWait, cfg.Timeout/2)
 	s := &Sink{
 		cfg: cfg, log: d.Logger, gap: d.Gap, settled: d.Settled, reg: d.Metrics, client: client, queue: newQueue(int64(cfg.Queue)),
@@ -95,6 +107,7 @@ func New(cfg Config, d Deps) (*Sink, error) {
 			indexed: d.Metrics.Counter(metricDocuments, "indexed"),
 			exists:  d.Metrics.Counter(metricDocuments, "exists"),
 		},
+		rules: rules, geo: geo,
 		resent:  d.Metrics.Counter(metricResent),
 		seconds: d.Metrics.Histogram(metricSeconds),
 	}
@@ -127,6 +140,7 @@ func (s *Sink) Offer(g *sinks.Group) bool {
 // is still queued, and drops the rest. It returns nil.
 func (s *Sink) Run(ctx context.Context) error {
 	defer s.client.close()
+	defer s.geo.watch()()
 	// sending outlives ctx by the time to drain.
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

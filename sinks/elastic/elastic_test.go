@@ -188,7 +188,7 @@ func (r *running) settled() {
 	r.t.Helper()
 	testenv.Eventually(r.t, patience, "an empty queue", func() bool { return r.queue.size() == 0 })
 	offered, rejected := r.sum(metricOffered, ""), r.sum(metricRejected, "")
-	if got := r.sum(metricDocuments, "") + r.sum(metricDropped, "") + rejected; got != offered {
+	if got := r.sum(metricDocuments, "") + r.sum(metricDropped, "") + rejected + r.sum(metricExcluded, ""); got != offered {
 		r.t.Errorf("%d lines are counted, %d were offered", got, offered)
 	}
 	r.mu.Lock()

@@ -6,10 +6,10 @@ import "github.com/loghaul/loghaul/parser"
 // in the order of its fields; none for one that only the field message has.
 func FieldsOf(f *parser.Format) [][]string {
 	names := make([][]string, len(f.Fields()))
-	for _, s := range newPlan(f).steps {
-		names[s.index] = append([]string{s.name}, derived(s.name)...)
+	for _, s := range newPlan(f, nil).steps {
+		names[s.index] = s.names
 		if f.Fields()[s.index].Alias == "f" {
-			names[s.index] = []string{s.name} // without the mark of %ft
+			names[s.index] = []string{"haproxy.frontend_name"} // without the mark of %ft
 		}
 	}
 	for _, alias := range []string{"tr", "trg", "trl", "t", "T", "Tl", "Ts"} {
@@ -27,9 +27,9 @@ func FieldsOf(f *parser.Format) [][]string {
 func derived(name string) []string {
 	switch name {
 	case "source.address":
-		return []string{"source.ip"}
+		return []string{"source.ip", "related.ip"}
 	case "destination.address":
-		return []string{"destination.ip"}
+		return []string{"destination.ip", "related.ip"}
 	case "haproxy.frontend_name":
 		return []string{"haproxy.frontend_tls"}
 	case "haproxy.error_message":
@@ -39,11 +39,15 @@ func derived(name string) []string {
 	case "haproxy.connections.retries":
 		return []string{"haproxy.redispatched"}
 	case "haproxy.http.request.raw_request_line":
-		return []string{"http.request.method", "url.original", "url.path", "url.query", "http.version"}
+		return []string{"http.request.method", "url.original", "url.path", "url.query", "url.extension", "url.scheme", "url.domain", "url.port", "http.version"}
 	case "url.original":
-		return []string{"url.path", "url.query"}
+		return []string{"url.path", "url.query", "url.extension", "url.scheme", "url.domain", "url.port"}
+	case "url.path":
+		return []string{"url.extension", "url.scheme", "url.domain", "url.port"}
 	case "tls.version":
 		return []string{"tls.version_protocol"}
+	case "tls.client.server_name":
+		return []string{"destination.domain", "url.domain", "related.hosts"}
 	default:
 		return nil
 	}

@@ -11,10 +11,10 @@ import (
 // TestFieldsOf: a document of a line with all fields has what they are said to go to.
 func TestFieldsOf(t *testing.T) {
 	for name, line := range map[string]string{
-		"httplog": `1.2.3.4:5 [22/Nov/2026:16:10:39.048] f~ b/s 0/0/0/0/7 200 1 A=b C=d ---- 1/1/1/1/+1 0/0 {a|b} {c} "GET /x?y=z HTTP/1.1"`,
+		"httplog": `1.2.3.4:5 [22/Nov/2026:16:10:39.048] f~ b/s 0/0/0/0/7 200 1 A=b C=d ---- 1/1/1/1/+1 0/0 {a|b} {c} "GET http://h:80/x.y?y=z HTTP/1.1"`,
 		"tcplog":  `1.2.3.4:5 [22/Nov/2026:16:10:39.048] f~ b/s 0/0/7 1 -- 1/1/1/1/+1 0/0`,
 		"error":   `1.2.3.4:5 [22/Nov/2026:16:10:39.048] f/1: Connection closed`,
-		"%f %ft %t %T %ms %{+Q}[var(txn.id)] %HU %sslv": `f g~ 22/Nov/2026:16:10:39.048 22/Nov/2026:16:10:39 +0000 048 "x" /a?b TLSv1.3`,
+		"%f %ft %t %T %ms %{+Q}[var(txn.id)] %HU %sslv": `f g~ 22/Nov/2026:16:10:39.048 22/Nov/2026:16:10:39 +0000 048 "x" https://h:80/a.b?c TLSv1.3`,
 	} {
 		f, err := parser.Compile(name)
 		if err != nil {

@@ -81,9 +81,9 @@ type filling struct {
 	sample func(row int, why *item)
 }
 
-func (f *filling) indexed(n int) { f.Indexed += n }
-func (f *filling) exists(n int)  { f.Exists += n }
-func (f *filling) excluded()     { f.Excluded++ }
+func (f *filling) indexed(n int)   { f.Indexed += n }
+func (f *filling) exists(n int)    { f.Exists += n }
+func (f *filling) excluded(string) { f.Excluded++ }
 
 func (f *filling) rejected(row int, why *item) {
 	f.Rejected++

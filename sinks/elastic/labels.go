@@ -17,13 +17,14 @@ type labels struct {
 
 // append writes the labels of a row, which are a JSON object of texts. A field
 // of the line that has the same name, as one of a format's own variables may
-// have, counts instead: p may have such fields, nil has none.
-func (l *labels) append(w *writer, source []byte, p *plan) {
+// have, counts instead: p may have such fields, nil has none. Those that hide
+// drops are left out.
+func (l *labels) append(w *writer, source []byte, p *plan, hide *hiding) {
 	if !bytes.Equal(source, l.source) {
 		l.read(source)
 	}
 	for i, name := range l.names {
-		if p == nil || !p.labels[name] {
+		if (p == nil || !p.labels[name]) && (hide == nil || hide.methods[name] == methodKeep) {
 			w.key(name)
 			w.text(l.values[i])
 		}

@@ -32,11 +32,12 @@ const (
 	metricSlots      = "loghaul_index_request_limit"
 	metricBreaker    = "loghaul_index_breaker"
 	metricMended     = "loghaul_index_unmapped_lines_total"
+	metricExcluded   = "loghaul_index_excluded_lines_total"
 	metricFilled     = "loghaul_index_filled_lines_total"
 )
 
 // Metrics describes what a Sink counts. Once the queue is empty, offered is
-// the sum of documents, dropped and rejected.
+// the sum of documents, dropped, rejected and excluded.
 func Metrics() []metrics.Desc {
 	return []metrics.Desc{
 		{Name: metricOffered, Kind: metrics.KindCounter, Help: "Archived lines that were offered to the index."},
@@ -51,6 +52,10 @@ func Metrics() []metrics.Desc {
 		{
 			Name: metricRejected, Kind: metrics.KindCounter, Labels: []string{"type"},
 			Help: "Lines that Elasticsearch rejected for what they hold, by its type of error. They are in the archive.",
+		},
+		{
+			Name: metricExcluded, Kind: metrics.KindCounter, Labels: []string{"rule"},
+			Help: "Lines that a rule (index.rules) leaves out of the index on purpose. They are in the archive.",
 		},
 		{Name: metricResent, Kind: metrics.KindCounter, Help: "Documents that were sent again after a failure or refusal."},
 		{

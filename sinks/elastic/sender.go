@@ -34,7 +34,7 @@ type sender struct {
 }
 
 func newSender(s *Sink) *sender {
-	return &sender{Sink: s, docs: Documents{Namespace: s.cfg.Namespace, NoMessage: !s.cfg.Message}}
+	return &sender{Sink: s, docs: Documents{Namespace: s.cfg.Namespace, NoMessage: !s.cfg.Message, Rules: s.rules, Geo: s.geo}}
 }
 
 // run sends groups until the queue is closed and empty, or ctx ends.
@@ -71,7 +71,7 @@ func (s *sender) send(ctx context.Context, g *sinks.Group, spans []Span) (reason
 		}
 		next = row.Index + 1
 		if !s.body.add(&s.docs, row, g.Key) {
-			s.excluded()
+			s.excluded(s.docs.ExcludedBy())
 			return nil
 		}
 		if len(s.body.buf) < limit {

@@ -121,6 +121,11 @@ type installed struct {
 		Patterns []string `json:"index_patterns"`
 		Priority int      `json:"priority"`
 		Version  int      `json:"version"`
+		Meta     struct {
+			Loghaul struct {
+				Config string `json:"config"`
+			} `json:"loghaul"`
+		} `json:"_meta"`
 	} `json:"index_template"`
 }
 
@@ -128,7 +133,7 @@ type installed struct {
 // installing one.
 func (s *Sink) templates(ctx context.Context) ([]installed, *Finding) {
 	const what = "index_templates.index_template."
-	r, err := s.ask(ctx, http.MethodGet, "/_index_template?filter_path=index_templates.name,"+what+"index_patterns,"+what+"priority,"+what+"version", "")
+	r, err := s.ask(ctx, http.MethodGet, "/_index_template?filter_path=index_templates.name,"+what+"index_patterns,"+what+"priority,"+what+"version,"+what+"_meta.loghaul", "")
 	if err != nil {
 		return nil, s.unreachable(ctx, err)
 	}
@@ -146,21 +151,23 @@ func (s *Sink) templates(ctx context.Context) ([]installed, *Finding) {
 
 // install installs the template where it is missing or older.
 func (s *Sink) install(ctx context.Context, all []installed) *Finding {
-	was := 0
+	was, same := 0, false
+	wanted := s.cfg.IndexTemplate(s.version)
 	i := slices.IndexFunc(all, func(t installed) bool { return t.Name == TemplateName })
 	if i >= 0 {
 		was = all[i].Template.Version
+		same = all[i].Template.Meta.Loghaul.Config == configOf(wanted)
 	}
 	const name = "index template " + TemplateName
 	switch {
-	case was == TemplateVersion:
+	case was == TemplateVersion && same:
 		return found("template", fmt.Sprintf("%s, version %d, is there", name, was))
 	case was > TemplateVersion:
 		f := found("template", fmt.Sprintf("%s is version %d, of a newer loghaul than this one, which has %d; it stays", name, was, TemplateVersion))
 		f.Do = "use the newer loghaul everywhere; to go back for good, delete the template and run loghaul index setup"
 		return f
 	}
-	r, err := s.ask(ctx, http.MethodPut, "/_index_template/"+TemplateName, string(Template()))
+	r, err := s.ask(ctx, http.MethodPut, "/_index_template/"+TemplateName, string(wanted))
 	if err != nil {
 		return s.unreachable(ctx, err)
 	}
@@ -169,6 +176,9 @@ func (s *Sink) install(ctx context.Context, all []installed) *Finding {
 	}
 	if i >= 0 {
 		f := found("template", fmt.Sprintf("%s is version %d now; it was %d", name, TemplateVersion, was))
+		if was == TemplateVersion {
+			f = found("template", fmt.Sprintf("%s, version %d, is as the configuration says now", name, was))
+		}
 		f.Do = "it holds for new backing indices: POST " + s.cfg.stream() + "/_rollover makes one"
 		return f
 	}

@@ -9,7 +9,7 @@ const (
 	// TemplateName is the name of the index template.
 	TemplateName = "loghaul-haproxy"
 	// TemplateVersion is the version of the template of this build.
-	TemplateVersion = 3
+	TemplateVersion = 4
 )
 
 //go:embed template.json

@@ -1,88 +1,123 @@
 package elastic
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"strconv"
+	"time"
 	"unicode/utf8"
 )
 
 // writer writes the members of one JSON object. No name may be written twice,
-// which Elasticsearch would reject: a plan has no two steps for one name but
-// shared ones, and those are checked by once.
+// which Elasticsearch would reject: a plan has no two steps for one name, and
+// names that more than one step leads to have a bit in seen.
 type writer struct {
 	b     []byte
-	seen  uint16   // bits of the shared names that are written
+	seen  uint32
 	ips   [][2]int // where addresses for related.ip stand in b
+	hosts [][2]int // and names for related.hosts
+	sni   [2]int   // and tls.client.server_name
 	asap  bool
-	isWeb bool
+	web   bool
+	read  int64 // %B and %U, or -1
+	sent  int64
+
+	seconds [2]second
+	geo     *geoCache
 }
 
-func (w *writer) reset(dst []byte) {
-	w.b, w.seen, w.ips, w.asap, w.isWeb = dst, 0, w.ips[:0], false, false
+// begin starts with dst, which it appends to.
+func (w *writer) begin(dst []byte) {
+	w.b, w.seen, w.ips, w.hosts, w.sni = dst, 0, w.ips[:0], w.hosts[:0], [2]int{}
+	w.asap, w.web, w.read, w.sent = false, false, -1, -1
 }
 
-// key begins a member.
+// Bits of names that more than one field of a line leads to.
+const (
+	bitFrontend = 1 << iota
+	bitState
+	bitRequestHeaders
+	bitResponseHeaders
+	bitMethod
+	bitVersion
+	bitOriginal
+	bitPath
+	bitExtension
+	bitQuery
+	bitScheme
+	bitDomain
+	bitPort
+	bitPID
+	bitProcess
+	bitRequestID
+	bitUserAgent
+	bitReferrer
+	bitForwarded
+)
+
+// sharedBits are the bits of the names that a step may be for.
+func sharedBits() map[string]uint32 {
+	return map[string]uint32{
+		"haproxy.frontend_name":                  bitFrontend,
+		"haproxy.termination_state":              bitState,
+		"haproxy.http.request.captured_headers":  bitRequestHeaders,
+		"haproxy.http.response.captured_headers": bitResponseHeaders,
+		"http.request.method":                    bitMethod,
+		"http.version":                           bitVersion,
+		"url.original":                           bitOriginal,
+		"url.path":                               bitPath,
+		"url.query":                              bitQuery,
+		"process.pid":                            bitPID,
+		"http.request.id":                        bitRequestID,
+		"user_agent.original":                    bitUserAgent,
+		"http.request.referrer":                  bitReferrer,
+		"network.forwarded_ip":                   bitForwarded,
+		"url.domain":                             bitDomain,
+	}
+}
+
+// key begins a member whose name is written nowhere else.
 func (w *writer) key(name string) {
 	w.b = append(w.b, ',', '"')
 	w.b = append(w.b, name...) // names need no escaping, see labelName
 	w.b = append(w.b, '"', ':')
 }
 
-// once begins a member unless its name is shared and there already.
-func (w *writer) once(name string) bool {
-	bit := shared(name)
+// once begins a member unless its bit says that it is there already. key is
+// the name as it is written: `,"name":`.
+func (w *writer) once(key string, bit uint32) bool {
 	if w.seen&bit != 0 {
 		return false
 	}
 	w.seen |= bit
-	w.key(name)
+	w.b = append(w.b, key...)
 	return true
-}
-
-// shared gives the bit of a name that more than one alias leads to, else 0.
-func shared(name string) uint16 {
-	switch name {
-	case "haproxy.frontend_name":
-		return 1 << 0
-	case "haproxy.termination_state":
-		return 1 << 1
-	case "haproxy.http.request.captured_headers":
-		return 1 << 2
-	case "haproxy.http.response.captured_headers":
-		return 1 << 3
-	case "http.request.method":
-		return 1 << 4
-	case "http.version":
-		return 1 << 5
-	case "url.original":
-		return 1 << 6
-	case "url.path":
-		return 1 << 7
-	case "url.query":
-		return 1 << 8
-	case "url.scheme":
-		return 1 << 9
-	case "url.domain":
-		return 1 << 10
-	case "url.port":
-		return 1 << 11
-	}
-	return 0
 }
 
 func (w *writer) int(n int64) { w.b = strconv.AppendInt(w.b, n, 10) }
 
 func (w *writer) bool(v bool) { w.b = strconv.AppendBool(w.b, v) }
 
-func (w *writer) text(s string) {
-	w.b = append(w.b, '"')
-	w.b = appendEscaped(w.b, s)
-	w.b = append(w.b, '"')
-}
+func (w *writer) text(s string) { w.b = appendString(w.b, s) }
 
-func (w *writer) bytes(s []byte) {
-	w.b = append(w.b, '"')
-	w.b = appendEscaped(w.b, s)
-	w.b = append(w.b, '"')
+func (w *writer) bytes(s []byte) { w.b = appendString(w.b, s) }
+
+// list writes what stands at the places, each once.
+func (w *writer) list(key string, places [][2]int) {
+	w.b = append(w.b, key...)
+	sep := byte('[')
+	for i, at := range places {
+		again := false
+		for _, before := range places[:i] {
+			again = again || string(w.b[before[0]:before[1]]) == string(w.b[at[0]:at[1]])
+		}
+		if !again {
+			w.b = append(w.b, sep)
+			w.b = append(w.b, w.b[at[0]:at[1]]...)
+			sep = ','
+		}
+	}
+	w.b = append(w.b, ']')
 }
 
 // zone writes an offset in seconds as +02:00.
@@ -95,48 +130,89 @@ func (w *writer) zone(seconds int32) {
 	w.b = append(w.b, '"', sign, byte('0'+h/10), byte('0'+h%10), ':', byte('0'+m/10), byte('0'+m%10), '"')
 }
 
-// plain marks the bytes that stand for themselves in a JSON string.
-//
-//nolint:gochecknoglobals // a constant table
-var plain = func() (t [256]bool) {
-	for c := byte(' '); c < utf8.RuneSelf; c++ {
-		t[c] = c != '"' && c != '\\' && c != 0x7f
-	}
-	return t
-}()
+// second is a second as text: nearly all lines are of the same as the one
+// before.
+type second struct {
+	unix int64
+	text []byte
+}
 
-// appendEscaped appends the inside of a JSON string. A byte that is not UTF-8
-// becomes U+FFFD: the exact bytes are in the archive.
+// time writes Unix milliseconds as RFC 3339 in UTC.
+func (w *writer) time(s *second, ms int64) {
+	unix := ms / 1000
+	if ms < 0 {
+		unix = (ms - 999) / 1000
+	}
+	if s.text == nil || s.unix != unix {
+		s.unix, s.text = unix, time.Unix(unix, 0).UTC().AppendFormat(s.text[:0], `"2006-01-02T15:04:05.`)
+	}
+	rest := ms - unix*1000
+	w.b = append(w.b, s.text...)
+	w.b = append(w.b, byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10), 'Z', '"')
+}
+
+// appendString appends a JSON string. A byte that is not UTF-8 becomes U+FFFD:
+// the exact bytes are in the archive.
+func appendString[S string | []byte](b []byte, s S) []byte {
+	b = append(b, '"')
+	n := plainPrefix(s)
+	b = append(b, s[:n]...)
+	if n < len(s) {
+		b = appendEscaped(b, s[n:])
+	}
+	return append(b, '"')
+}
+
+const ones = 0x0101010101010101
+
+// plainPrefix gives how many bytes at the beginning stand for themselves in a
+// JSON string. It looks at eight at once: of each byte the highest bit of found
+// is set if it is below 0x20, a quote, a backslash, or not ASCII. A borrow can
+// only spoil bytes behind such a one.
+func plainPrefix[S string | []byte](s S) int {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		x := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
+		quote, slash := x^ones*'"', x^ones*'\\'
+		found := ((x - ones*' ') | (quote - ones) | (slash - ones) | x) & (ones * 0x80)
+		if found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return i
+}
+
+// appendEscaped appends the inside of a JSON string.
 func appendEscaped[S string | []byte](b []byte, s S) []byte {
 	const hex = "0123456789abcdef"
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if plain[c] {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
+	for len(s) > 0 {
+		switch c := s[0]; {
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(string(s[:min(utf8.UTFMax, len(s))]))
 			if r != utf8.RuneError || n > 1 {
-				i += n
+				b = append(b, s[:n]...)
+				s = s[n:]
 				continue
 			}
-			b = append(b, s[from:i]...)
 			b = append(b, "\ufffd"...)
-		} else {
-			b = append(b, s[from:i]...)
-			switch c {
-			case '"', '\\':
-				b = append(b, '\\', c)
-			case '\t':
-				b = append(b, '\\', 't')
-			default:
-				b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c == '\t':
+			b = append(b, '\\', 't')
+		case c < ' ':
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			n := plainPrefix(s)
+			b = append(b, s[:n]...)
+			s = s[n:]
+			continue
 		}
-		i++
-		from = i
+		s = s[1:]
 	}
-	return append(b, s[from:]...)
+	return b
 }
