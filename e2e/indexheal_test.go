@@ -119,7 +119,7 @@ func (o *outage) finish(least float64) {
 	start := time.Now()
 	var how string
 	if o.auto {
-		gaps := count("gap_lines") // of the ledger, and each aggregator knows all of it
+		gaps := count("gap_lines") / len(o.agg) // each of them knows the whole ledger
 		eventually(o.t, healLimit, "no gap is left", func() bool { return count("gap_lines") == 0 })
 		how = fmt.Sprintf("%d lines in gaps, healed by itself: %d", gaps, count("filled_lines_total"))
 	} else {
@@ -166,6 +166,11 @@ func (f filled) String() string {
 func (o *outage) backfill(missing int) (sum filled) {
 	o.t.Helper()
 	args := []string{"loghaul", "backfill", "--config", filepath.Join(o.dir, "aggregator-1.yaml"), "--output", "json"}
+	defer func() {
+		if o.t.Failed() {
+			o.t.Logf("the command has said so far: %v; the ledger has %d lines", sum, o.ledger())
+		}
+	}()
 	eventually(o.t, healLimit, fmt.Sprintf("%d lines that the command has filled", missing), func() bool {
 		stdout, stderr, code := command(o.t, o.agg[0].env, args...)
 		if code != 0 {
