@@ -353,6 +353,12 @@ func (l *log) contains(text string) bool {
 	return strings.Contains(l.b.String(), text)
 }
 
+func (l *log) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), text)
+}
+
 func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -31,9 +31,9 @@ func LimitMemory(c *Config) {
 
 // memory is a bound for what is in use with the worst of lines, of which no two
 // have a path or a user agent in common: the raw bytes of a window, the same
-// lines as columns and as pages being read back, messages pulled ahead, batches
-// that readers of the live view are to see, and what waits for a manifest. Near it collecting never ends, so it must not be too
-// small.
+// lines as columns and as pages being read back, messages pulled ahead, what
+// the live view holds, and what waits for a manifest. Near it collecting never
+// ends, so it must not be too small.
 func (c *Config) memory() int64 {
-	return 3*int64(c.Window.Bytes) + int64(c.Pull.Bytes) + int64(c.Tail.Queue) + notary.Memory + fixedMemory
+	return 3*int64(c.Window.Bytes) + int64(c.Pull.Bytes) + c.Tail.Memory() + notary.Memory + fixedMemory
 }

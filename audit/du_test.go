@@ -116,7 +116,7 @@ func TestExpired(t *testing.T) {
 	}
 	for _, h := range []int{-25, -24, -1, 0, 1} {
 		at := hour.Add(time.Duration(h) * time.Hour).Format("dt=2006-01-02/hour=15/")
-		for _, prefix := range []string{"", "_quarantine/", "_gaps/", manifest.Prefix} {
+		for _, prefix := range []string{"", "_quarantine/", "_gaps/logs-haproxy.log-default/", manifest.Prefix} {
 			put(prefix + at + "o")
 		}
 	}
@@ -129,7 +129,8 @@ func TestExpired(t *testing.T) {
 		return nil
 	})
 	want := []string{
-		"_gaps/dt=2026-11-19/hour=09/o", "_gaps/dt=2026-11-19/hour=10/o", "_gaps/dt=2026-11-20/hour=09/o",
+		"_gaps/logs-haproxy.log-default/dt=2026-11-19/hour=09/o", "_gaps/logs-haproxy.log-default/dt=2026-11-19/hour=10/o",
+		"_gaps/logs-haproxy.log-default/dt=2026-11-20/hour=09/o",
 		"_quarantine/dt=2026-11-19/hour=09/o", "_quarantine/dt=2026-11-19/hour=10/o", "_quarantine/dt=2026-11-20/hour=09/o",
 		"dt=2026-11-19/hour=09/o", "dt=2026-11-19/hour=10/o", "dt=2026-11-20/hour=09/o",
 		"_manifests/dt=2026-11-19/hour=09/o",

@@ -41,10 +41,13 @@ func Expired(ctx context.Context, store Store, before time.Time, fn func(i objec
 }
 
 // hourOf reads the hour out of a key: dt=YYYY-MM-DD/hour=HH/… or the same
-// below one folder that begins with _.
+// below one folder that begins with _; below _gaps/ there is one more, of a stream.
 func hourOf(key string) (time.Time, bool) {
 	if strings.HasPrefix(key, "_") {
-		_, key, _ = strings.Cut(key, "/")
+		stream := strings.HasPrefix(key, objectstore.GapPrefix)
+		if _, key, _ = strings.Cut(key, "/"); stream {
+			_, key, _ = strings.Cut(key, "/")
+		}
 	}
 	const layout = "dt=2006-01-02/hour=15/"
 	if len(key) <= len(layout) {

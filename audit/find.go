@@ -53,15 +53,25 @@ type FindOptions struct {
 // the rest only where a line passed. Lines are written as soon as no object that
 // was not read yet can have an earlier one.
 func Find(ctx context.Context, store Store, w io.Writer, o FindOptions) (FindReport, error) {
+	f := newFinder(store, o)
+	err := f.find(ctx, w)
+	if formats := f.opener.Formats(); o.Where != nil && len(formats) > 0 {
+		f.report.Missing = o.Where.Missing(formats)
+	}
+	// Nothing of it runs any more.
+	f.report.Requests, f.report.BytesRead = f.store.requests.Load(), f.store.bytes.Load()
+	return f.report, err
+}
+
+func newFinder(store Store, o FindOptions) *finder {
 	if o.Memory <= 0 {
 		o.Memory = DefaultMemory
 	}
 	if o.Parallel <= 0 {
 		o.Parallel = max(4, 2*runtime.GOMAXPROCS(0))
 	}
-	counted := &countedStore{store: store}
 	f := &finder{
-		store: counted, o: o, holder: newHolder(o.Memory / 4),
+		store: &countedStore{store: store}, o: o, holder: newHolder(o.Memory / 4),
 		query: archive.Query{Where: o.Where, Range: func(r *archive.Range) bool { return o.Filter.source(r.Source.Node, r.Source.ID) }},
 	}
 	f.query.From, f.query.To = archive.AnyTime()
@@ -72,13 +82,8 @@ func Find(ctx context.Context, store Store, w io.Writer, o FindOptions) (FindRep
 		f.query.To = t.UnixMilli()
 	}
 	f.report.Pruned = map[string]int{}
-	err := f.find(ctx, w)
-	if formats := f.opener.Formats(); o.Where != nil && len(formats) > 0 {
-		f.report.Missing = o.Where.Missing(formats)
-	}
-	// Nothing of it runs any more.
-	f.report.Requests, f.report.BytesRead = counted.requests.Load(), counted.bytes.Load()
-	return f.report, err
+	f.look = f.scan
+	return f
 }
 
 // finder is one call of Find.
@@ -88,7 +93,8 @@ type finder struct {
 	query   archive.Query
 	opener  archive.Opener
 	holder  *holder
-	compare func(a, b *line) int // the order of what is written
+	compare func(a, b *line) int                // the order of what is written
+	look    func(context.Context, *found) error // scan, or what is done instead
 
 	mu         sync.Mutex // guards what follows until arrange; then the sources stay
 	sources    sources

@@ -17,14 +17,15 @@ import (
 type found struct {
 	c     *candidate
 	lines []line
-	arena arena // their bytes
-	cost  int64 // of lines, in memory
+	arena arena                 // their bytes
+	cost  int64                 // of lines, in memory
+	hours map[hourKey]HourCount // in place of lines, see Hours
 	err   error
 	ready chan struct{}
 }
 
 // reset forgets what was found so far.
-func (r *found) reset() { r.lines, r.cost, r.arena = nil, 0, nil }
+func (r *found) reset() { r.lines, r.cost, r.arena, r.hours = nil, 0, nil, nil }
 
 // stream gives the wanted lines to emit, at most limit of them; 0 is all. They
 // come in the order of time, or backwards from the last one: then candidates
@@ -118,7 +119,7 @@ func (f *finder) inOrder(ctx context.Context, candidates []*candidate, use func(
 			queue <- r
 			if err := pool.run(func() error {
 				defer close(r.ready)
-				r.err = f.scan(ctx, r)
+				r.err = f.look(ctx, r)
 				return nil
 			}); err != nil {
 				r.err = err
@@ -152,7 +153,21 @@ func (f *finder) inOrder(ctx context.Context, candidates []*candidate, use func(
 }
 
 // scan finds the lines of one object. It puts them into r in their order.
-func (f *finder) scan(ctx context.Context, r *found) (err error) {
+func (f *finder) scan(ctx context.Context, r *found) error {
+	var renderer render
+	if f.o.Render != nil {
+		renderer = f.borrow()
+		defer f.giveBack(renderer)
+	}
+	return f.distinct(ctx, r, f.keysOf, func(keys map[rowKey]struct{}, others []map[rowKey]struct{}) error {
+		return f.scanOnce(ctx, r, keys, others, renderer)
+	})
+}
+
+// distinct calls once, again where that may help, with the lines that earlier
+// candidates share with that of r, and a set for those that r shares with others.
+// keysOf makes the set of another candidate.
+func (f *finder) distinct(ctx context.Context, r *found, keysOf func(context.Context, *candidate) (map[rowKey]struct{}, error), once func(keys map[rowKey]struct{}, others []map[rowKey]struct{}) error) (err error) {
 	c := r.c
 	var keys map[rowKey]struct{}
 	if !c.last && f.holder.begin(c) {
@@ -160,7 +175,7 @@ func (f *finder) scan(ctx context.Context, r *found) (err error) {
 	}
 	var others []map[rowKey]struct{}
 	for _, a := range c.earlier {
-		set, err := f.holder.get(a, func() (map[rowKey]struct{}, error) { return f.keysOf(ctx, a) })
+		set, err := f.holder.get(a, func() (map[rowKey]struct{}, error) { return keysOf(ctx, a) })
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -168,15 +183,10 @@ func (f *finder) scan(ctx context.Context, r *found) (err error) {
 			others = append(others, set)
 		}
 	}
-	var renderer render
-	if f.o.Render != nil {
-		renderer = f.borrow()
-		defer f.giveBack(renderer)
-	}
 	return Retry(ctx, func() error {
 		r.reset()
 		keys = map[rowKey]struct{}{}
-		return f.scanOnce(ctx, r, keys, others, renderer)
+		return once(keys, others)
 	})
 }
 
@@ -204,14 +214,7 @@ func (f *finder) scanOnce(ctx context.Context, r *found, keys map[rowKey]struct{
 	err = f.rows(s, func(row *archive.Row, cells []byte) error {
 		source := f.sources.of(row.Source.Node, row.Source.ID)
 		if has(r.c.shared, stretch{source, row.Offset, row.Offset + 1}) {
-			key := f.holder.key(source, row)
-			_, twice := keys[key]
-			keys[key] = struct{}{}
-			for _, o := range others {
-				_, there := o[key]
-				twice = twice || there
-			}
-			if twice {
+			if twice(f.holder.key(source, row), keys, others) {
 				t.duplicates++
 				return nil
 			}
@@ -236,6 +239,13 @@ func (f *finder) scanOnce(ctx context.Context, r *found, keys map[rowKey]struct{
 	}
 	f.count(&t)
 	return nil
+}
+
+// twice notes a line and reports whether it was there already.
+func twice(key rowKey, keys map[rowKey]struct{}, others []map[rowKey]struct{}) bool {
+	_, there := keys[key]
+	keys[key] = struct{}{}
+	return there || slices.ContainsFunc(others, func(o map[rowKey]struct{}) bool { _, ok := o[key]; return ok })
 }
 
 // rows calls fn for the rows of s, with their values if these are wanted.

@@ -90,7 +90,7 @@ func (e *Engine) Heal(ctx context.Context) (Report, error) {
 	if err != nil {
 		return e.report, err
 	}
-	if adopted, err := e.adopt(ctx, s.Beats); err != nil {
+	if adopted, err := e.adopt(ctx, s); err != nil {
 		return e.report, err
 	} else if adopted {
 		if s, err = e.o.Ledger.Survey(ctx); err != nil {
@@ -132,17 +132,23 @@ func (e *Engine) Heal(ctx context.Context) (Report, error) {
 func (e *Engine) Survey(ctx context.Context) (*gaps.Survey, error) { return e.o.Ledger.Survey(ctx) }
 
 // adopt makes gaps of the heartbeats of the dead.
-func (e *Engine) adopt(ctx context.Context, beats []gaps.SeenBeat) (adopted bool, err error) {
-	for _, b := range beats {
+func (e *Engine) adopt(ctx context.Context, s *gaps.Survey) (adopted bool, err error) {
+	for _, run := range s.Runs() {
 		now := time.Now()
-		if e.o.Dead == 0 || now.Sub(b.Modified) < e.o.Dead {
+		var beats []gaps.Beat
+		dead := e.o.Dead > 0
+		for _, b := range run {
+			beats = append(beats, b.Beat)
+			dead = dead && now.Sub(b.Modified) >= e.o.Dead
+		}
+		if !dead {
 			continue
 		}
-		if _, err := e.o.Ledger.Adopt(ctx, b.Beat, now, now); err != nil {
+		if _, err := e.o.Ledger.Adopt(ctx, beats, now, now, false); err != nil {
 			return adopted, err
 		}
 		adopted = true
-		e.report.Adopted = append(e.report.Adopted, b.Writer)
+		e.report.Adopted = append(e.report.Adopted, beats[0].Writer)
 	}
 	slices.Sort(e.report.Adopted)
 	return adopted, nil

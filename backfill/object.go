@@ -111,8 +111,8 @@ func (d *done) add(f elastic.Filled) int {
 	return f.Indexed + f.Exists + f.Excluded + f.Rejected
 }
 
-// unreadable makes a result of an object that cannot be read.
-func (d done) unreadable() done {
+// unreadable is the result of an object that cannot be read.
+func (d *done) unreadable() done {
 	d.left = nil
 	rows := d.rows
 	if rows == nil {
@@ -121,7 +121,7 @@ func (d done) unreadable() done {
 	for _, s := range rows {
 		d.refused = append(d.refused, gaps.Gap{Key: d.key, Rows: s, Reason: unreadable})
 	}
-	return d
+	return *d
 }
 
 // read gives the object as the index takes it.

@@ -30,8 +30,7 @@ func (e *Engine) Range(ctx context.Context, f audit.Filter) (Report, error) {
 		e.o.Progress.Lines.Add(int64(o.Lines))
 		return nil
 	})
-	var incomplete *audit.IncompleteError
-	if errors.As(err, &incomplete) {
+	if incomplete, ok := errors.AsType[*audit.IncompleteError](err); ok {
 		e.report.Left["objects that cannot be read"] = int64(incomplete.Objects)
 	} else if err != nil {
 		return e.report, err

@@ -82,8 +82,9 @@ type Keeper struct {
 	looked  time.Time
 	began   bool // own heartbeats of before are adopted
 	started time.Time
-	stuck   bool                 // nothing can be removed
-	seen    map[string]time.Time // others' heartbeats, since when they are as they are
+	stuck   bool                    // nothing can be removed
+	beating bool                    // the last attempt at a heartbeat was a success
+	seen    map[gaps.Beat]time.Time // others' heartbeats, since when they are as they are
 	foreign map[string]bool
 
 	wake chan struct{}
@@ -115,7 +116,7 @@ func New(d Deps) *Keeper {
 	}
 	k := &Keeper{
 		ledger: d.Ledger, name: d.Name, run: fmt.Sprintf("%08x", rand.Uint32()), log: d.Logger, timing: d.Timing, now: d.Now,
-		seen: map[string]time.Time{}, foreign: map[string]bool{}, wake: make(chan struct{}, 1),
+		seen: map[gaps.Beat]time.Time{}, foreign: map[string]bool{}, wake: make(chan struct{}, 1),
 		open: map[*Window]struct{}{}, expected: map[string]time.Time{},
 	}
 	k.tried = troubles{timing: d.Timing, log: d.Logger, failed: func() { k.count.failures.Inc() }}
@@ -342,6 +343,7 @@ func (k *Keeper) watermark() time.Time {
 // beat renews the heartbeat. It writes no other one before the one before is
 // gone: an older watermark is right as well, and so there are two at most.
 func (k *Keeper) beat(ctx context.Context) error {
+	k.beating = false
 	if len(k.beats) < 2 {
 		b := gaps.Beat{Writer: k.name, Since: k.watermark(), At: k.now().UTC().Truncate(time.Millisecond), Run: k.run}
 		if n := len(k.beats); n == 0 || k.beats[n-1] != b {
@@ -350,6 +352,7 @@ func (k *Keeper) beat(ctx context.Context) error {
 			}
 			k.beats = append(k.beats, b)
 		}
+		k.beating = true
 	}
 	if err := k.forget(ctx, 1); err != nil {
 		return err

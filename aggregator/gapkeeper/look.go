@@ -24,7 +24,7 @@ func (k *Keeper) look(ctx context.Context) error {
 			k.log.Error("there is something in the gap ledger that no gap ledger has; it is left alone: take it away", "key", key)
 		}
 	}
-	if err := k.bury(ctx, s.Beats); err != nil {
+	if err := k.bury(ctx, s); err != nil {
 		return err
 	}
 	if k.stuck {
@@ -33,45 +33,66 @@ func (k *Keeper) look(ctx context.Context) error {
 	return k.merge(ctx, s.Files)
 }
 
-// bury makes gaps of the heartbeats of the dead: own ones of before at once, those
-// of others when nobody renews them.
-func (k *Keeper) bury(ctx context.Context, beats []gaps.SeenBeat) error {
-	now, seen := time.Now(), map[string]time.Time{}
-	for _, b := range beats {
-		until := k.now()
-		switch {
-		case b.Writer == k.name && b.Run == k.run:
-			if !slices.Contains(k.beats, b.Beat) { // stored, though that failed
-				if err := k.ledger.Forget(ctx, b.Beat); err != nil {
-					return err
-				}
-			}
-			continue
-		case b.Writer == k.name && !k.began:
-			until = k.started
-		default:
-			id := b.Writer + " " + b.Run + " " + b.At.String()
-			first, ok := k.seen[id]
+// bury makes gaps of what the dead left open: own runs of before at once, those of
+// others when nobody renews their heartbeats.
+func (k *Keeper) bury(ctx context.Context, s *gaps.Survey) error {
+	now, seen := time.Now(), map[gaps.Beat]time.Time{}
+	for _, run := range s.Runs() {
+		var beats []gaps.Beat
+		dead := true
+		for _, b := range run {
+			first, ok := k.seen[b.Beat]
 			if !ok {
 				first = now
 			}
-			if now.Sub(first) < k.timing.Dead {
-				seen[id] = first
-				continue
-			}
+			seen[b.Beat] = first
+			dead = dead && now.Sub(first) >= k.timing.Dead
+			beats = append(beats, b.Beat)
 		}
-		lines, err := k.ledger.Adopt(ctx, b.Beat, until, k.now())
+		writer, until, gone := beats[0].Writer, k.now(), false
+		switch {
+		case writer == k.name && beats[0].Run == k.run:
+			if err := k.stray(ctx, beats); err != nil {
+				return err
+			}
+			continue
+		case writer == k.name && !k.began:
+			until, gone = k.started, true
+		case !dead:
+			continue
+		}
+		lines, err := k.ledger.Adopt(ctx, beats, until, k.now(), gone)
 		if err != nil {
 			return err
 		}
 		k.count.adopted.Inc()
-		k.log.Info("an aggregator ended without a word; what it archived since the index was last known to be complete is noted as a gap",
-			"aggregator", b.Writer, "since", b.Since, "lines", lines)
+		if gone || lines > 0 {
+			k.log.Info("an aggregator ended without a word; what it archived since the index was last known to be complete is noted as a gap",
+				"aggregator", writer, "since", beats[0].Since, "lines", lines)
+		}
 		k.mu.Lock()
 		k.again = true
 		k.mu.Unlock()
 	}
 	k.seen, k.began = seen, true
+	return nil
+}
+
+// stray removes heartbeats of this run that are none of its own: one that was stored
+// though that failed, or one that another aggregator left when it took this one for
+// dead. The own one has to be there.
+func (k *Keeper) stray(ctx context.Context, beats []gaps.Beat) error {
+	if !k.beating {
+		return nil
+	}
+	for _, b := range beats {
+		if slices.Contains(k.beats, b) {
+			continue
+		}
+		if err := k.ledger.Forget(ctx, b); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

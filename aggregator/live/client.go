@@ -96,13 +96,15 @@ func (c *Client) Run(ctx context.Context, fn func(*Line) error, flush func() err
 	}
 }
 
-// keepAsking says what is wanted until ctx ends.
+// keepAsking says what is wanted until ctx ends: more often at first, as somebody
+// waits.
 func (c *Client) keepAsking(ctx context.Context) {
-	tick := time.NewTicker(AskEvery)
+	tick := time.NewTimer(time.Hour)
 	defer tick.Stop()
-	for {
+	for wait := AskEvery / 16; ; wait = min(2*wait, AskEvery) {
 		// Without a connection, or without the right, nobody answers: that shows.
 		_ = c.publish(askSubject+c.id, &c.ask)
+		tick.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return

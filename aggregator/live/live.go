@@ -45,8 +45,8 @@ type Config struct {
 	Queue config.Size `yaml:"queue"`
 }
 
-// DefaultConfig keeps up with 200,000 lines a second.
-func DefaultConfig() Config { return Config{Readers: 8, CPUs: 0.1, Queue: 8 << 20} }
+// DefaultConfig keeps up with some 150,000 lines a second (docs/benchmarks.md).
+func DefaultConfig() Config { return Config{Readers: 8, CPUs: 0.2, Queue: 8 << 20} }
 
 // Validate reports everything that cannot work.
 func (c *Config) Validate() error {
@@ -55,12 +55,18 @@ func (c *Config) Validate() error {
 		errs = append(errs, config.Invalid("readers", "%d is not 0 to %d; 8 is usual, 0 serves nobody", c.Readers, maxReaders))
 	}
 	if !(c.CPUs > 0 && c.CPUs <= 1) {
-		errs = append(errs, config.Invalid("cpus", "%v is not above 0 and at most 1; 0.1 is usual", c.CPUs))
+		errs = append(errs, config.Invalid("cpus", "%v is not above 0 and at most 1; 0.2 is usual", c.CPUs))
 	}
 	if c.Queue < 1<<20 || c.Queue > 256<<20 {
 		errs = append(errs, config.Invalid("queue", "%v is not 1MiB to 256MiB; 8MiB is usual", c.Queue))
 	}
 	return errors.Join(errs...)
+}
+
+// Memory bounds what a View holds with usual batches: those that wait, the one that
+// is looked at, and what waits for readers. Without readers it holds nothing.
+func (c *Config) Memory() int64 {
+	return int64(c.Queue) + keptRaw + int64(c.Readers)*maxPending
 }
 
 // maxReaders bounds Config.Readers.
@@ -203,7 +209,8 @@ func (v *View) Run(ctx context.Context, cfg broker.Config, o broker.Options) err
 	if v == nil {
 		return nil
 	}
-	o.Name, o.Logger = v.deps.Name, nil // the aggregator's own connection says what there is to say
+	o.Name, o.Socket = v.deps.Name, &broker.Socket{}
+	o.Logger = nil // the aggregator's own connection says what there is to say
 	o.OnState = func(s broker.State) {
 		if s == broker.Connected {
 			v.refused.Store(false)
@@ -218,6 +225,8 @@ func (v *View) Run(ctx context.Context, cfg broker.Config, o broker.Options) err
 		return err
 	}
 	defer nc.Close()
+	// A broker that has stopped reading must not hold up the end.
+	defer context.AfterFunc(ctx, o.Socket.Close)()
 	v.mu.Lock()
 	v.nc = nc
 	v.mu.Unlock()

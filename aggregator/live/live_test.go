@@ -314,13 +314,12 @@ func TestReaderVanishes(t *testing.T) {
 	v, reg := newView(t, "a", DefaultConfig(), func(v *View) { v.lease = 300 * time.Millisecond })
 	running(t, s, v)
 	gone := connected(t, s)
-	ask := func(id, text string) {
-		if err := gone.Publish(askSubject+id, []byte(text)); err != nil {
+	eventually(t, "it serves", func() bool { // once it has subscribed
+		if err := gone.Publish(askSubject+"abc", []byte(`{"v":1,"raw":true}`)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	ask("abc", `{"v":1,"raw":true}`)
-	eventually(t, "it serves", func() bool { return v.active.Load() == 1 })
+		return v.active.Load() == 1
+	})
 	raw, _ := accesses(10)
 	v.Offer(message("n", 0, raw))
 	gone.Close()

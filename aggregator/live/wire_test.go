@@ -8,9 +8,6 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/s2"
-	"github.com/nats-io/nats.go"
-
-	"github.com/loghaul/loghaul/internal/wire"
 )
 
 const sourceID = "0123456789abcdef01234567"
@@ -148,54 +145,5 @@ func TestHears(t *testing.T) {
 	}
 	if r := c.Report(); r.Lost != 5 || r.Skipped != 9 || strings.Join(r.Serving, " ") != "x y" {
 		t.Errorf("%+v", r)
-	}
-}
-
-// BenchmarkOffer is what a batch costs without a reader.
-func BenchmarkOffer(b *testing.B) {
-	v, _ := newView(b, "a", DefaultConfig(), nil)
-	raw, _ := accesses(100)
-	header, payload := message("n", 0, raw)
-	for b.Loop() {
-		v.Offer(header, payload)
-	}
-}
-
-// BenchmarkReader is what a line costs with one reader whose filter passes one
-// of a hundred; the lines are sent to nobody.
-func BenchmarkReader(b *testing.B) {
-	for _, c := range []struct{ name, filter string }{{"1%", "Ta=7"}, {"all", ""}} {
-		b.Run(c.name, func(b *testing.B) {
-			v, _ := newView(b, "a", Config{Readers: 1, CPUs: 1, Queue: 8 << 20}, nil)
-			v.nc = &nats.Conn{} // publishing fails
-			ask := Ask{Version: Version, JSON: true, Raw: true, Filter: c.filter}
-			r, err := v.admit("x", ask)
-			if err != nil {
-				b.Fatal(err)
-			}
-			const n = 10_000
-			var raw strings.Builder
-			for i := range n {
-				line := access(200, i)
-				if i%100 == 0 {
-					line = strings.Replace(line, "0/0/1/2/3 ", "0/0/1/2/7 ", 1)
-				}
-				raw.WriteString(line)
-			}
-			header, payload := message("n", 0, raw.String())
-			it := item{header, payload}
-			if h, err := wire.DecodeHeader(header); err != nil || h.Records != n {
-				b.Fatal(err)
-			}
-			b.SetBytes(int64(raw.Len()))
-			b.ReportAllocs()
-			for b.Loop() {
-				v.batch(b.Context(), it)
-				v.mu.Lock()
-				r.pending, r.bytes = nil, 0
-				v.mu.Unlock()
-			}
-			b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/n*1e6, "s/Mlines")
-		})
 	}
 }

@@ -37,12 +37,19 @@ func (l *Ledger) Objects(ctx context.Context, writer string, from, to time.Time)
 	return out, nil
 }
 
-// Adopt makes gaps of what a writer that ended without a word left open: of
-// everything that it sealed from the watermark of its heartbeat on, before until.
-// Then it removes the heartbeat. It gives the lines that are known to be there.
-// Objects that turn up later are among the gaps: a request may outlive its
-// process.
-func (l *Ledger) Adopt(ctx context.Context, b Beat, until, made time.Time) (lines int64, err error) {
+// Adopt makes gaps of what a run of a writer left open that has ended without a
+// word: of everything that it sealed from the watermark of its heartbeats on, before
+// until. It gives the lines of that.
+//
+// If gone, nothing of that run can work any more. Then the heartbeats are removed, and
+// objects that turn up yet are among the gaps: a request may outlive its process. Else
+// it may live after all, and just not be able to say so: then a heartbeat stays, with
+// a later watermark, until nothing was sealed for an hour.
+func (l *Ledger) Adopt(ctx context.Context, beats []Beat, until, made time.Time, gone bool) (lines int64, err error) {
+	b := beats[0]
+	for _, o := range beats {
+		b.Since, b.At = earlier(b.Since, o.Since), later(b.At, o.At)
+	}
 	from := b.Since.UTC().Truncate(time.Millisecond)
 	if least := b.At.Add(time.Minute); until.Before(least) {
 		until = least // the clock was set back since
@@ -58,7 +65,7 @@ func (l *Ledger) Adopt(ctx context.Context, b Beat, until, made time.Time) (line
 	last := hourOf(until.Add(-lateness))
 	for hour := hourOf(from); hour*hourMillis < until.UnixMilli(); hour++ {
 		n, some := known[hour]
-		if !some && hour < last {
+		if !some && (!gone || hour < last) {
 			continue // nothing was stored, and nothing will be
 		}
 		slot := Slot{Writer: b.Writer, Hour: hour}
@@ -72,11 +79,38 @@ func (l *Ledger) Adopt(ctx context.Context, b Beat, until, made time.Time) (line
 		}
 		lines += n
 	}
-	return lines, l.Forget(ctx, b)
+	stays := !gone && (len(objects) > 0 || until.Sub(b.At) < lateness)
+	if stays {
+		b.Since = later(b.Since, until.Add(-overlap))
+		if err := l.Beat(ctx, b); err != nil {
+			return lines, err
+		}
+	}
+	for _, o := range beats {
+		if stays && o.name() == b.name() {
+			continue
+		}
+		if err := l.Forget(ctx, o); err != nil {
+			return lines, err
+		}
+	}
+	return lines, nil
 }
 
-// lateness is how long after its window was sealed an object may still appear.
-const lateness = time.Hour
+const (
+	// lateness is how long after its window was sealed an object may still appear.
+	lateness = time.Hour
+	// overlap is how much of a time is looked at again, for requests that were
+	// under way.
+	overlap = 2 * time.Minute
+)
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
 
 // lines counts those of an object. It is for show: 0 if it cannot be read.
 func (l *Ledger) lines(ctx context.Context, o Object) int64 {

@@ -64,6 +64,22 @@ type Survey struct {
 	Lines, Rejected int64
 }
 
+// Runs gives the heartbeats of each run of each writer.
+func (s *Survey) Runs() [][]SeenBeat {
+	var out [][]SeenBeat
+	at := map[string]int{}
+	for _, b := range s.Beats {
+		id := b.Writer + " " + b.Run
+		i, ok := at[id]
+		if !ok {
+			i = len(out)
+			at[id], out = i, append(out, nil)
+		}
+		out[i] = append(out[i], b)
+	}
+	return out
+}
+
 // SeenBeat is a heartbeat as it was found.
 type SeenBeat struct {
 	Beat
@@ -169,6 +185,9 @@ func (l *Ledger) Replace(ctx context.Context, files []File, slot Slot, left []En
 			return written, err
 		}
 	}
+	// An end in between would leave everything twice.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removing)
+	defer cancel()
 	for _, f := range files {
 		if f == written {
 			continue
@@ -179,6 +198,9 @@ func (l *Ledger) Replace(ctx context.Context, files []File, slot Slot, left []En
 	}
 	return written, nil
 }
+
+// removing bounds how long files are removed that another one replaces.
+const removing = 10 * time.Second
 
 // Beat stores a heartbeat.
 func (l *Ledger) Beat(ctx context.Context, b Beat) error {

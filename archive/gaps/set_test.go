@@ -98,7 +98,7 @@ func TestAdopt(t *testing.T) {
 		m.objects[key(o.writer, o.at)] = []byte("no object")
 	}
 	until := noon.Add(3*time.Hour + 10*time.Minute)
-	if _, err := l.Adopt(t.Context(), b, until, until); err != nil {
+	if _, err := l.Adopt(t.Context(), []gaps.Beat{b}, until, until, true); err != nil {
 		t.Fatal(err)
 	}
 	s, err := l.Survey(t.Context())
@@ -119,5 +119,37 @@ func TestAdopt(t *testing.T) {
 	}
 	if len(s.Beats) > 0 {
 		t.Errorf("the heartbeat is still there: %v", s.Beats)
+	}
+}
+
+// TestAdoptOfOneThatMayLive: as long as it may be that a writer lives, a heartbeat stays
+// that covers what it seals from then on.
+func TestAdoptOfOneThatMayLive(t *testing.T) {
+	m := newMemory()
+	l := gaps.New(m, stream)
+	b := gaps.Beat{Writer: "agg-1", Since: noon, At: noon.Add(time.Minute), Run: "0123abcd"}
+	if err := l.Beat(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	m.objects[key("agg-1", noon.Add(2*time.Minute))] = []byte("no object")
+	for i, want := range []int{1, 1, 0} { // gap files
+		until := noon.Add(time.Duration(i+1) * 31 * time.Minute)
+		if i == 1 { // it lives
+			m.objects[key("agg-1", noon.Add(40*time.Minute))] = []byte("no object")
+		}
+		s, err := l.Survey(t.Context())
+		if err != nil || len(s.Beats) != 1 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		before := len(s.Files)
+		if _, err := l.Adopt(t.Context(), []gaps.Beat{s.Beats[0].Beat}, until, until, false); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = l.Survey(t.Context()); err != nil || len(s.Files)-before != want {
+			t.Errorf("look %d: %d new gap files, want %d (%v)", i, len(s.Files)-before, want, err)
+		}
+	}
+	if s, err := l.Survey(t.Context()); err != nil || len(s.Beats) != 0 {
+		t.Errorf("the heartbeat stays for ever: %+v, %v", s, err)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/loghaul/loghaul/backfill"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/sinks/elastic"
-	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
 const (
@@ -90,7 +89,7 @@ func (b *backfillCall) run(ctx context.Context, s streams, operands []string) er
 	if err != nil {
 		return err
 	}
-	store, err := b.open(ctx, file.Archive)
+	store, err := openArchiveOr(ctx, b.flags.archive, file.Archive)
 	if err != nil {
 		return err
 	}
@@ -131,31 +130,6 @@ func (b *backfillCall) run(ctx context.Context, s streams, operands []string) er
 		return &exitError{exitFailed}
 	}
 	return nil
-}
-
-// open opens the archive of --archive, or else that of the file.
-func (b *backfillCall) open(ctx context.Context, c objectstore.Config) (objectstore.Store, error) {
-	if b.flags.archive == "" {
-		b.flags.archive = c.URL
-	}
-	if c.URL == "" || b.flags.archive != c.URL {
-		return openArchive(ctx, b.flags.archive)
-	}
-	o, err := objectstore.OptionsFromEnv()
-	if err == nil {
-		o, err = o.With(c)
-	}
-	if err != nil {
-		return nil, usagef("%v", err)
-	}
-	store, err := objectstore.Open(ctx, c.URL, o)
-	if err != nil {
-		return nil, usagef("%v", err)
-	}
-	if err := readable(ctx, store); err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	return store, nil
 }
 
 // fillLine knows since when gaps are filled.

@@ -17,7 +17,7 @@ const (
 	exitDone       = 0
 	exitFailed     = 1
 	exitUsage      = 2
-	exitDifference = 3 // only audit verify
+	exitDifference = 3 // only audit verify and index verify
 )
 
 // streams are what a command reads and writes: data to out, all else to err.

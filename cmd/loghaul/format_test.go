@@ -50,7 +50,7 @@ func TestFormatExplainJSON(t *testing.T) {
 	}
 	want := explainedField{
 		Name: "ci", Alias: "ci", Type: "address", Doc: "address of the client",
-		Columns: []string{"client_ip"}, Elastic: []string{"source.address", "source.ip"},
+		Columns: []string{"client_ip"}, Elastic: []string{"source.address", "source.ip", "related.ip"},
 	}
 	if diff := cmp.Diff(want, one.Fields[0]); diff != "" || len(one.Fields) != 26 {
 		t.Errorf("%d fields, %s", len(one.Fields), diff)

@@ -75,7 +75,7 @@ func (c command) help() string {
 
 func exitCodes(name string) string {
 	lines := []string{"0 done", "1 failed", "2 wrong use or configuration"}
-	if name == "audit verify" {
+	if strings.HasSuffix(name, " verify") {
 		lines = append(lines, "3 found a difference")
 	}
 	return "Exit codes: " + strings.Join(lines, "; ") + ".\n"

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/sinks/elastic"
+	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
 // indexFlags say which index a command is about: by an aggregator's file, by
@@ -60,4 +63,26 @@ func environment(c *elastic.Config) error {
 	err := config.Parse("environment", nil, &only)
 	*c = only.Index
 	return err
+}
+
+// openArchiveOr opens the archive of --archive, or else that of a file.
+func openArchiveOr(ctx context.Context, url string, c objectstore.Config) (objectstore.Store, error) {
+	if c.URL == "" || (url != "" && url != c.URL) {
+		return openArchive(ctx, url)
+	}
+	o, err := objectstore.OptionsFromEnv()
+	if err == nil {
+		o, err = o.With(c)
+	}
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	store, err := objectstore.Open(ctx, c.URL, o)
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	if err := readable(ctx, store); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
 }

@@ -23,11 +23,13 @@ name is free, installs the template unless it is there, and looks for templates 
 Each finding gets a verdict: OK, weak (documents are indexed, but not as they could be), wrong (nothing
 is indexed before it is put right). A template of a newer loghaul stays. With an aggregator's file it
 is that of the file. Exit code 1 if anything is wrong, or the template has no effect.
---print shows the template and contacts nobody: for PUT _index_template/` + elastic.TemplateName + `. --print-role
-shows the least that the aggregator's user needs: for PUT _security/role/loghaul.
+--print shows the template, with --config as that wants it, and contacts nobody: for
+PUT _index_template/` + elastic.TemplateName + `. --print-role shows the least that the aggregator's user
+needs: for PUT _security/role/loghaul.
 `,
 		examples: `
-			LOGHAUL_ELASTIC_USER=elastic loghaul index setup --index https://localhost:9200 --ca http_ca.crt
+			export LOGHAUL_ELASTIC_USER=elastic LOGHAUL_ELASTIC_PASSWORD_FILE=elastic.pw
+			loghaul index setup --index https://localhost:9200 --ca http_ca.crt
 			loghaul index setup --config aggregator.yaml --output json | jq -r 'select(.verdict != "OK") | .do'
 			# where an administrator wants to see it first
 			loghaul index setup --print > template.json`,
@@ -49,12 +51,15 @@ shows the least that the aggregator's user needs: for PUT _security/role/loghaul
 				case *role:
 					_, err := s.out.Write(elastic.Role())
 					return err
-				case *show:
-					_, err := s.out.Write(elastic.Template())
-					return err
+				case *show && f.url == "":
+					f.url = "http://127.0.0.1:9200" // is not asked for anything
 				}
 				file, err := f.load()
 				if err != nil {
+					return err
+				}
+				if *show {
+					_, err := s.out.Write(file.Index.IndexTemplate("")) // as a current server has it
 					return err
 				}
 				return setupIndex(ctx, s.out, file.Index, *output)

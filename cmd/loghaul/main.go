@@ -47,6 +47,7 @@ func commands() []command {
 		archiveHoldCommand(),
 		archiveExpireCommand(),
 		indexSetupCommand(),
+		indexVerifyCommand(),
 		configCheckCommand(),
 		configExampleCommand(),
 		versionCommand(),

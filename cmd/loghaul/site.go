@@ -61,7 +61,7 @@ func newSite(ctx context.Context, o upOptions, log *slog.Logger) (_ *site, err e
 	if s.broker, err = embedded.Start(filepath.Join(o.data, "broker"), embedded.Options{Logger: log}); err != nil {
 		return nil, err
 	}
-	if s.socket, err = listenSocket(o.data, s.broker.InProcessConn); err != nil {
+	if s.socket, err = listenSocket(o.data, s.broker.InProcessConn, log); err != nil {
 		log.Warn("loghaul tail --data cannot be used; nothing else is affected", "error", err)
 	}
 	link := broker.Options{Logger: log, Extra: []nats.Option{s.broker.Option()}}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ type socket struct {
 	folder   *os.File
 	listener net.Listener
 	connect  func() (net.Conn, error)
+	log      *slog.Logger
 
 	mu    sync.Mutex
 	ended bool
@@ -37,7 +39,7 @@ func inFolder(folder *os.File) string {
 
 // listenSocket makes the socket. The caller holds the lock on data. connect
 // gives a connection to the broker for each that is accepted.
-func listenSocket(data string, connect func() (net.Conn, error)) (_ *socket, err error) {
+func listenSocket(data string, connect func() (net.Conn, error), log *slog.Logger) (_ *socket, err error) {
 	dir := socketFolder(data)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the socket: %w", err)
@@ -45,7 +47,7 @@ func listenSocket(data string, connect func() (net.Conn, error)) (_ *socket, err
 	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder that only its owner enters
 		return nil, fmt.Errorf("close the folder of the socket to others: %w", err)
 	}
-	s := &socket{connect: connect, conns: map[net.Conn]struct{}{}}
+	s := &socket{connect: connect, log: log, conns: map[net.Conn]struct{}{}}
 	if s.folder, err = os.Open(dir); err != nil {
 		return nil, fmt.Errorf("open the folder of the socket: %w", err)
 	}
@@ -64,7 +66,10 @@ func (s *socket) accept() {
 	for {
 		conn, err := s.listener.Accept()
 		if err != nil {
-			return // closed
+			if !errors.Is(err, net.ErrClosed) {
+				s.log.Warn("loghaul tail --data cannot be used any more; nothing else is affected", "error", err)
+			}
+			return
 		}
 		broker, err := s.connect()
 		if err != nil || !s.keep(conn, broker) {

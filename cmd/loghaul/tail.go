@@ -92,7 +92,7 @@ func (f *tailFlags) run(ctx context.Context, s streams, operands []string) error
 	n := newTailNotes(s.err)
 	work, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	options.Name, options.Once = "loghaul-tail", true
+	options.Name, options.Once, options.Socket = "loghaul-tail", true, &broker.Socket{}
 	options.OnState = func(state broker.State) {
 		if work.Err() == nil {
 			n.state(state, f.data, fail)
@@ -105,6 +105,7 @@ func (f *tailFlags) run(ctx context.Context, s streams, operands []string) error
 	}
 	defer func() {
 		fail(nil) // before the connection is lost
+		options.Socket.Close()
 		nc.Close()
 	}()
 	p := f.printer(s.out)
@@ -112,20 +113,22 @@ func (f *tailFlags) run(ctx context.Context, s streams, operands []string) error
 	stopNotes := n.watch(work, client)
 	done := make(chan error, 1)
 	go func() { done <- client.Run(work, p.line, p.flush) }()
+	ended := true
 	select {
 	case err = <-done:
 	case <-work.Done():
-		select { // whoever does not read stdout does not keep us
+		select {
 		case err = <-done:
-		case <-time.After(time.Second):
+		case <-time.After(time.Second): // whoever does not read stdout does not keep us
+			ended = false
 		}
 	}
 	stopNotes()
-	if cause := context.Cause(work); cause != nil && ctx.Err() == nil {
-		return cause
+	if ended && (err == nil || errors.Is(err, errEnough)) {
+		err = p.flush()
 	}
-	if errors.Is(err, errEnough) {
-		return p.flush()
+	if cause := context.Cause(work); cause != nil && ctx.Err() == nil {
+		return errors.Join(cause, err)
 	}
 	return err
 }

@@ -17,9 +17,14 @@ func (p *Panel) lens() object {
 			"title": "HAProxy: " + p.Title, "description": p.Text, "visualizationType": p.visualizationType(),
 			"state": attributes{
 				"adHocDataViews": attributes{}, "internalReferences": []any{}, "filters": []any{},
-				"query":            query(p.Where),
-				"datasourceStates": attributes{"formBased": attributes{"layers": attributes{layerID: attributes{"columns": columns, "columnOrder": order, "incompleteColumns": attributes{}}}}},
-				"visualization":    p.visualization(metrics),
+				"query": query(p.Where),
+				"datasourceStates": attributes{
+					"formBased": attributes{"layers": attributes{layerID: attributes{
+						"columns": columns, "columnOrder": order, "incompleteColumns": attributes{}, "sampling": 1, "ignoreGlobalFilters": false,
+					}}},
+					"indexpattern": attributes{"layers": attributes{}}, "textBased": attributes{"layers": attributes{}},
+				},
+				"visualization": p.visualization(metrics),
 			},
 		},
 		References: []reference{{Type: "index-pattern", ID: dataViewID, Name: "indexpattern-datasource-layer-" + layerID}},

@@ -150,16 +150,19 @@ type (
 			Filters            []any
 			Query              queryState
 			DatasourceStates   struct {
-				FormBased struct{ Layers map[string]layerState }
+				FormBased               struct{ Layers map[string]layerState }
+				IndexPattern, TextBased struct{ Layers struct{} }
 			}
 			Visualization json.RawMessage
 		}
 	}
 
 	layerState struct {
-		Columns           map[string]columnState
-		ColumnOrder       []string
-		IncompleteColumns struct{}
+		Columns             map[string]columnState
+		ColumnOrder         []string
+		IncompleteColumns   struct{}
+		Sampling            int
+		IgnoreGlobalFilters bool
 	}
 
 	columnState struct {

@@ -149,10 +149,10 @@ func TestADocumentLeadsToItsBytes(t *testing.T) {
 	}
 	// What the script of the data view's field reads: it cannot be run here.
 	request(t, "POST", url+"/"+stream(real)+"/_search", map[string]any{
-		"size": 300, "query": map[string]any{"match_all": map[string]any{}}, "sort": []any{map[string]any{"loghaul.archive.row": "desc"}},
+		"size": 100, "query": map[string]any{"match_all": map[string]any{}}, "sort": []any{map[string]any{"loghaul.archive.row": "desc"}},
 		"docvalue_fields": []string{"loghaul.archive.key", "loghaul.archive.row"},
 	}, &answer)
-	if len(answer.Hits.Hits) != 300 {
+	if len(answer.Hits.Hits) != 100 {
 		t.Fatalf("%d documents", len(answer.Hits.Hits))
 	}
 	for _, hit := range answer.Hits.Hits {

@@ -27,6 +27,7 @@ func TestForwarderLinksNoServerNoSinkNoParser(t *testing.T) {
 		"github.com/minio/minio-go/",
 		"github.com/elastic/",
 		"github.com/parquet-go/",
+		"github.com/oschwald/",
 		"github.com/prometheus/",
 		"github.com/loghaul/loghaul/aggregator",
 		"github.com/loghaul/loghaul/archive",

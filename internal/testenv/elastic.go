@@ -15,7 +15,8 @@ import (
 const (
 	// ElasticVersion and ElasticNextVersion are what scripts/tools/elasticsearch.sh
 	// installs. Tests use the first one; one test uses the next major version.
-	ElasticVersion     = "8.19.4"
+	ElasticVersion = "8.19.4"
+	// ElasticNextVersion is the next major version.
 	ElasticNextVersion = "9.2.0"
 	elasticStartLimit  = 2 * time.Minute
 	// nobody runs Elasticsearch when the tests run as root, which it refuses.
@@ -126,6 +127,15 @@ func (s *ElasticServer) Start() {
 
 // Kill ends the server as a crash would. Its data stays.
 func (s *ElasticServer) Kill() { s.proc.Kill() }
+
+func (s *ElasticServer) ended() bool {
+	select {
+	case <-s.proc.Exited():
+		return true
+	default:
+		return false
+	}
+}
 
 // Pause freezes the server: its connections stay open and nothing answers.
 func (s *ElasticServer) Pause() { s.proc.Pause() }

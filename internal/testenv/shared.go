@@ -14,8 +14,12 @@ import (
 //	func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
 //
 // Tests then keep apart by using data streams of their own, and leave the
-// server running and not paused.
+// server not paused. A server that a test has killed is started again, with its
+// data, when it is asked for again.
 type Shared struct {
+	// Settings are those of the server.
+	Settings []ElasticSetting
+
 	mu      sync.Mutex
 	dir     string
 	elastic *ElasticServer
@@ -40,8 +44,12 @@ func (s *Shared) Elastic(t testing.TB) *ElasticServer {
 	defer s.mu.Unlock()
 	if s.elastic == nil || s.elastic.proc == nil {
 		s.dir = tempDir(t)
-		s.elastic = newElastic(t, s.dir, ElasticVersion, nil)
+		s.elastic = newElastic(t, s.dir, ElasticVersion, s.Settings)
 		s.elastic.own()
+		s.elastic.Start()
+	}
+	if s.elastic.ended() { // a test has killed it
+		s.elastic.t = t
 		s.elastic.Start()
 	}
 	// A failure of a later call belongs to the test that makes it.

@@ -101,18 +101,21 @@ func (b *body) all(docs []int) []int {
 	return docs
 }
 
-// fit gives how many of docs, one at least, make a body of at most limit bytes,
-// and how many bytes those have.
+// fit gives how many of docs, one at least, make a body of about limit bytes, and
+// how many bytes those have: up to an eighth more if that is all of them.
 func (b *body) fit(docs []int, limit int) (n, size int) {
-	for n < len(docs) {
-		d := &b.docs[docs[n]]
-		if n > 0 && size+d.to-d.from > limit {
-			break
-		}
-		size += d.to - d.from
+	fits, fitting := 0, 0
+	for n < len(docs) && (n == 0 || size <= limit+limit/8) {
+		size += b.docs[docs[n]].to - b.docs[docs[n]].from
 		n++
+		if n == 1 || size <= limit {
+			fits, fitting = n, size
+		}
 	}
-	return n, size
+	if n == len(docs) && size <= limit+limit/8 {
+		return n, size
+	}
+	return fits, fitting
 }
 
 // stretch gives docs as they lie in the buffer, if they lie one behind the other.

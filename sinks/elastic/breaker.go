@@ -8,8 +8,9 @@ import (
 const (
 	// breakAfter failures in a row open the breaker.
 	breakAfter = 3
-	// A probe follows the failure of the one before after firstProbe, then
-	// after twice as long each time, up to lastProbe.
+	// The first probe begins at most firstProbe after the breaker has opened,
+	// each further one after twice as long, up to lastProbe, after the one before
+	// has failed.
 	firstProbe = time.Second
 	lastProbe  = 30 * time.Second
 )
@@ -25,6 +26,8 @@ const (
 // failures in a row only one request at growing intervals is let through, until
 // one is answered. gate guards it. It has no clock.
 type breaker struct {
+	first, last time.Duration // bounds of the interval between probes
+
 	failures int       // in a row
 	open     bool      // or half open
 	probing  bool      // a probe is under way
@@ -71,7 +74,7 @@ func (b *breaker) begin() bool {
 // answered notes an answer, and reports whether it closed the breaker.
 func (b *breaker) answered() bool {
 	was := b.open
-	*b = breaker{opened: b.opened, probes: b.probes}
+	b.failures, b.open, b.probing = 0, false, false
 	return was
 }
 
@@ -85,11 +88,11 @@ func (b *breaker) failed(probe bool, now time.Time) bool {
 		return false
 	case b.open:
 		b.probing = false
-		b.interval = min(2*b.interval, lastProbe)
+		b.interval = min(2*b.interval, b.last)
 	case b.failures < breakAfter:
 		return false
 	default:
-		b.open, b.opened, b.probes, b.interval = true, now, 0, firstProbe
+		b.open, b.opened, b.probes, b.interval = true, now, 0, b.first
 	}
 	b.next = now.Add(jitter(b.interval))
 	return b.probes == 0

@@ -23,7 +23,7 @@ const (
 )
 
 // Finding is what is known of one property of the server of an index.
-type Finding struct {
+type Finding struct { //nolint:errname // only some are errors
 	// Name is server, privileges, template or stream.
 	Name    string `json:"name"`
 	Verdict string `json:"verdict"`
@@ -54,7 +54,11 @@ const oldest = 8
 // each finding. It reports whether nothing is wrong. It needs no privileges:
 // what the server does not tell is taken for right.
 func (s *Sink) check(ctx context.Context, say func(*Finding)) bool {
-	for _, ask := range []func(context.Context) *Finding{s.askServer, s.askPrivileges, s.askStream} {
+	questions := []func(context.Context) *Finding{s.askServer, s.askPrivileges, s.askStream}
+	if s.cfg.isVictoria() {
+		questions = []func(context.Context) *Finding{s.askVictoria}
+	}
+	for _, ask := range questions {
 		reqCtx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 		f := ask(reqCtx)
 		cancel()
@@ -100,6 +104,18 @@ func (s *Sink) ask(ctx context.Context, method, path, body string) (*reply, erro
 	return &reply{resp.StatusCode, resp.Header, text}, nil
 }
 
+// askQuietly is ask for what need not be known: nil without an answer to it.
+func (s *Sink) askQuietly(ctx context.Context, method, path, body string) *reply {
+	r, err := s.ask(ctx, method, path, body)
+	if err != nil || r.status != http.StatusOK {
+		return nil
+	}
+	return r
+}
+
+// decoded reads JSON and reports whether it is that.
+func decoded(text []byte, into any) bool { return json.Unmarshal(text, into) == nil }
+
 // unauthorized says that credentials are refused.
 func (s *Sink) unauthorized() *Finding {
 	switch {
@@ -143,6 +159,7 @@ func (s *Sink) askServer(ctx context.Context) *Finding {
 		return nil
 	case r.status == http.StatusForbidden && securityOn.Match(r.text):
 		// Such an answer has not the header. Its words are those of Elasticsearch.
+		s.version = ""
 		return found("server", s.cfg.URL+" is Elasticsearch")
 	case r.header.Get("Kbn-Name") != "" || strings.HasPrefix(r.header.Get("Location"), "/app") || strings.HasPrefix(r.header.Get("Location"), "/login?next"):
 		return wrong("server", s.cfg.URL+" is Kibana", "give the URL of Elasticsearch itself; its usual port is 9200")
@@ -187,19 +204,16 @@ const roleWay = "give the user the role of deploy/elasticsearch/role.json (logha
 // himself. With security off there is no such question, nor in other products.
 func (s *Sink) askPrivileges(ctx context.Context) *Finding {
 	const create, configure = "create_doc", "auto_configure"
-	body, err := json.Marshal(map[string]any{"index": []any{map[string]any{"names": []string{s.cfg.stream()}, "privileges": []string{create, configure}}}})
-	if err != nil {
-		return nil
-	}
-	r, err := s.ask(ctx, http.MethodPost, "/_security/user/_has_privileges", string(body))
-	if err != nil || r.status != http.StatusOK {
+	r := s.askQuietly(ctx, http.MethodPost, "/_security/user/_has_privileges",
+		fmt.Sprintf(`{"index":[{"names":[%q],"privileges":[%q,%q]}]}`, s.cfg.stream(), create, configure))
+	if r == nil {
 		return nil // documents will tell
 	}
 	var has struct {
 		Username string                     `json:"username"`
 		Index    map[string]map[string]bool `json:"index"`
 	}
-	if json.Unmarshal(r.text, &has) != nil || has.Index[s.cfg.stream()] == nil {
+	if !decoded(r.text, &has) || has.Index[s.cfg.stream()] == nil {
 		return nil
 	}
 	mine := has.Index[s.cfg.stream()]
@@ -216,8 +230,8 @@ func (s *Sink) askPrivileges(ctx context.Context) *Finding {
 // needs the privilege view_index_metadata; without it the answers to documents
 // tell, see plainIndex.
 func (s *Sink) askStream(ctx context.Context) *Finding {
-	r, err := s.ask(ctx, http.MethodGet, "/_resolve/index/"+s.cfg.stream(), "")
-	if err != nil || r.status != http.StatusOK {
+	r := s.askQuietly(ctx, http.MethodGet, "/_resolve/index/"+s.cfg.stream(), "")
+	if r == nil {
 		return nil
 	}
 	var names struct {
@@ -225,7 +239,7 @@ func (s *Sink) askStream(ctx context.Context) *Finding {
 		Aliases []struct{ Name string } `json:"aliases"`
 		Streams []struct{ Name string } `json:"data_streams"`
 	}
-	if json.Unmarshal(r.text, &names) != nil {
+	if !decoded(r.text, &names) {
 		return nil
 	}
 	switch {
@@ -270,7 +284,7 @@ func (s *Sink) prepare(ctx context.Context) bool {
 		}
 	}
 	for wait := firstInstallWait; ; wait = min(2*wait, maxInstallWait) {
-		if s.check(ctx, say) && (!s.cfg.Template || s.setup(ctx, say)) {
+		if s.check(ctx, say) && (!s.wantsTemplate() || s.setup(ctx, say)) {
 			s.health.set(nil)
 			s.log.Info("the index is ready", "url", s.cfg.URL, "stream", s.cfg.stream())
 			return ctx.Err() == nil

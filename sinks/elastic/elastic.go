@@ -113,6 +113,10 @@ func New(cfg Config, d Deps) (*Sink, error) {
 		seconds: d.Metrics.Histogram(metricSeconds),
 	}
 	s.strict.Store(true)
+	if cfg.isVictoria() {
+		s.target = victoria
+		s.strict.Store(false)
+	}
 	s.gate = newGate(int(cfg.Bulk), cfg.Senders, s.queue.waiting)
 	s.queue.emptied = s.gate.look
 	if s.gap == nil {

@@ -26,7 +26,8 @@ import (
 	"github.com/loghaul/loghaul/sinks"
 )
 
-var servers testenv.Shared
+// servers has a server that refuses what is sent too much at once.
+var servers = testenv.Shared{Settings: testenv.TinyQueues()}
 
 func TestMain(m *testing.M) {
 	code := servers.Run(m)
@@ -86,8 +87,10 @@ type running struct {
 	log  *lockedBuffer
 	stop func()
 
-	mu   sync.Mutex
-	gaps []Gap
+	mu     sync.Mutex
+	gaps   []Gap
+	groups int      // that were offered
+	keys   []string // those that Settled was told of
 }
 
 type lockedBuffer struct {
@@ -110,7 +113,8 @@ func (l *lockedBuffer) String() string {
 func testConfig(url, namespace string) Config {
 	c := DefaultConfig()
 	c.URL, c.Namespace = url, namespace
-	c.Timeout, c.Drain, c.Retries = time.Minute, time.Minute, 3 // machines may be busy
+	// Machines may be busy, and the server takes one request at once only.
+	c.Timeout, c.Drain, c.Wait, c.Retries, c.Senders = time.Minute, time.Minute, time.Minute, 10, 1
 	return c
 }
 
@@ -121,11 +125,16 @@ func run(t *testing.T, c Config) *running {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.gaps = append(r.gaps, g)
+	}, Settled: func(key string) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.keys = append(r.keys, key)
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Sink = s
+	hurry(s)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -145,6 +154,20 @@ func run(t *testing.T, c Config) *running {
 		}
 	})
 	return r
+}
+
+// hurry shortens the times that a daemon has plenty of.
+func hurry(s *Sink) {
+	s.gate.first, s.gate.most, s.gate.calm = 5*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+	s.gate.breaker.first, s.gate.breaker.last = 20*time.Millisecond, 200*time.Millisecond
+}
+
+// Offer is Sink.Offer, and counts.
+func (r *running) Offer(g *sinks.Group) bool {
+	r.mu.Lock()
+	r.groups++
+	r.mu.Unlock()
+	return r.Sink.Offer(g)
 }
 
 func (r *running) metrics() string {
@@ -182,17 +205,27 @@ func (r *running) documents(result string) int {
 }
 func (r *running) dropped(reason string) int { return r.sum(metricDropped, `reason="`+reason) }
 
-// settled waits until nothing is queued, and checks that every offered line is
+// settled waits until every group is settled, and checks that every offered line is
 // counted exactly once and that the gaps tell the same.
 func (r *running) settled() {
 	r.t.Helper()
-	testenv.Eventually(r.t, patience, "an empty queue", func() bool { return r.queue.size() == 0 })
+	testenv.Eventually(r.t, patience, "all groups to be settled", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.keys) >= r.groups
+	})
+	if n := r.queue.size(); n != 0 {
+		r.t.Errorf("%d bytes are queued although all is settled", n)
+	}
 	offered, rejected := r.sum(metricOffered, ""), r.sum(metricRejected, "")
 	if got := r.sum(metricDocuments, "") + r.sum(metricDropped, "") + rejected + r.sum(metricExcluded, ""); got != offered {
 		r.t.Errorf("%d lines are counted, %d were offered", got, offered)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.keys) != r.groups {
+		r.t.Errorf("%d groups were settled, %d were offered", len(r.keys), r.groups)
+	}
 	missing := 0
 	for _, g := range r.gaps {
 		missing += g.Lines

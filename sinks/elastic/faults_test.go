@@ -196,7 +196,7 @@ func TestAnswersThatNeverEndAreGivenUp(t *testing.T) {
 		}
 	})
 	c := testConfig(target, "endless")
-	c.Timeout, c.Retries = 300*time.Millisecond, 0
+	c.Timeout, c.Retries, c.Wait = 300*time.Millisecond, 0, 0
 	r := run(t, c)
 	r.Offer(group(t, 1, lines(10)))
 	r.settled()

@@ -10,8 +10,7 @@ import (
 const (
 	firstWait = 250 * time.Millisecond
 	maxWait   = 5 * time.Second
-	// calm is how long nothing may have been pushed back before gaps are filled.
-	calm = 5 * time.Second
+	calmWait  = 5 * time.Second
 
 	forever = time.Duration(math.MaxInt64)
 )
@@ -36,8 +35,9 @@ const (
 type gate struct {
 	// queued reports whether something waits that goes before filling gaps.
 	queued func() bool
-	// first and most bound the back-off after a refusal.
-	first, most time.Duration
+	// first and most bound the back-off after a refusal; calm is how long gaps are
+	// not filled after one.
+	first, most, calm time.Duration
 
 	mu      sync.Mutex
 	window  window
@@ -51,7 +51,10 @@ type gate struct {
 }
 
 func newGate(ceiling, most int, queued func() bool) *gate {
-	return &gate{window: newWindow(ceiling, most), queued: queued, first: firstWait, most: maxWait, changed: make(chan struct{})}
+	return &gate{
+		window: newWindow(ceiling, most), breaker: breaker{first: firstProbe, last: lastProbe},
+		queued: queued, first: firstWait, most: maxWait, calm: calmWait, changed: make(chan struct{}),
+	}
 }
 
 // pass is the permission for one request.
@@ -92,13 +95,31 @@ func (g *gate) enter(ctx context.Context, expires time.Time, low bool) (pass, st
 			waiting = true
 			g.wait(1)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		case <-timer.C:
-		}
-		timer.Stop()
+		await(ctx, changed, wait)
+	}
+}
+
+// expired reports whether enter would give up at once. Decoding a group only to
+// drop it would be a waste.
+func (g *gate) expired(expires time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	return g.breaker.wait(now) > 0 && !expires.After(now)
+}
+
+// await returns when ctx has ended, changed is closed, or d is over.
+func await(ctx context.Context, changed <-chan struct{}, d time.Duration) {
+	var over <-chan time.Time
+	if d != forever {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-changed:
+	case <-over:
 	}
 }
 
@@ -120,7 +141,7 @@ func (g *gate) try(low bool) (p pass, wait time.Duration, changed <-chan struct{
 	now := time.Now()
 	wait = max(g.breaker.wait(now), g.resume.Sub(now))
 	if low {
-		wait = max(wait, g.pushed.Add(calm).Sub(now))
+		wait = max(wait, g.pushed.Add(g.calm).Sub(now))
 	}
 	if !g.window.free() || queued || (low && (g.waiting > 0 || g.held)) {
 		wait = forever
@@ -182,18 +203,6 @@ func (g *gate) heard(how outcome, probe bool, now time.Time) change {
 	case outcomeLeft:
 	}
 	return changeNone
-}
-
-// note is for requests that do not pass the gate, such as those about the
-// template: whether one was answered.
-func (g *gate) note(answered bool) change {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	defer g.signal()
-	if answered {
-		return g.heard(outcomeTaken, false, time.Now())
-	}
-	return g.heard(outcomeFailed, false, time.Now())
 }
 
 // hold keeps back those that fill gaps, or lets them through again.

@@ -169,7 +169,11 @@ func TestGeoIPNeedsItsFiles(t *testing.T) {
 // Where the address is masked, so is the place: of a truncated one it is that of
 // its network, of a hashed one there is none.
 func TestGeoIPOfMaskedAddresses(t *testing.T) {
-	g, _, _ := openGeo(t)
+	g, files, _ := openGeo(t)
+	everywhere := cityRecords("Berlin")
+	everywhere["0.0.0.0/1"], everywhere["128.0.0.0/1"] = everywhere["198.51.100.0/24"], everywhere["198.51.100.0/24"]
+	geoFile(t, files.City, everywhere)
+	g.Reload()
 	for method, want := range map[string]int{"truncate": 11, "hash": 0} {
 		d := &Documents{Geo: g, Rules: rules(t, Rule{Mask: map[string]string{"ci": method}})}
 		if got := located(t, d, "198.51.100.7"); len(got) != want {

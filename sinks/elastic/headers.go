@@ -13,8 +13,6 @@ import (
 type header struct {
 	name     string // in lower case, "" if it is not known
 	response bool
-	// method is how it is masked, see hiding.
-	method method
 }
 
 // known reports whether the name of the header is known.

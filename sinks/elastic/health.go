@@ -34,13 +34,6 @@ func (h *health) cause() string {
 	return h.last.Error()
 }
 
-// answered notes how a request ended that did not pass the gate, nil for an
-// answer.
-func (s *Sink) answered(err error) {
-	s.health.set(err)
-	s.say(s.gate.note(err == nil), err)
-}
-
 // heard notes how a bulk request ended, and what that changed.
 func (s *Sink) heard(how outcome, err error, c change) {
 	switch how {

@@ -12,10 +12,10 @@ import (
 	"github.com/loghaul/loghaul/internal/testenv"
 )
 
-// TestNextMajorVersion runs what matters against the next major version of
+// NextMajorVersion runs what matters against the next major version of
 // Elasticsearch, which begins with nothing.
-func TestNextMajorVersion(t *testing.T) {
-	server := testenv.ElasticNext(t)
+func NextMajorVersion(t *testing.T, server *testenv.ElasticServer) {
+	t.Helper()
 	samePriority(t, server)
 	templates(t, server)
 	r := run(t, testConfig(server.URL, "next"))

@@ -53,7 +53,7 @@ func newPlan(f *parser.Format, hide *hiding) *plan {
 		kind = "info"
 	}
 	p := &plan{
-		prefix: `,"loghaul.format":` + string(appendString(nil, f.Name())) + `,"event.kind":"event","event.type":["` + kind + `"]`,
+		prefix: `,"loghaul.format":` + string(appendString(nil, []byte(f.Name()))) + `,"event.kind":"event","event.type":["` + kind + `"]`,
 		tcp:    true, failed: f.Name() == "error", labels: map[string]bool{}, hide: hide, hides: hide != nil,
 	}
 	known, used := targets(), map[string]bool{}

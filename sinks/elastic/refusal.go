@@ -18,44 +18,40 @@ type failure struct {
 	Reason string `json:"reason"`
 }
 
-// whyRefused says once in a while why a whole request was refused, if that can be
-// put right.
-func (s *Sink) whyRefused(status int, text []byte) {
+// failureOf gives the error of an answer, empty if it has none.
+func failureOf(text []byte) failure {
 	var e struct {
 		Error failure `json:"error"`
 	}
+	if json.Unmarshal(text, &e) != nil { // some errors are only a text
+		return failure{}
+	}
+	return e.Error
+}
+
+// explainRefusal says once in a while why a request, or a document of it, was
+// refused, if that can be put right.
+func (s *Sink) explainRefusal(status int, why failure) {
+	f := s.refusal(status, why)
 	if status == http.StatusUnauthorized {
-		s.sometimes(s.unauthorized())
-	} else if json.Unmarshal(text, &e) == nil {
-		s.explainRefusal(status, e.Error.Type, e.Error.Reason)
+		f = s.unauthorized()
 	}
-}
-
-// explainRefusal does that for a document that is not refused for what it holds.
-func (s *Sink) explainRefusal(status int, kind, reason string) {
-	if f := s.refusal(status, kind, reason); f != nil {
-		s.sometimes(f)
-	}
-}
-
-// sometimes logs a finding at most once a minute.
-func (s *Sink) sometimes(f *Finding) {
-	if s.samples.first(f.Says) {
+	if f != nil && s.samples.first(f.Says) {
 		s.tell(f)
 	}
 }
 
 // refusal explains the answer to a document, or to a request, that is refused not
 // for what it holds but for where it goes; nil if there is nothing to explain.
-func (s *Sink) refusal(status int, kind, reason string) *Finding {
+func (s *Sink) refusal(status int, why failure) *Finding {
 	switch {
-	case status == http.StatusForbidden && kind == "security_exception":
-		if lacks := missingPrivilege(reason); lacks != "" {
+	case status == http.StatusForbidden && why.Type == "security_exception":
+		if lacks := missingPrivilege(why.Reason); lacks != "" {
 			return wrong("privileges", fmt.Sprintf("the user lacks the %s on %s (HTTP 403)", lacks, s.cfg.stream()), roleWay)
 		}
-	case kind == "resource_not_found_exception" && strings.Contains(reason, requireStream):
+	case why.Type == "resource_not_found_exception" && strings.Contains(why.Reason, requireStream):
 		return s.plainIndex("an index")
-	case kind == "index_not_found_exception" && strings.Contains(reason, "data stream template"):
+	case why.Type == "index_not_found_exception" && strings.Contains(why.Reason, "data stream template"):
 		return wrong("template", fmt.Sprintf("there is no index template for %s, and without one it would be an index with guessed types", s.cfg.stream()),
 			"let an administrator run loghaul index setup once")
 	}

@@ -16,13 +16,6 @@ const (
 	modeLogsDB   = "logsdb"
 )
 
-// The first versions of Elasticsearch that take what the template may have.
-var ( //nolint:gochecknoglobals // constants
-	sinceLifecycle = [2]int{8, 14} // template.lifecycle, generally available
-	sinceBeyond    = [2]int{8, 14} // mapping.total_fields.ignore_dynamic_beyond_limit
-	sinceLogsDB    = [2]int{8, 17} // index.mode logsdb, generally available
-)
-
 // IndexTemplate gives the composable index template for logs-haproxy.log-* as the
 // configuration and the version of the server ("8.19.4") want it. "" is a
 // version that is not known: it is taken for a current Elasticsearch. "0" leaves
@@ -37,16 +30,16 @@ func (c Config) IndexTemplate(serverVersion string) []byte {
 	}
 	template := member(t, "template")
 	index := member(member(template, "settings"), "index")
-	if atLeast(serverVersion, sinceBeyond) {
+	if atLeast(serverVersion, 8, 14) {
 		member(member(index, "mapping"), "total_fields")["ignore_dynamic_beyond_limit"] = true
 	}
-	if c.Retention != "" && c.Retention != retainForever && atLeast(serverVersion, sinceLifecycle) {
+	if c.Retention != "" && c.Retention != retainForever && atLeast(serverVersion, 8, 14) { // since when it is generally available
 		template["lifecycle"] = map[string]any{"data_retention": c.Retention}
 	}
-	switch {
-	case c.Mode == modeStandard && atLeast(serverVersion, sinceLogsDB): // older ones know nothing else
+	switch logsDB := atLeast(serverVersion, 8, 17); { // the same
+	case c.Mode == modeStandard && logsDB: // older ones know nothing else
 		index["mode"] = modeStandard
-	case c.Mode == modeLogsDB && atLeast(serverVersion, sinceLogsDB):
+	case c.Mode == modeLogsDB && logsDB:
 		index["mode"] = modeLogsDB
 		delete(index, "codec") // that of logsdb is better
 	}
@@ -94,7 +87,7 @@ func encode(t map[string]any) []byte {
 }
 
 // atLeast compares a version with a major and a minor number.
-func atLeast(version string, want [2]int) bool {
+func atLeast(version string, wantMajor, wantMinor int) bool {
 	if version == "" {
 		return true
 	}
@@ -105,7 +98,7 @@ func atLeast(version string, want [2]int) bool {
 		return true
 	}
 	b, _ := strconv.Atoi(minor) // none is 0
-	return a > want[0] || a == want[0] && b >= want[1]
+	return a > wantMajor || a == wantMajor && b >= wantMinor
 }
 
 // retainForever is a Retention without an end.

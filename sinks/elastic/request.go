@@ -123,7 +123,7 @@ func (s *sender) post(ctx context.Context, from *buffer, data []byte, n int) (st
 		if resp.StatusCode == http.StatusBadRequest && bytes.Contains(text.Bytes(), []byte(requireStream)) && s.strict.CompareAndSwap(true, false) {
 			return s.post(ctx, from, data, n) // an older version, which knows no such parameter
 		}
-		s.whyRefused(resp.StatusCode, text.Bytes())
+		s.explainRefusal(resp.StatusCode, failureOf(text.Bytes()))
 		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
 			after = time.Duration(n) * time.Second
 		}

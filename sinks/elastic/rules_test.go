@@ -248,6 +248,9 @@ func secrets(r *parser.Record, parsed bool) (all [][]byte) {
 			all = append(all, text)
 		}
 	}
+	for item := range r.Lone.Items {
+		add(item)
+	}
 	for i, field := range r.Format.Fields() {
 		v := &r.Values[i]
 		if v.State&parser.Present == 0 {

@@ -16,6 +16,7 @@ import (
 // sender decodes groups and sends rows of them, one body after the other.
 type sender struct {
 	*Sink
+	opener  archive.Opener // keeps what objects of the same formats have in common
 	docs    Documents
 	body    body
 	copied  buffer // documents of body that do not lie together
@@ -41,6 +42,11 @@ func newSender(s *Sink) *sender {
 func (s *sender) run(ctx context.Context) {
 	for e := s.queue.take(ctx); e.Group != nil; e = s.queue.take(ctx) {
 		s.account, s.expires = &live{s.Sink, e.Key}, e.at.Add(s.cfg.Wait)
+		if s.gate.expired(s.expires) {
+			s.dropGroup(e.Group, dropUnreachable)
+			s.done(e.Group)
+			continue
+		}
 		_, err := s.send(ctx, e.Group, []Span{{0, e.Lines - 1}})
 		if err != nil && s.samples.first("unreadable") {
 			s.log.Error("an archived object can't be read back for the index", "object", e.Key, "error", err)
@@ -102,8 +108,8 @@ func (s *sender) send(ctx context.Context, g *sinks.Group, spans []Span) (reason
 	return reason, err
 }
 
-func (*sender) rows(g *sinks.Group, fn func(*archive.Row) error) error {
-	r, err := archive.Open(bytes.NewReader(g.Body), int64(len(g.Body)))
+func (s *sender) rows(g *sinks.Group, fn func(*archive.Row) error) error {
+	r, err := s.opener.Open(bytes.NewReader(g.Body), int64(len(g.Body)))
 	if err != nil {
 		return err
 	}
@@ -235,7 +241,7 @@ func (s *sender) settle(docs []int, all bool) (again, mended []int) {
 			again = append(again, doc)
 		case it.Status != 400:
 			// Not for what it holds: a closed index, a lost right.
-			s.explainRefusal(it.Status, it.Error.Type, it.Error.Reason)
+			s.explainRefusal(it.Status, failure(it.Error))
 			s.dropped(s.body.docs[doc].row, s.body.docs[doc].row, dropRefused)
 		case s.cfg.Unmapped && s.mend(doc, it):
 			mended = append(mended, doc)

@@ -54,6 +54,17 @@ func (s *Server) Check(ctx context.Context, say func(*Finding)) error {
 	return ctx.Err()
 }
 
+// CheckToRead makes sure that the server is there and is what it should be, for
+// whoever only reads.
+func (s *Server) CheckToRead(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.sink.cfg.Timeout)
+	defer cancel()
+	if f := s.sink.askServer(ctx); f != nil && f.Verdict == Wrong {
+		return f
+	}
+	return nil
+}
+
 // ErrNotSetUp ends a Setup that has said what is wrong.
 var ErrNotSetUp = errors.New("the index is not set up")
 
@@ -62,7 +73,7 @@ var ErrNotSetUp = errors.New("the index is not set up")
 func (s *Server) Setup(ctx context.Context, say func(*Finding)) error {
 	good := true
 	ok := s.sink.check(ctx, say)
-	if ok {
+	if ok && !s.sink.cfg.isVictoria() {
 		ok = s.sink.setup(ctx, func(f *Finding) {
 			good = good && f.Verdict == OK
 			say(f)
@@ -87,11 +98,14 @@ func (s *Sink) Prepare(ctx context.Context) error {
 			s.tell(f)
 		}
 	}
-	if s.check(ctx, say) && (!s.cfg.Template || s.setup(ctx, say)) || last == nil || last.Verdict != Wrong {
+	if s.check(ctx, say) && (!s.wantsTemplate() || s.setup(ctx, say)) || last == nil || last.Verdict != Wrong {
 		return ctx.Err()
 	}
 	return last
 }
+
+// wantsTemplate reports whether there is to be a template.
+func (s *Sink) wantsTemplate() bool { return s.cfg.Template && !s.cfg.isVictoria() }
 
 // setup installs the template and says what there was and is. It reports false
 // when the same may work later: nothing is to be sent before that. What is
@@ -191,7 +205,7 @@ func (s *Sink) overridden(all []installed) *Finding {
 	var ours struct {
 		Priority int `json:"priority"`
 	}
-	if err := json.Unmarshal(Template(), &ours); err != nil {
+	if !decoded(Template(), &ours) {
 		return nil // it is not: that is what is installed
 	}
 	var above []installed

@@ -44,7 +44,7 @@ func templates(t *testing.T, server *testenv.ElasticServer) {
 		return got.Templates[0].Template.Version
 	}
 	ours := func(version int) string {
-		return strings.Replace(string(Template()), fmt.Sprintf(`"version": %d`, TemplateVersion), fmt.Sprintf(`"version": %d`, version), 1)
+		return strings.Replace(string(c.IndexTemplate("")), fmt.Sprintf(`"version": %d`, TemplateVersion), fmt.Sprintf(`"version": %d`, version), 1)
 	}
 	other := func(pattern string, priority int) string {
 		return fmt.Sprintf(`{"index_patterns":[%q],"priority":%d,"data_stream":{}}`, pattern, priority)

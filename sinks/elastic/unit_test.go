@@ -90,7 +90,12 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 		{"timeout", func(c *Config) { c.Timeout = 0 }},
 		{"retries", func(c *Config) { c.Retries = -1 }},
 		{"drain", func(c *Config) { c.Drain = -1 }},
-		{"choose one", func(c *Config) { c.APIKey, c.User = "k", "u" }},
+		{"wait", func(c *Config) { c.Wait = -1 }},
+		{`compress: "gzp" is not none or gzip; did you mean "gzip"?`, func(c *Config) { c.Compress = "gzp" }},
+		{"LOGHAUL_ELASTIC_API_KEY and LOGHAUL_ELASTIC_USER are set: choose one", func(c *Config) { c.APIKey, c.User = "k", "u" }},
+		{"LOGHAUL_ELASTIC_API_KEY and LOGHAUL_ELASTIC_TOKEN are set: choose one", func(c *Config) { c.APIKey, c.Token = "k", "u" }},
+		{"without LOGHAUL_ELASTIC_PASSWORD", func(c *Config) { c.User = "u" }},
+		{"without LOGHAUL_ELASTIC_USER", func(c *Config) { c.Password = "p" }},
 	} {
 		cfg := DefaultConfig()
 		cfg.URL = "http://h:9200,https://i:9200"
@@ -106,6 +111,11 @@ func TestNewReportsAMissingCA(t *testing.T) {
 	c.CA = "/nonexistent.pem"
 	_, err := New(c, Deps{Logger: slog.New(slog.DiscardHandler), Metrics: metrics.New(Metrics()...)})
 	if err == nil || !strings.Contains(err.Error(), c.CA) {
+		t.Errorf("got %v", err)
+	}
+	c.CA = "unit_test.go"
+	_, err = New(c, Deps{Logger: slog.New(slog.DiscardHandler), Metrics: metrics.New(Metrics()...)})
+	if err == nil || !strings.Contains(err.Error(), "no PEM certificate") {
 		t.Errorf("got %v", err)
 	}
 }

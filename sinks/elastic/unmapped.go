@@ -81,7 +81,7 @@ func without(dst, doc []byte, field string) ([]byte, bool) {
 		dst = appendMember(dst, name)
 		dst = append(dst, value...)
 	}
-	if len(taken) == 0 {
+	if _, err := dec.Token(); err != nil || len(taken) == 0 {
 		return dst, false
 	}
 	dst = appendMember(dst, unmappedField)
@@ -102,7 +102,7 @@ func appendMember(dst []byte, name string) []byte {
 // plainText gives a JSON value as people write it: texts without quotes.
 func plainText(value []byte) string {
 	var s string
-	if json.Unmarshal(value, &s) == nil {
+	if value[0] == '"' && json.Unmarshal(value, &s) == nil {
 		return s
 	}
 	return string(value)

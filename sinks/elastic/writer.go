@@ -98,7 +98,7 @@ func (w *writer) int(n int64) { w.b = strconv.AppendInt(w.b, n, 10) }
 
 func (w *writer) bool(v bool) { w.b = strconv.AppendBool(w.b, v) }
 
-func (w *writer) text(s string) { w.b = appendString(w.b, s) }
+func (w *writer) text(s string) { w.b = appendString(w.b, []byte(s)) }
 
 func (w *writer) bytes(s []byte) { w.b = appendString(w.b, s) }
 
@@ -153,7 +153,7 @@ func (w *writer) time(s *second, ms int64) {
 
 // appendString appends a JSON string. A byte that is not UTF-8 becomes U+FFFD:
 // the exact bytes are in the archive.
-func appendString[S string | []byte](b []byte, s S) []byte {
+func appendString(b, s []byte) []byte {
 	b = append(b, '"')
 	n := plainPrefix(s)
 	b = append(b, s[:n]...)
@@ -169,10 +169,10 @@ const ones = 0x0101010101010101
 // JSON string. It looks at eight at once: of each byte the highest bit of found
 // is set if it is below 0x20, a quote, a backslash, or not ASCII. A borrow can
 // only spoil bytes behind such a one.
-func plainPrefix[S string | []byte](s S) int {
+func plainPrefix(s []byte) int {
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
-		x := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
+		x := binary.LittleEndian.Uint64(s[i:])
 		quote, slash := x^ones*'"', x^ones*'\\'
 		found := ((x - ones*' ') | (quote - ones) | (slash - ones) | x) & (ones * 0x80)
 		if found != 0 {
@@ -180,12 +180,14 @@ func plainPrefix[S string | []byte](s S) int {
 		}
 	}
 	for ; i < len(s); i++ {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+		if !plain(s[i]) {
 			return i
 		}
 	}
 	return i
 }
+
+func plain(c byte) bool { return c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf }
 
 // appendEscaped appends the inside of a JSON string.
 func appendEscaped[S string | []byte](b []byte, s S) []byte {
@@ -207,7 +209,10 @@ func appendEscaped[S string | []byte](b []byte, s S) []byte {
 		case c < ' ':
 			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		default:
-			n := plainPrefix(s)
+			n := 1
+			for n < len(s) && plain(s[n]) {
+				n++
+			}
 			b = append(b, s[:n]...)
 			s = s[n:]
 			continue

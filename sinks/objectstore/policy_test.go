@@ -103,7 +103,7 @@ func TestPolicies(t *testing.T) {
 		"locked objects": "OK", "deleting": "OK", "governance": "", "left behind": "OK",
 	})
 
-	for _, name := range []string{"writer", "reader", "auditor", "hold"} {
+	for _, name := range []string{"writer", "reader", "auditor", "hold", "backfill"} {
 		t.Run(name, func(t *testing.T) {
 			s, c := writer, writing
 			if name != "writer" {
@@ -115,6 +115,7 @@ func TestPolicies(t *testing.T) {
 			if err := s.Check(t.Context()); err != nil {
 				t.Errorf("it cannot list: %v", err)
 			}
+			gapsOf(t, s, name == "writer" || name == "backfill")
 			if b, err := s.Get(t.Context(), g.Key); err != nil || string(b) != "lines" {
 				t.Errorf("it reads %q, %v", b, err)
 			}
@@ -172,10 +173,34 @@ func TestPolicies(t *testing.T) {
 	if err := writer.Write(t.Context(), storetest.Group("dt=2026-11-26/hour=00/after", []byte("x"))); err != nil {
 		t.Errorf("with the bucket's policy the writer cannot store: %v", err)
 	}
+	gapsOf(t, writer, true)
 	access, secret := server.AddUser("careless", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`)
 	careless := minioClient(t, server.S3Server, access, secret)
 	if err := careless.RemoveObject(t.Context(), bucket, "archive/dt=2026-11-26/hour=00/after", minio.RemoveObjectOptions{}); err == nil {
 		t.Error("a user who may do everything can delete")
+	}
+}
+
+// gapsOf checks whether a role can store and remove gap files, and nobody else can;
+// they are never locked.
+func gapsOf(t *testing.T, s objectstore.Store, may bool) {
+	t.Helper()
+	g := storetest.Group(objectstore.GapPrefix+"stream/dt=2026-11-26/hour=00/"+strings.ReplaceAll(t.Name(), "/", "-"), []byte("gaps"))
+	err := s.Write(t.Context(), g)
+	if err == nil {
+		err = s.RemoveGap(t.Context(), g.Key)
+	}
+	if (err == nil) != may {
+		t.Errorf("storing and removing a gap file: %v", err)
+	}
+	if !may {
+		return
+	}
+	if _, err := s.Get(t.Context(), g.Key); !errors.Is(err, sinks.ErrNotFound) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if err := s.RemoveGap(t.Context(), g.Key); err != nil {
+		t.Errorf("removing it again: %v", err)
 	}
 }
 

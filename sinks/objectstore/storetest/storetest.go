@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) objectstore.Store) {
 		"ListETag":         listETag,
 		"CancelledContext": cancelledContext,
 		"Check":            check,
+		"RemoveGap":        removeGap,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
@@ -368,5 +369,23 @@ func check(t *testing.T, s objectstore.Store) {
 	}
 	if keys := list(t, s, ""); len(keys) > 0 {
 		t.Errorf("Check left %q behind", keys)
+	}
+}
+
+func removeGap(t *testing.T, s objectstore.Store) {
+	const key = objectstore.GapPrefix + "stream/dt=2026-11-23/hour=07/agg-1-gaps"
+	write(t, s, key, []byte("gaps"))
+	for range 2 { // the second time there is none
+		if err := s.RemoveGap(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Get(t.Context(), key); !errors.Is(err, sinks.ErrNotFound) {
+		t.Errorf("Get of a removed file: %v", err)
+	}
+	for _, key := range []string{"dt=2026-11-23/hour=07/agg-1.parquet", "_manifests/m", "_gapsx", objectstore.GapPrefix + "../dt=x/y", objectstore.GapPrefix} {
+		if err := s.RemoveGap(t.Context(), key); err == nil {
+			t.Errorf("%q can be removed", key)
+		}
 	}
 }
