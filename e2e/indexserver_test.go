@@ -22,9 +22,9 @@ func serverFaults(t *testing.T) {
 }
 
 // frozen: connections stay open and nobody answers. What lay in their buffers
-// is indexed when the server goes on, though nobody waits for the answer, and
-// then the data stream gets another backing index: whoever fills the gaps must
-// not index those lines a second time there.
+// is indexed when the server goes on, though nobody waits for the answer any
+// more. Then the data stream gets another backing index: whoever fills the gaps
+// must not index those lines a second time there.
 func frozen(t *testing.T, s settings) {
 	s.index = hasty
 	o := newOutage(t, s, byCommand)
@@ -32,7 +32,9 @@ func frozen(t *testing.T, s settings) {
 	o.awaitDropped(1000, `reason="unreachable"`)
 	o.elastic.Resume()
 	o.over()
+	o.settle() // what was sent again is told of; what was dropped is not sent by anybody
 	o.rollover()
+	o.over()
 	o.finish(1000)
 }
 
