@@ -61,6 +61,7 @@ type Sink struct {
 	queue   *queue
 	gate    *gate
 	fillers sync.Pool // of *sender
+	asking  asking
 
 	reg     *metrics.Registry
 	counts  counts

@@ -136,7 +136,14 @@ func (s *sender) deliver(ctx context.Context) string {
 		return ""
 	}
 	s.order = s.body.all(s.order[:0])
-	s.parts = append(s.parts[:0], part{docs: s.order})
+	docs := s.order
+	if s.low {
+		var reason string
+		if docs, reason = s.absent(ctx, docs); len(docs) == 0 {
+			return reason
+		}
+	}
+	s.parts = append(s.parts[:0], part{docs: docs})
 	for len(s.parts) > 0 {
 		p := s.parts[len(s.parts)-1]
 		s.parts = s.parts[:len(s.parts)-1]
