@@ -38,7 +38,7 @@ type HealerTiming struct {
 
 // DefaultHealerTiming is right outside of tests.
 func DefaultHealerTiming() HealerTiming {
-	return HealerTiming{Every: 15 * time.Second, Max: 5 * time.Minute, Rejected: time.Hour, Others: 10 * time.Minute, Settle: 2 * time.Minute}
+	return HealerTiming{Every: 15 * time.Second, Max: 30 * time.Second, Rejected: time.Hour, Others: 10 * time.Minute, Settle: 2 * time.Minute}
 }
 
 // HealerDeps are what a Healer works with.

@@ -116,7 +116,7 @@ func (w *world) lines() (n int) {
 
 func (w *world) config(url string) elastic.Config {
 	c := elastic.DefaultConfig()
-	c.URL, c.Namespace, c.Template, c.Wait, c.Drain = url, w.namespace, false, 0, 0
+	c.URL, c.Namespace, c.Wait, c.Drain = url, w.namespace, 0, 0
 	c.Retries, c.Timeout = 0, 20*time.Second
 	return c
 }

@@ -296,15 +296,19 @@ func (k *Keeper) flush(ctx context.Context) error {
 		k.mu.Lock()
 		entries := k.pending.Entries(slot)
 		k.pending.Remove(slot)
+		all, refused := gaps.Lines(entries), int64(0)
+		if slot.Rejected {
+			refused = all
+		}
+		// Who asks how many lines there are meanwhile must not miss any.
+		k.lines, k.rejected = k.lines+all, k.rejected+refused
 		k.mu.Unlock()
-		f, err := k.ledger.Write(ctx, slot, entries, k.now())
+		_, err := k.ledger.Write(ctx, slot, entries, k.now())
 		k.mu.Lock()
 		if err == nil {
 			k.files++
-			if k.lines += f.Lines; f.Rejected {
-				k.rejected += f.Lines
-			}
 		} else {
+			k.lines, k.rejected = k.lines-all, k.rejected-refused
 			for _, e := range entries {
 				k.pending.AddEntry(slot, e)
 			}

@@ -257,12 +257,9 @@ func (s *Sink) plainIndex(kind string) *Finding {
 
 // prepare makes sure of the server, and of the template, before anything is
 // sent: without it the first document would make an index with guessed types. It
-// tries until nothing is wrong any more; what is offered meanwhile waits in the
-// queue or is dropped, and gaps are not filled. Each thing is said once. It
-// reports false when ctx ended first.
+// tries until nothing is wrong any more. Each thing is said once. It reports false
+// when ctx ended first.
 func (s *Sink) prepare(ctx context.Context) bool {
-	s.gate.hold(true)
-	defer s.gate.hold(false)
 	said := map[string]bool{}
 	say := func(f *Finding) {
 		if ctx.Err() != nil {

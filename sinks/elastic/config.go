@@ -37,8 +37,8 @@ type Config struct {
 	// Queue bounds the archived objects that wait or are being sent. When it
 	// is full, groups are dropped.
 	Queue config.Size `yaml:"queue"`
-	// Wait bounds how long a group waits for a server that does not answer.
-	// Then it is dropped.
+	// Wait bounds how long a group waits for a server that does not answer, or
+	// that nothing can be sent to (wrong credentials). Then it is dropped.
 	Wait config.Duration `yaml:"wait"`
 	// Senders is how many bulk requests run at once at most, 1 to 4. There are
 	// fewer while the server pushes back.

@@ -156,14 +156,18 @@ func (s *Sink) Run(ctx context.Context) error {
 	})
 	defer stopDraining()
 
-	if !s.prepare(ctx) {
-		// Nobody can have sent anything: the template comes first.
-		s.queue.close()
-		stop()
-	}
+	// Nothing is sent before all is prepared, and nobody waits for that longer than
+	// for a server that does not answer.
+	s.gate.hold(true)
 	var wg sync.WaitGroup
 	for range s.cfg.Senders {
 		wg.Go(func() { newSender(s).run(sending) })
+	}
+	if s.prepare(ctx) {
+		s.gate.hold(false)
+	} else {
+		s.queue.close()
+		stop()
 	}
 	wg.Wait()
 	for e := s.queue.take(sending); e.Group != nil; e = s.queue.take(sending) {

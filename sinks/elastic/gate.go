@@ -46,7 +46,12 @@ type gate struct {
 	streak  int       // refusals and failures in a row
 	resume  time.Time // nothing is sent before
 	pushed  time.Time // when the server pushed back last
+<<<<<<< HEAD
 	held    bool      // gaps are not filled
+=======
+	waiting int       // in enter, but for those that fill gaps
+	held    bool      // nothing is sent
+>>>>>>> bf
 	changed chan struct{}
 }
 
@@ -64,8 +69,9 @@ type pass struct {
 }
 
 // enter waits until a request may be sent; leave has to follow. Instead it gives
-// a reason to drop what was to be sent: ctx has ended, or there is no answer and
-// expires, if it is not zero, has passed. low is for filling gaps.
+// a reason to drop what was to be sent: ctx has ended, or there is no answer, or
+// none that lets anything be sent, and expires, if it is not zero, has passed. low
+// is for filling gaps.
 func (g *gate) enter(ctx context.Context, expires time.Time, low bool) (pass, string) {
 	for {
 		p, wait, changed := g.try(low)
@@ -78,7 +84,7 @@ func (g *gate) enter(ctx context.Context, expires time.Time, low bool) (pass, st
 		case wait == 0:
 			return p, ""
 		}
-		if !expires.IsZero() && g.state() != breakerClosed {
+		if !expires.IsZero() && g.down() {
 			left := time.Until(expires)
 			if left <= 0 {
 				return p, dropUnreachable
@@ -95,7 +101,7 @@ func (g *gate) expired(expires time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	return g.breaker.wait(now) > 0 && !expires.After(now)
+	return (g.held || g.breaker.wait(now) > 0) && !expires.After(now)
 }
 
 // await returns when ctx has ended, changed is closed, or d is over.
@@ -124,7 +130,11 @@ func (g *gate) try(low bool) (p pass, wait time.Duration, changed <-chan struct{
 	if low {
 		wait = max(wait, g.pushed.Add(g.calm).Sub(now))
 	}
+<<<<<<< HEAD
 	if !g.window.free() || queued || (low && g.held) {
+=======
+	if g.held || !g.window.free() || queued || (low && g.waiting > 0) {
+>>>>>>> bf
 		wait = forever
 	}
 	if wait > 0 {
@@ -186,7 +196,8 @@ func (g *gate) heard(how outcome, probe bool, now time.Time) change {
 	return changeNone
 }
 
-// hold keeps back those that fill gaps, or lets them through again.
+// hold keeps everything back, or lets it through again: while it is not known
+// that the server can take anything.
 func (g *gate) hold(on bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -228,6 +239,13 @@ func (g *gate) tooLarge(size int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.window.tooLarge(size)
+}
+
+// down reports whether the server takes nothing, as far as is known.
+func (g *gate) down() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.held || g.breaker.open
 }
 
 // state is that of the breaker.
