@@ -46,12 +46,7 @@ type gate struct {
 	streak  int       // refusals and failures in a row
 	resume  time.Time // nothing is sent before
 	pushed  time.Time // when the server pushed back last
-<<<<<<< HEAD
-	held    bool      // gaps are not filled
-=======
-	waiting int       // in enter, but for those that fill gaps
 	held    bool      // nothing is sent
->>>>>>> bf
 	changed chan struct{}
 }
 
@@ -130,11 +125,7 @@ func (g *gate) try(low bool) (p pass, wait time.Duration, changed <-chan struct{
 	if low {
 		wait = max(wait, g.pushed.Add(g.calm).Sub(now))
 	}
-<<<<<<< HEAD
-	if !g.window.free() || queued || (low && g.held) {
-=======
-	if g.held || !g.window.free() || queued || (low && g.waiting > 0) {
->>>>>>> bf
+	if g.held || !g.window.free() || queued {
 		wait = forever
 	}
 	if wait > 0 {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 )
 
 const (
@@ -74,12 +76,16 @@ func (s *sender) there(ctx context.Context, docs []int) (ids map[string]bool, re
 	}
 	now := time.Now().UnixMilli()
 	if then := s.asking.refreshed.Load(); now-then >= refreshEvery.Milliseconds() && s.asking.refreshed.CompareAndSwap(then, now) {
-		if _, reason := s.question(ctx, "/_refresh", ""); reason != "" {
+		if _, reason := s.question(ctx, esapi.IndicesRefreshRequest{Index: []string{s.cfg.stream()}}); reason != "" {
 			s.asking.refreshed.CompareAndSwap(now, then)
 			return nil, reason
 		}
 	}
-	text, reason := s.question(ctx, "/_search?filter_path=hits.hits._id&_source=false&track_total_hits=false&allow_partial_search_results=false", string(body))
+	partial := false
+	text, reason := s.question(ctx, esapi.SearchRequest{
+		Index: []string{s.cfg.stream()}, Body: bytes.NewReader(body), FilterPath: []string{"hits.hits._id"},
+		Source: []string{"false"}, TrackTotalHits: false, AllowPartialSearchResults: &partial,
+	})
 	if text == nil {
 		return nil, reason
 	}
@@ -102,10 +108,10 @@ func (s *sender) there(ctx context.Context, docs []int) (ids map[string]bool, re
 
 // question asks about the data stream. There is neither text nor reason if
 // nothing is to be learned: there is no data stream yet, or it may not be asked.
-func (s *sender) question(ctx context.Context, path, body string) (text []byte, reason string) {
+func (s *sender) question(ctx context.Context, what esapi.Request) (text []byte, reason string) {
 	limited, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
-	r, err := s.ask(limited, http.MethodPost, "/"+s.cfg.stream()+path, body)
+	r, err := s.ask(limited, what)
 	switch {
 	case ctx.Err() != nil:
 		return nil, dropShutdown
