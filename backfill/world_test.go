@@ -150,36 +150,62 @@ func (w *world) keeper(name string) *gapkeeper.Keeper {
 	}})
 }
 
-// dropAll offers all objects to an index that nobody serves, beside a keeper.
-func (w *world) dropAll(name string) {
+// live is what an aggregator has for its index: a Sink, and a keeper of what it drops.
+type live struct {
+	*gapkeeper.Keeper
+	sink *elastic.Sink
+	stop func()
+}
+
+// live runs both until stop is called.
+func (w *world) live(name, url string) *live {
 	w.t.Helper()
 	k := w.keeper(name)
 	k.Start(w.t.Context())
-	ctx, stop := context.WithCancel(w.t.Context())
-	var beside sync.WaitGroup
-	beside.Go(func() { k.Run(ctx) })
-	s := w.sink(fmt.Sprintf("http://127.0.0.1:%d", testenv.FreePort(w.t)), elastic.Deps{Settled: k.Settled, Gap: func(g elastic.Gap) {
+	keeping, stopKeeping := context.WithCancel(w.t.Context())
+	sending, stopSending := context.WithCancel(w.t.Context())
+	s := w.sink(url, elastic.Deps{Settled: k.Settled, Gap: func(g elastic.Gap) {
 		k.Gap(gaps.Gap{Key: g.Key, Rows: gaps.Span{First: g.FirstRow, Last: g.LastRow}, Lines: g.Lines, Reason: g.Reason})
 	}})
-	sending, stopSending := context.WithCancel(w.t.Context())
-	var sender sync.WaitGroup
+	var keeper, sender sync.WaitGroup
+	keeper.Go(func() { k.Run(keeping) })
 	sender.Go(func() {
 		if err := s.Run(sending); err != nil {
 			w.t.Error(err)
 		}
 	})
-	for _, g := range w.objects {
-		win := k.Open(time.Now())
+	return &live{k, s, func() {
+		stopSending()
+		sender.Wait()
+		stopKeeping()
+		keeper.Wait()
+		k.Finish(w.t.Context())
+	}}
+}
+
+// offer offers stored objects to the index.
+func (l *live) offer(objects []*sinks.Group) {
+	for _, g := range objects {
+		win := l.Open(time.Now())
 		win.Storing(g.Key)
 		win.Close()
-		s.Offer(g)
+		l.sink.Offer(g)
 	}
-	testenv.Eventually(w.t, patience, "the drops", func() bool { n, _ := k.Lines(); return n == int64(w.lines()) })
-	stopSending()
-	sender.Wait()
-	stop()
-	beside.Wait()
-	k.Finish(w.t.Context())
+}
+
+// eventuallyLacks waits until the index lacks n lines, as the gauge says.
+func (l *live) eventuallyLacks(t *testing.T, n int) {
+	t.Helper()
+	testenv.Eventually(t, patience, fmt.Sprintf("%d lines that the index lacks", n), func() bool { all, _ := l.Lines(); return all == int64(n) })
+}
+
+// dropAll offers all objects to an index that nobody serves.
+func (w *world) dropAll(name string) {
+	w.t.Helper()
+	l := w.live(name, fmt.Sprintf("http://127.0.0.1:%d", testenv.FreePort(w.t)))
+	l.offer(w.objects)
+	l.eventuallyLacks(w.t, w.lines())
+	l.stop()
 }
 
 // options are those of an Engine for the world.
