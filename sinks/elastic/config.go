@@ -167,7 +167,7 @@ func (c Config) Validate() error {
 }
 
 // checkCredentials wants one kind of them, or none.
-func (c *Config) checkCredentials() error {
+func (c Config) checkCredentials() error {
 	var kinds []string
 	for name, v := range map[string]string{"LOGHAUL_ELASTIC_USER": c.User, "LOGHAUL_ELASTIC_API_KEY": c.APIKey, "LOGHAUL_ELASTIC_TOKEN": c.Token} {
 		if v != "" {

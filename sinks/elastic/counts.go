@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/loghaul/loghaul/archive"
-
 	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/loghaul/loghaul/archive"
 )
 
 // HourCount is how many documents of a source have their time within an hour.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,10 +12,11 @@ import (
 	"path"
 	"slices"
 	"time"
-
-	"github.com/loghaul/loghaul/internal/metrics"
+	_ "embed"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/loghaul/loghaul/internal/metrics"
 )
 
 const (
