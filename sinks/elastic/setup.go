@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"path"
 	"slices"
 	"time"
-	_ "embed"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
