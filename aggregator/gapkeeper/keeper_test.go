@@ -234,7 +234,7 @@ func TestKilledLosesNoGap(t *testing.T) {
 			p := b.start("agg-1")
 			other := b.start("agg-3") // lives, and looks
 			start := time.Now()
-			ago := func(minutes time.Duration) time.Time { return start.Add(-minutes * time.Minute) }
+			ago := func(minutes int) time.Time { return start.Add(-time.Duration(minutes) * time.Minute) }
 			settled := b.archive("agg-1", ago(50), 5)
 			p.offer(settled, ago(50))
 			p.Settled(settled.Key)
