@@ -19,13 +19,14 @@ const garbage = 30
 // LimitMemory has the garbage collector leave less than by default, for a
 // process that does nothing else: the garbage of one window would be as large as
 // all that is in use. Environment variables GOGC and GOMEMLIMIT are left to have
-// their way.
-func LimitMemory(c *Config) {
+// their way. beside is how many bytes the process may hold for others: the
+// index's queue and senders.
+func LimitMemory(c *Config, beside int64) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(c.memory())
+		debug.SetMemoryLimit(c.memory() + beside)
 	}
 }
 

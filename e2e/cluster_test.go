@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/internal/testenv"
@@ -21,12 +22,15 @@ type cluster struct {
 	input string            // the file that is tailed
 	state string            // the forwarder's state folder
 	url   string            // of the archive
+	step  time.Duration     // between the times of two lines
 	lossy bool              // losses are declared, and audit cat says so
 	keys  *manifest.Keyring // of the manifests
 
 	nats      *testenv.NATSServer
 	s3        *testenv.S3Server
 	elastic   *testenv.ElasticServer // nil unless asked for
+	ca        string                 // of elastic, "" without TLS
+	user      testenv.ElasticUser    // with all rights there
 	forwarder *daemon
 	agg       [2]*daemon
 }
@@ -34,6 +38,8 @@ type cluster struct {
 // settings change what newCluster makes. The zero value is the usual case.
 type settings struct {
 	elastic  *testenv.ElasticServer // also index here
+	ca       string                 // of elastic, "" without TLS
+	user     testenv.ElasticUser    // with all rights there, for what the tests ask
 	endpoint string                 // S3 endpoint instead of the server's own: a proxy before it
 	s3       *testenv.S3Server      // the server behind endpoint, if made already
 	state    string                 // state folder of the forwarder
@@ -43,6 +49,8 @@ type settings struct {
 	noSetup  bool                   // leave streams and consumers to the test
 	inputs   string                 // more lines below the forwarder's inputs
 	stream   string                 // bound of a shard's stream, "" is 1GiB
+	index    string                 // more settings of the index, "heal: off, retries: 1"
+	indexURL string                 // URL of the index instead of the server's own: a proxy before it
 }
 
 // newCluster starts the servers, sets the broker up and writes the
@@ -51,8 +59,8 @@ func newCluster(t *testing.T, s settings) *cluster {
 	t.Helper()
 	dir := workDir(t)
 	c := &cluster{
-		t: t, dir: dir, node: "edge-1", elastic: s.elastic, s3: s.s3, state: s.state,
-		input: filepath.Join(dir, "haproxy.log"),
+		t: t, dir: dir, node: "edge-1", elastic: s.elastic, ca: s.ca, user: s.user, s3: s.s3, state: s.state,
+		input: filepath.Join(dir, "haproxy.log"), step: time.Second / fullRate,
 	}
 	if c.state == "" {
 		c.state = filepath.Join(dir, "state")
@@ -153,7 +161,11 @@ func (c *cluster) aggregatorConfig(name, http, url string, s settings) string {
 		stream = "1GiB"
 	}
 	if c.elastic != nil {
-		index = fmt.Sprintf("index:\n  url: %s\n  namespace: %s\n", c.elastic.URL, c.namespace())
+		target := s.indexURL
+		if target == "" {
+			target = c.elastic.URL
+		}
+		index = fmt.Sprintf("index: { url: %q, namespace: %s, %s }\n", target, c.namespace(), s.index)
 	}
 	// Windows of a second instead of ten: the tests wait for the last one.
 	return fmt.Sprintf(`name: %s

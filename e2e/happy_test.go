@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -21,7 +20,8 @@ import (
 
 // TestRealHAProxyToArchiveAndIndex is the path that users have: real requests
 // through a real HAProxy, its standard output in a file, and out of the archive
-// comes that file, byte for byte. Elasticsearch has one document per line.
+// comes that file, byte for byte. Elasticsearch has one document per line, with
+// its text.
 func TestRealHAProxyToArchiveAndIndex(t *testing.T) {
 	c := newCluster(t, settings{elastic: servers.Elastic(t)})
 	c.start()
@@ -41,6 +41,7 @@ func TestRealHAProxyToArchiveAndIndex(t *testing.T) {
 	}
 	c.awaitArchived(int64(len(want)), arrivalLimit)
 	c.awaitIndexed(bytes.Count(want, []byte("\n")))
+	c.checkIndex()
 	c.stop()
 	var have []byte
 	c.cat(func(line []byte) { have = append(have, line...) })
@@ -123,36 +124,15 @@ func (c *cluster) awaitIndexed(want int) {
 // documents counts what Elasticsearch finds in our data stream, -1 while it
 // does not answer.
 func (c *cluster) documents() int {
-	stream := c.elastic.URL + "/logs-haproxy.log-" + c.namespace()
-	if code := post(c.t, stream+"/_refresh", nil); code != http.StatusOK {
+	e := c.api()
+	if code, _ := e.call(http.MethodPost, "/"+c.stream()+"/_refresh", "", nil); code != http.StatusOK {
 		return -1
 	}
 	var reply struct{ Count int }
-	if code := post(c.t, stream+"/_count", &reply); code != http.StatusOK {
+	if code, _ := e.call(http.MethodPost, "/"+c.stream()+"/_count", "", &reply); code != http.StatusOK {
 		return -1
 	}
 	return reply.Count
-}
-
-func post(t *testing.T, url string, reply any) int {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0
-	}
-	defer resp.Body.Close()
-	if reply != nil && resp.StatusCode == http.StatusOK {
-		if err := json.NewDecoder(resp.Body).Decode(reply); err != nil {
-			t.Fatalf("%s: %v", url, err)
-		}
-	}
-	return resp.StatusCode
 }
 
 // missing lists the ranges that audit sources says are missing.

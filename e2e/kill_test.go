@@ -4,8 +4,6 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-
-	"github.com/loghaul/loghaul/internal/testenv"
 )
 
 // arrivalLimit bounds how long the last line may take after a fault is over.
@@ -88,25 +86,6 @@ func TestKillS3Server(t *testing.T) {
 	killTest(t, func(c *cluster) (crash, revive func()) {
 		return c.s3.Stop, c.s3.Start
 	})
-}
-
-// TestKillElasticsearch kills it twice, and it stays dead: the archive, and
-// the drain at the end, get on without.
-func TestKillElasticsearch(t *testing.T) {
-	t.Parallel() // it mostly waits
-	random := newChaos(t)
-	// Its own server, for the other tests need theirs alive.
-	c := newCluster(t, settings{elastic: testenv.Elastic(t)})
-	c.start()
-	l := startLoad(t, c.input, fullRate)
-	random.wait(time.Second, 3*time.Second)
-	c.elastic.Kill()
-	random.wait(time.Millisecond, 1500*time.Millisecond)
-	c.elastic.Start()
-	random.wait(time.Second, 3*time.Second)
-	c.elastic.Kill()
-	pause(t, 2*time.Second)
-	c.finish(l, 30*time.Second)
 }
 
 // TestKillEverything kills any of them, in any order.

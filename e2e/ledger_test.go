@@ -109,7 +109,7 @@ func (c *cluster) checkLines(n int) {
 			}
 			return
 		}
-		if want = appendLine(want[:0], i); !bytes.Equal(line, want) {
+		if want = appendLineOf(want[:0], i, c.step); !bytes.Equal(line, want) {
 			if bad++; bad <= 3 {
 				c.t.Errorf("audit cat changed a line\nwant %q\nhave %q", want, line)
 			}

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -18,8 +20,11 @@ const lineMark = "/e2e/"
 // appendLine appends line number n of the node, LF included: about 300 bytes
 // in the format of `option httplog` with two captured headers. It is a pure
 // function, so whoever reads it back can make the exact bytes again.
-func appendLine(dst []byte, n int) []byte {
-	at := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC).Add(time.Duration(n) * 50 * time.Microsecond)
+func appendLine(dst []byte, n int) []byte { return appendLineOf(dst, n, time.Second/fullRate) }
+
+// appendLineOf is appendLine with another time between two lines.
+func appendLineOf(dst []byte, n int, step time.Duration) []byte {
+	at := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC).Add(time.Duration(n) * step)
 	dst = append(dst, "10."...)
 	dst = strconv.AppendInt(dst, int64(n>>16&0xff), 10)
 	dst = append(dst, '.')
@@ -65,8 +70,10 @@ func lineNumber(line []byte) (int, bool) {
 // lines at a time, at a steady rate.
 type load struct {
 	t    *testing.T
+	step time.Duration // between the times of two lines
 	stop chan struct{}
 	done chan struct{}
+	most atomic.Int64 // lines to write before it waits for more, see Allow
 
 	mu    sync.Mutex // file and bytes
 	file  *os.File
@@ -78,7 +85,15 @@ type load struct {
 // startLoad writes perSecond lines a second to path until Stop.
 func startLoad(t *testing.T, path string, perSecond int) *load {
 	t.Helper()
-	l := &load{t: t, path: path, stop: make(chan struct{}), done: make(chan struct{})}
+	return startLoadOf(t, path, perSecond, time.Second/fullRate, math.MaxInt64)
+}
+
+// startLoadOf is startLoad with another time between two lines, and waits after
+// most lines for Allow.
+func startLoadOf(t *testing.T, path string, perSecond int, step time.Duration, most int) *load {
+	t.Helper()
+	l := &load{t: t, path: path, step: step, stop: make(chan struct{}), done: make(chan struct{})}
+	l.most.Store(int64(most))
 	l.open()
 	go l.run(perSecond)
 	t.Cleanup(func() { l.Stop() })
@@ -106,9 +121,13 @@ func (l *load) run(perSecond int) {
 		case <-tick.C:
 		}
 		due := int(time.Since(start).Seconds() * float64(perSecond))
+		if most := int(l.most.Load()); due > most { // the time that it waits does not count
+			start = start.Add(time.Duration(due-most) * time.Second / time.Duration(perSecond))
+			due = most
+		}
 		buf = buf[:0]
 		for ; l.lines < due; l.lines++ {
-			buf = appendLine(buf, l.lines)
+			buf = appendLineOf(buf, l.lines, l.step)
 		}
 		if !l.write(buf) {
 			return
@@ -140,6 +159,10 @@ func (l *load) Rotate(name string) {
 	}
 	l.open()
 }
+
+// Allow lets so many more lines be written, at the steady rate, and then waits
+// again: a fault that takes long on a slow machine must not mean more work for it.
+func (l *load) Allow(more int) { l.most.Add(int64(more)) }
 
 // Bytes is how much was written so far.
 func (l *load) Bytes() int64 {

@@ -2,7 +2,7 @@
 # Prints the numbers of docs/benchmarks.md: under each command what it printed,
 # baselines from the same run included. Nothing else should run meanwhile.
 #   bench.sh         everything
-#   bench.sh NAME    one of: parser archive forwarder aggregator size
+#   bench.sh NAME    one of: parser archive forwarder aggregator index size
 set -euo pipefail
 cd "$(dirname "$0")/.."
 only=${1:-}
@@ -25,4 +25,5 @@ show parser go test -run '^$' -bench . -benchmem ./parser/...
 show archive go test -run '^$' -bench . -benchmem ./archive/...
 show forwarder go run ./e2e/bench/forwarder
 show aggregator go run ./e2e/bench/aggregator -corpus "$corpus"
+show index go run ./e2e/bench/aggregator -corpus "$corpus" -index off,dead,frozen,refuse,crawl
 show size ls -l bin/loghaul bin/loghaul-forwarder

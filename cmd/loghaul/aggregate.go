@@ -74,7 +74,7 @@ func aggregate(ctx context.Context, cfg aggregatorFile, log *slog.Logger) error 
 		return usagef("%v", err)
 	}
 	defer t.store.Close() //nolint:errcheck // every object is confirmed by now
-	aggregator.LimitMemory(&cfg.Aggregator)
+	aggregator.LimitMemory(&cfg.Aggregator, cfg.Index.Memory())
 	return serve(ctx, log, cfg.HTTP, reg, t.aggregator.Ready, t.Run)
 }
 

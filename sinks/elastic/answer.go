@@ -70,6 +70,11 @@ func temporary(status int) bool {
 	return status == 429 || status == 502 || status == 503 || status == 504
 }
 
+// passing reports whether the status of one document means that the same may
+// work later: beside those of requests 500, of a mapping that could not be
+// changed in time.
+func passing(status int) bool { return temporary(status) || status == 500 }
+
 // explain gives the reason in an error answer of Elasticsearch, or its
 // beginning.
 func explain(text []byte) string {

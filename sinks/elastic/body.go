@@ -70,12 +70,15 @@ func (b *body) reset() {
 	b.docs = b.docs[:0]
 }
 
+// actionStart stands before the id of each document.
+const actionStart = `{"create":{"_id":"`
+
 // add appends the document of a row. It reports false, and appends nothing, if
 // the rules leave the row out. The document's id comes from the line's identity,
 // so that offering a line twice makes one document.
 func (b *body) add(d *Documents, row *archive.Row, key string) bool {
 	from := len(b.buf)
-	b.buf = append(b.buf, `{"create":{"_id":"`...)
+	b.buf = append(b.buf, actionStart...)
 	b.buf = append(b.buf, row.Source.ID...) // hexadecimal digits
 	b.buf = append(b.buf, '-')
 	b.buf = strconv.AppendInt(b.buf, row.Offset, 36)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 )
 
 // Verdicts of findings.
@@ -83,16 +85,9 @@ type reply struct {
 // maxReply bounds what is read of answers that are not about documents.
 const maxReply = 8 << 20
 
-// ask sends a request. path stands behind that of the URL.
-func (s *Sink) ask(ctx context.Context, method, path, body string) (*reply, error) {
-	req, err := http.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := s.client.Perform(req)
+// ask sends a request and reads the answer.
+func (s *Sink) ask(ctx context.Context, what esapi.Request) (*reply, error) {
+	resp, err := what.Do(ctx, s.client)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +100,8 @@ func (s *Sink) ask(ctx context.Context, method, path, body string) (*reply, erro
 }
 
 // askQuietly is ask for what need not be known: nil without an answer to it.
-func (s *Sink) askQuietly(ctx context.Context, method, path, body string) *reply {
-	r, err := s.ask(ctx, method, path, body)
+func (s *Sink) askQuietly(ctx context.Context, what esapi.Request) *reply {
+	r, err := s.ask(ctx, what)
 	if err != nil || r.status != http.StatusOK {
 		return nil
 	}
@@ -133,7 +128,7 @@ func (s *Sink) unauthorized() *Finding {
 // Elasticsearch with every answer, errors too, in X-Elastic-Product; its clients
 // accept nothing else.
 func (s *Sink) askServer(ctx context.Context) *Finding {
-	r, err := s.ask(ctx, http.MethodGet, "/", "")
+	r, err := s.ask(ctx, esapi.InfoRequest{})
 	if err != nil {
 		return s.unreachable(ctx, err)
 	}
@@ -204,8 +199,9 @@ const roleWay = "give the user the role of deploy/elasticsearch/role.json (logha
 // himself. With security off there is no such question, nor in other products.
 func (s *Sink) askPrivileges(ctx context.Context) *Finding {
 	const create, configure = "create_doc", "auto_configure"
-	r := s.askQuietly(ctx, http.MethodPost, "/_security/user/_has_privileges",
-		fmt.Sprintf(`{"index":[{"names":[%q],"privileges":[%q,%q]}]}`, s.cfg.stream(), create, configure))
+	r := s.askQuietly(ctx, esapi.SecurityHasPrivilegesRequest{
+		Body: strings.NewReader(fmt.Sprintf(`{"index":[{"names":[%q],"privileges":[%q,%q]}]}`, s.cfg.stream(), create, configure)),
+	})
 	if r == nil {
 		return nil // documents will tell
 	}
@@ -230,7 +226,7 @@ func (s *Sink) askPrivileges(ctx context.Context) *Finding {
 // needs the privilege view_index_metadata; without it the answers to documents
 // tell, see plainIndex.
 func (s *Sink) askStream(ctx context.Context) *Finding {
-	r := s.askQuietly(ctx, http.MethodGet, "/_resolve/index/"+s.cfg.stream(), "")
+	r := s.askQuietly(ctx, esapi.IndicesResolveIndexRequest{Name: []string{s.cfg.stream()}})
 	if r == nil {
 		return nil
 	}

@@ -76,7 +76,7 @@ func newClient(cfg *Config) (*client, error) {
 }
 
 // authorization is the header of that name, "" without credentials.
-func (c *Config) authorization() string {
+func (c Config) authorization() string {
 	switch {
 	case c.APIKey != "":
 		key := c.APIKey

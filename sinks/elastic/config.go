@@ -167,7 +167,7 @@ func (c Config) Validate() error {
 }
 
 // checkCredentials wants one kind of them, or none.
-func (c *Config) checkCredentials() error {
+func (c Config) checkCredentials() error {
 	var kinds []string
 	for name, v := range map[string]string{"LOGHAUL_ELASTIC_USER": c.User, "LOGHAUL_ELASTIC_API_KEY": c.APIKey, "LOGHAUL_ELASTIC_TOKEN": c.Token} {
 		if v != "" {
@@ -184,6 +184,19 @@ func (c *Config) checkCredentials() error {
 		return errors.New("LOGHAUL_ELASTIC_PASSWORD is set without LOGHAUL_ELASTIC_USER")
 	}
 	return nil
+}
+
+// sending is what a sender holds beside bodies: an object, decoded, and answers.
+const sending = 16 << 20
+
+// Memory is a bound, in bytes, for what a Sink usually holds: its queue, and for
+// each sender a body, a copy of what is sent again, and sending. It is 0 without
+// an index.
+func (c Config) Memory() int64 {
+	if c.URL == "" {
+		return 0
+	}
+	return int64(c.Queue) + int64(c.Senders)*(2*int64(c.Bulk)+sending)
 }
 
 // addresses gives the nodes.

@@ -1,12 +1,15 @@
 package elastic
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/loghaul/loghaul/archive"
 )
@@ -44,7 +47,7 @@ func (s *Server) Counts(from, to time.Time) *Counts { return &Counts{s: s.sink, 
 func (s *Server) Refresh(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, s.sink.cfg.Timeout)
 	defer cancel()
-	r, err := s.sink.ask(ctx, http.MethodPost, "/"+s.sink.cfg.stream()+"/_refresh", "")
+	r, err := s.sink.ask(ctx, esapi.IndicesRefreshRequest{Index: []string{s.sink.cfg.stream()}})
 	return err == nil && (r.status == http.StatusOK || r.status == http.StatusNotFound)
 }
 
@@ -99,7 +102,11 @@ func (c *Counts) fetch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.s.cfg.Timeout)
 	defer cancel()
 	// What some shards know is no count.
-	r, err := c.s.ask(ctx, http.MethodPost, "/"+c.s.cfg.stream()+"/_search?allow_partial_search_results=false&filter_path=timed_out,_shards.failed,aggregations", string(body))
+	partial := false
+	r, err := c.s.ask(ctx, esapi.SearchRequest{
+		Index: []string{c.s.cfg.stream()}, Body: bytes.NewReader(body), AllowPartialSearchResults: &partial,
+		FilterPath: []string{"timed_out", "_shards.failed", "aggregations"},
+	})
 	if err != nil {
 		return c.s.unreachable(ctx, err)
 	}

@@ -61,6 +61,7 @@ type Sink struct {
 	queue   *queue
 	gate    *gate
 	fillers sync.Pool // of *sender
+	asking  asking
 
 	reg     *metrics.Registry
 	counts  counts
@@ -116,8 +117,8 @@ func New(cfg Config, d Deps) (*Sink, error) {
 		s.target = victoria
 		s.strict.Store(false)
 	}
-	s.gate = newGate(int(cfg.Bulk), cfg.Senders, s.queue.waiting)
-	s.queue.emptied = s.gate.look
+	s.gate = newGate(int(cfg.Bulk), cfg.Senders, s.queue.busy)
+	s.queue.idle = s.gate.look
 	if s.gap == nil {
 		s.gap = func(Gap) {}
 	}

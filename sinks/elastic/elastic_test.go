@@ -30,6 +30,9 @@ import (
 var servers = testenv.Shared{Settings: testenv.TinyQueues()}
 
 func TestMain(m *testing.M) {
+	if os.Getenv(stubVariable) != "" {
+		runStub()
+	}
 	code := servers.Run(m)
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)

@@ -57,6 +57,7 @@ func TestOddAnswers(t *testing.T) {
 		{"503 from a proxy", "<html>", 503, 100, 100, 0, ""},
 		{"500", `{"error":{"type":"x","reason":"y"}}`, 500, 100, 100, 0, ""},
 		{"every item 429", items(100, 429), 200, 100, 100, 0, ""},
+		{"every item 500", items(100, 500), 200, 100, 100, 0, ""}, // as for a mapping that could not be changed in time
 		{"every item 400", items(100, 400), 200, 0, 0, 100, ""},
 		{"too few items", items(99, 201), 200, 100, 100, 0, ""},
 		{"no JSON", "hello", 200, 100, 100, 0, ""},

@@ -38,6 +38,7 @@ type Filled struct {
 // and do not overlap. It has lower priority than what is offered: it waits while
 // groups are queued and while the server pushes back, until ctx ends. It may be
 // called without Run, as a command does, and then installs and checks nothing.
+// What is in the data stream already, in whatever backing index, is not sent.
 // The error matches ErrPushback or ErrUnavailable, is ctx's, or says that the
 // object can't be read; the result says what happened until then. Deps.Gap is
 // not told. Fill may be called from several goroutines.

@@ -33,7 +33,8 @@ const (
 // and those that fill gaps only while nothing else waits. All that sends shares
 // it; it is safe for concurrent use.
 type gate struct {
-	// queued reports whether something waits that goes before filling gaps.
+	// queued reports whether something waits, or is being sent, that goes before
+	// filling gaps.
 	queued func() bool
 	// first and most bound the back-off after a refusal; calm is how long gaps are
 	// not filled after one.
@@ -45,7 +46,6 @@ type gate struct {
 	streak  int       // refusals and failures in a row
 	resume  time.Time // nothing is sent before
 	pushed  time.Time // when the server pushed back last
-	waiting int       // in enter, but for those that fill gaps
 	held    bool      // nothing is sent
 	changed chan struct{}
 }
@@ -68,12 +68,6 @@ type pass struct {
 // none that lets anything be sent, and expires, if it is not zero, has passed. low
 // is for filling gaps.
 func (g *gate) enter(ctx context.Context, expires time.Time, low bool) (pass, string) {
-	waiting := false
-	defer func() {
-		if waiting {
-			g.wait(-1)
-		}
-	}()
 	for {
 		p, wait, changed := g.try(low)
 		switch {
@@ -91,10 +85,6 @@ func (g *gate) enter(ctx context.Context, expires time.Time, low bool) (pass, st
 				return p, dropUnreachable
 			}
 			wait = min(wait, left)
-		}
-		if !low && !waiting {
-			waiting = true
-			g.wait(1)
 		}
 		await(ctx, changed, wait)
 	}
@@ -124,15 +114,6 @@ func await(ctx context.Context, changed <-chan struct{}, d time.Duration) {
 	}
 }
 
-// wait counts those that wait and go before filling gaps.
-func (g *gate) wait(n int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.waiting += n; g.waiting == 0 {
-		g.signal()
-	}
-}
-
 // try gives a pass, or says how long to wait at most before another try if
 // changed is not closed before.
 func (g *gate) try(low bool) (p pass, wait time.Duration, changed <-chan struct{}) {
@@ -144,7 +125,7 @@ func (g *gate) try(low bool) (p pass, wait time.Duration, changed <-chan struct{
 	if low {
 		wait = max(wait, g.pushed.Add(g.calm).Sub(now))
 	}
-	if g.held || !g.window.free() || queued || (low && g.waiting > 0) {
+	if g.held || !g.window.free() || queued {
 		wait = forever
 	}
 	if wait > 0 {
@@ -215,8 +196,8 @@ func (g *gate) hold(on bool) {
 	g.signal()
 }
 
-// look has all that wait try again: something waits no more that goes before
-// filling gaps.
+// look has all that wait try again: nothing is there any more that goes
+// before filling gaps.
 func (g *gate) look() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -158,8 +158,6 @@ func TestGateLetsFillingWait(t *testing.T) {
 		go fill()
 		waits("while a group is queued")
 		first, _ := g.enter(t.Context(), time.Time{}, false)
-		queued.Store(false)
-		g.look()
 		waits("while the only request at once runs")
 		live := make(chan pass)
 		go func() {
@@ -170,6 +168,8 @@ func TestGateLetsFillingWait(t *testing.T) {
 		g.leave(first, outcomeTaken, 1, 0)
 		second := <-live
 		waits("before a sender that waits")
+		queued.Store(false)
+		g.look()
 		start := time.Now()
 		g.leave(second, outcomeRefused, 1, 0)
 		p := <-entered

@@ -11,9 +11,9 @@ import (
 // queue holds groups up to a number of bytes of their bodies. The bytes count
 // until the group is done, so they bound what is being sent as well.
 type queue struct {
-	limit   int64
-	emptied func()        // called when the last group was taken
-	wake    chan struct{} // holds a token while groups may be waiting
+	limit int64
+	idle  func()        // called when the last group is done
+	wake  chan struct{} // holds a token while groups may be waiting
 
 	mu     sync.Mutex
 	groups []entry
@@ -28,7 +28,7 @@ type entry struct {
 }
 
 func newQueue(limit int64) *queue {
-	return &queue{limit: limit, wake: make(chan struct{}, 1), emptied: func() {}}
+	return &queue{limit: limit, wake: make(chan struct{}, 1), idle: func() {}}
 }
 
 // offer takes g if there is room, else it says why not. A group larger than
@@ -59,11 +59,7 @@ func (q *queue) take(ctx context.Context) (e entry) {
 			if q.groups = q.groups[1:]; len(q.groups) > 0 || q.closed {
 				q.signal()
 			}
-			empty := len(q.groups) == 0
 			q.mu.Unlock()
-			if empty {
-				q.emptied()
-			}
 			return e
 		}
 		if q.closed {
@@ -80,18 +76,18 @@ func (q *queue) take(ctx context.Context) (e entry) {
 	}
 }
 
-// waiting reports whether a group waits to be taken.
-func (q *queue) waiting() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.groups) > 0
-}
+// busy reports whether a group waits to be taken or to be done.
+func (q *queue) busy() bool { return q.size() > 0 }
 
 // done gives the room of a taken group back.
 func (q *queue) done(g *sinks.Group) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.bytes -= int64(len(g.Body))
+	idle := q.bytes == 0
+	q.mu.Unlock()
+	if idle {
+		q.idle()
+	}
 }
 
 // close makes offer refuse. What is queued can still be taken.

@@ -45,7 +45,7 @@ func (s *sender) request(ctx context.Context, p pass, docs []int, size int) resu
 	switch {
 	case err == nil:
 		for i := range s.answers.items {
-			if temporary(s.answers.items[i].Create.Status) {
+			if passing(s.answers.items[i].Create.Status) {
 				r.how = outcomeRefused
 			}
 		}

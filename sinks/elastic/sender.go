@@ -136,7 +136,14 @@ func (s *sender) deliver(ctx context.Context) string {
 		return ""
 	}
 	s.order = s.body.all(s.order[:0])
-	s.parts = append(s.parts[:0], part{docs: s.order})
+	docs := s.order
+	if s.low {
+		var reason string
+		if docs, reason = s.absent(ctx, docs); len(docs) == 0 {
+			return reason
+		}
+	}
+	s.parts = append(s.parts[:0], part{docs: docs})
 	for len(s.parts) > 0 {
 		p := s.parts[len(s.parts)-1]
 		s.parts = s.parts[:len(s.parts)-1]
@@ -230,7 +237,7 @@ func (s *sender) settle(docs []int, all bool) (again, mended []int) {
 			s.indexed(1)
 		case it.Status == 409:
 			s.exists(1)
-		case temporary(it.Status):
+		case passing(it.Status):
 			again = append(again, doc)
 		case it.Status != 400:
 			// Not for what it holds: a closed index, a lost right.

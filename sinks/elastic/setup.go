@@ -14,6 +14,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
 	"github.com/loghaul/loghaul/internal/metrics"
 )
 
@@ -147,7 +149,9 @@ type installed struct {
 // installing one.
 func (s *Sink) templates(ctx context.Context) ([]installed, *Finding) {
 	const what = "index_templates.index_template."
-	r, err := s.ask(ctx, http.MethodGet, "/_index_template?filter_path=index_templates.name,"+what+"index_patterns,"+what+"priority,"+what+"version,"+what+"_meta.loghaul", "")
+	r, err := s.ask(ctx, esapi.IndicesGetIndexTemplateRequest{
+		FilterPath: []string{"index_templates.name", what + "index_patterns", what + "priority", what + "version", what + "_meta.loghaul"},
+	})
 	if err != nil {
 		return nil, s.unreachable(ctx, err)
 	}
@@ -181,7 +185,7 @@ func (s *Sink) install(ctx context.Context, all []installed) *Finding {
 		f.Do = "use the newer loghaul everywhere; to go back for good, delete the template and run loghaul index setup"
 		return f
 	}
-	r, err := s.ask(ctx, http.MethodPut, "/_index_template/"+TemplateName, string(wanted))
+	r, err := s.ask(ctx, esapi.IndicesPutIndexTemplateRequest{Name: TemplateName, Body: bytes.NewReader(wanted)})
 	if err != nil {
 		return s.unreachable(ctx, err)
 	}

@@ -18,7 +18,7 @@ func TestAFieldThatIsRejectedGoesToALabel(t *testing.T) {
 	c.Unmapped = true
 	r := run(t, c)
 	good := strings.NewReplacer("fe-main", "127.0.0.1", "/srv0", "/2026", "/srv1", "/2026", "/srv2", "/2026").Replace(string(lines(3)))
-	one := strings.ReplaceAll(good, "127.0.0.1", `fe\"main`)
+	one := strings.ReplaceAll(good, "127.0.0.1", "fe-other")
 	two := string(lines(3)) // two fields are wrong: that is one too many
 	r.Offer(group(t, 1, []byte(good+one+two)))
 	r.settled()

@@ -81,23 +81,30 @@ func (c *compared) verify(from, to time.Time) (indexed.Report, []indexed.Differe
 // ask sends a request and decodes the answer.
 func (c *compared) ask(method, path, body string, into any) {
 	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), method, c.server.URL+path, strings.NewReader(body))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && into != nil {
-		err = json.Unmarshal(text, into)
-	}
-	if err != nil || resp.StatusCode >= 300 {
-		c.t.Fatalf("%s %s: HTTP %d, %v: %s", method, path, resp.StatusCode, err, text)
-	}
+	// The server refuses what is too much for it, and it is made to be easily so.
+	testenv.Eventually(c.t, time.Minute, method+" "+path, func() bool {
+		req, err := http.NewRequestWithContext(c.t.Context(), method, c.server.URL+path, strings.NewReader(body))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err == nil && into != nil {
+			err = json.Unmarshal(text, into)
+		}
+		if resp.StatusCode == http.StatusTooManyRequests {
+			return false
+		}
+		if err != nil || resp.StatusCode >= 300 {
+			c.t.Fatalf("%s %s: HTTP %d, %v: %s", method, path, resp.StatusCode, err, text)
+		}
+		return true
+	})
 }
 
 // remove deletes the documents that a query finds from their index.

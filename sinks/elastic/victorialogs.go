@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"strings"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 )
 
 // victoriaPath ends the URL of VictoriaLogs' endpoint for bulk requests of
@@ -24,7 +26,7 @@ func (c Config) isVictoria() bool {
 
 // askVictoria makes sure that VictoriaLogs answers.
 func (s *Sink) askVictoria(ctx context.Context) *Finding {
-	r, err := s.ask(ctx, http.MethodGet, "/", "")
+	r, err := s.ask(ctx, esapi.InfoRequest{})
 	switch {
 	case err != nil:
 		return s.unreachable(ctx, err)

@@ -33,7 +33,7 @@ func runChild(url string, o *options) error {
 	cfg := aggregator.DefaultConfig()
 	cfg.Name, cfg.Broker, cfg.Window.Lines = "bench", brokerConfig(o, url), o.window
 	cfg.Formats = []string{"httplog"}
-	aggregator.LimitMemory(&cfg)
+	aggregator.LimitMemory(&cfg, 0)
 	a, err := aggregator.New(cfg, aggregator.Deps{
 		Archive: store, Check: store.Check,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -98,13 +98,16 @@ func seconds(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec
 
 // peakRSS is VmHWM in KiB. ru_maxrss will not do: a program inherits that of
 // the process that started it.
-func peakRSS() (int64, error) {
-	b, err := os.ReadFile("/proc/self/status")
+func peakRSS() (int64, error) { return memoryOf("self", "VmHWM:") }
+
+// memoryOf reads a line of the status of a process, in KiB.
+func memoryOf(pid, line string) (int64, error) {
+	b, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		return 0, err
 	}
 	var kib int64
-	_, after, _ := strings.Cut(string(b), "VmHWM:")
+	_, after, _ := strings.Cut(string(b), line)
 	_, err = fmt.Sscan(after, &kib)
 	return kib, err
 }

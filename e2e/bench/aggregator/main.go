@@ -5,6 +5,9 @@
 //
 //	go run ./e2e/bench/aggregator -corpus access.log -lines 2000000
 //
+// -index off,dead,frozen,refuse,crawl runs the daemon with an index in each of
+// these troubles instead, and compares what they do to the archive.
+//
 // The corpus is a file of httplog lines; it is sent again and again, as another
 // node each time. -archive takes any archive URL; the default is a temporary
 // folder. For S3, the credentials come from AWS_… as for the daemon.
@@ -46,6 +49,8 @@ type options struct {
 	hostile                   bool
 	batch                     int
 	cpuProfile, heapProfile   string
+	index, indexWith          string
+	rounds                    int
 }
 
 func main() {
@@ -61,6 +66,9 @@ func main() {
 	flag.IntVar(&o.batch, "batch", 1<<20, "raw bytes of a batch")
 	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the aggregator")
 	flag.StringVar(&o.heapProfile, "memprofile", "", "write a heap profile of the aggregator")
+	flag.StringVar(&o.index, "index", "", "compare the daemon with these kinds of index: off,dead,frozen,refuse,crawl")
+	flag.StringVar(&o.indexWith, "index-with", "", "more settings of the index, as in \"queue: 16MiB, timeout: 5s\"")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of -index")
 	flag.Parse()
 	var err error
 	if *child != "" {
@@ -86,6 +94,9 @@ func runParent(o *options) error {
 	if o.hostile {
 		corpus, cpu, memory = hostile(corpus), 2.2, 220
 	}
+	if o.index != "" {
+		return compare(o, corpus)
+	}
 	dir, err := os.MkdirTemp("", "loghaul-bench-")
 	if err != nil {
 		return err
@@ -97,13 +108,7 @@ func runParent(o *options) error {
 		}
 		o.archive = "file://" + dir + "/archive"
 	}
-	s, err := embedded.Start(dir+"/broker", embedded.Options{
-		MaxStore: 64 << 30, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		// What is measured is the aggregator; the broker need not sync.
-		Configure: func(so *server.Options) {
-			so.DontListen, so.Host, so.Port, so.SyncAlways = false, "127.0.0.1", -1, false
-		},
-	})
+	s, err := startBroker(dir + "/broker")
 	if err != nil {
 		return err
 	}
@@ -140,6 +145,17 @@ func runParent(o *options) error {
 	fmt.Printf("baseline in the same run: zstd of the raw lines, no parsing, no check: %.3f CPU-s per million lines, %.2f B/line; ratio %.2f\n", base, perLine, (r.User+r.Sys)/m/base)
 	fmt.Printf("wall %.2f s, %.0f lines/s, largest RSS %.1f MB (target %d)\n", r.Wall, float64(r.Lines)/r.Wall, float64(r.MaxRSS)*1024/1e6, memory)
 	return nil
+}
+
+// startBroker starts one in this process. What is measured is the aggregator; the
+// broker need not sync.
+func startBroker(dir string) (*embedded.Server, error) {
+	return embedded.Start(dir, embedded.Options{
+		MaxStore: 64 << 30, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Configure: func(so *server.Options) {
+			so.DontListen, so.Host, so.Port, so.SyncAlways = false, "127.0.0.1", -1, false
+		},
+	})
 }
 
 func mb(n int64) float64 { return float64(n) / 1e6 }
