@@ -21,7 +21,7 @@ import (
 
 const (
 	firstInstallWait = time.Second
-	maxInstallWait   = time.Minute
+	maxInstallWait   = 30 * time.Second
 )
 
 //go:embed role.json
