@@ -49,7 +49,7 @@ e2e: ## end-to-end tests alone: real processes, killed (after make tools)
 race: ## the concurrent packages under the race detector
 	@CGO_ENABLED=1 go run ./scripts/gotest -race -short -shuffle=on -timeout 20m $$(go list $(RACE_PKGS) | grep -vE 'internal/(lint|testenv)$$')
 
-fuzz: ## every fuzz target for FUZZTIME (the parser's 20s, others 6s; FUZZTIME=1h before a release)
+fuzz: ## every fuzz target for FUZZTIME (the parser's 15s, others 4s; FUZZTIME=1h before a release)
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
 lint: ## formatters and linters, import rules included

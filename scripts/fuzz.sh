@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the module for $FUZZTIME, by default 20 s for those
-# of the parser and 6 s for the others. The targets are found, not listed, so a
+# Runs every fuzz target of the module for $FUZZTIME, by default 15 s for those
+# of the parser and 4 s for the others. The targets are found, not listed, so a
 # new one is fuzzed from its first day. A package is built once for all of its
 # targets.
 set -euo pipefail
@@ -30,8 +30,8 @@ fuzz() {
 
 found=0
 for dir in $(grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | xargs -r -n1 dirname | sort -u); do
-	fuzztime=${FUZZTIME:-6s}
-	[ -z "${FUZZTIME:-}" ] && [ "$dir" = ./parser ] && fuzztime=20s
+	fuzztime=${FUZZTIME:-4s}
+	[ -z "${FUZZTIME:-}" ] && [ "$dir" = ./parser ] && fuzztime=15s
 	go test -c -fuzz . -o "$bin" "$dir"
 	for target in $(cd "$dir" && "$bin" -test.list '^Fuzz' | grep '^Fuzz'); do
 		found=$((found + 1))
