@@ -248,11 +248,9 @@ func TestIdleConnectionsAreCheap(t *testing.T) {
 		send(t, all[i], fmt.Sprintf("a whole line\nand half of line %d", i))
 	}
 	w.records(conns)
-	after := heap()
-	// Both ends of the connections are in this process.
-	if per := int64(after-before) / conns; per > 20<<10 {
-		t.Errorf("%d bytes for each connection", per)
-	}
+	// Both ends of the connections are in this process. Buffers go back to their
+	// pool, and stacks shrink, a moment later.
+	w.eventually("at most 20 KiB for each connection", func() bool { return int64(heap()-before)/conns <= 20<<10 })
 	for _, c := range all {
 		send(t, c, "\n")
 	}
