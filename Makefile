@@ -17,7 +17,7 @@ SMALL   := -tags nethttpomithttp2 $(COLD:%=-gcflags=%) $(HOT:%=-gcflags=%=)
 
 # Packages whose concurrency the race detector looks at. The others hold no
 # goroutines of their own, or are for tests.
-RACE_PKGS ?= ./forwarder/... ./aggregator/... ./backfill/... ./sinks/... ./audit/... ./internal/... ./cmd/...
+RACE_PKGS ?= ./forwarder/... ./aggregator/... ./sinks/... ./audit/... ./internal/... ./cmd/...
 FUZZTIME  ?=
 
 .PHONY: help build up tools test unit e2e race fuzz lint fmt tidy-check bench bench-once ci clean
