@@ -88,7 +88,7 @@ func (r *running) over() {
 	if r.sum(metricBreaker, `state="closed"`) != 1 || r.sum(metricUp, "") != 1 {
 		r.t.Error("the metrics do not say that it works again")
 	}
-	if begun, ended := r.logged("the index does not work"), r.logged("the index works again"); begun == 0 || begun != ended {
+	if begun, ended := r.logged("trying at growing intervals"), r.logged("the index works again"); begun == 0 || begun != ended {
 		r.t.Errorf("the beginning of an outage is logged %d times, the end %d times", begun, ended)
 	}
 }
