@@ -94,6 +94,8 @@ func newElastic(t testing.TB, dir, version string, settings []ElasticSetting) *E
 		"discovery.type=single-node", "network.host=127.0.0.1",
 		"http.port=" + strconv.Itoa(port), "transport.port=" + strconv.Itoa(FreePort(t)),
 		"xpack.security.enabled=false", "cluster.routing.allocation.disk.threshold_enabled=false",
+		// By default it answers 429 while its small heap waits to be collected.
+		"indices.breaker.total.use_real_memory=false",
 		"node.processors=2", "path.data=" + filepath.Join(dir, "data"), "path.logs=" + filepath.Join(dir, "logs"),
 	}
 	for _, o := range settings {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -160,7 +161,8 @@ func TestFillWaitsForWhatIsOffered(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.settled()
-	if len(order) != 4 || !strings.HasSuffix(order[3], "63") {
+	// The server may refuse a request for its own reasons; it is sent again then.
+	if order = slices.Compact(order); len(order) != 4 || !strings.HasSuffix(order[3], "63") {
 		t.Errorf("sent in the order %v, want what was offered first", order)
 	}
 }
