@@ -116,42 +116,37 @@ func (c *CatReport) print(ctx context.Context, w io.Writer, s *sorter, warn func
 		return err
 	}
 	out := bufio.NewWriterSize(w, 256<<10)
-	last := line{source: -1}
-	for {
-		l, err := in.next()
+	last := segment{source: -1} // a line by itself, which another one may be equal to
+	for checked := int64(0); ; {
+		g, err := in.next()
 		if err == io.EOF { //nolint:errorlint // cursors return it bare
 			return out.Flush()
 		}
 		if err != nil {
 			return err
 		}
-		if l.source == last.source && l.offset == last.offset {
-			if l.noLF == last.noLF && bytes.Equal(l.raw, last.raw) {
+		if g.source == last.source && g.offset == last.offset {
+			if bytes.Equal(g.text, last.text) {
 				c.Duplicates++
 				continue
 			}
 			if c.Conflicts++; c.Conflicts <= maxConflicts {
-				src := s.sources[l.source]
-				warn(fmt.Errorf("source %s of node %s has different lines at offset %d; all are printed", src.ID, src.Node, l.offset))
+				src := s.sources[g.source]
+				warn(fmt.Errorf("source %s of node %s has different lines at offset %d; all are printed", src.ID, src.Node, g.offset))
 			}
 		}
-		if err := c.write(out, l); err != nil {
+		if _, err := out.Write(g.text); err != nil {
 			return fmt.Errorf("write the lines: %w", err)
 		}
-		last.source, last.offset, last.noLF = l.source, l.offset, l.noLF
-		last.raw = append(last.raw[:0], l.raw...)
-		if c.Lines%(1<<14) == 0 && ctx.Err() != nil {
-			return ctx.Err()
+		c.Lines += int64(g.lines)
+		c.Bytes += int64(len(g.text))
+		if last.source = -1; g.lines == 1 {
+			last.source, last.offset, last.text = g.source, g.offset, append(last.text[:0], g.text...)
+		}
+		if c.Lines-checked >= 1<<14 {
+			if checked = c.Lines; ctx.Err() != nil {
+				return ctx.Err()
+			}
 		}
 	}
-}
-
-func (c *CatReport) write(out *bufio.Writer, l *line) error {
-	c.Lines++
-	c.Bytes += int64(len(l.raw))
-	if _, err := out.Write(l.raw); err != nil || l.noLF {
-		return err
-	}
-	c.Bytes++
-	return out.WriteByte('\n')
 }

@@ -151,7 +151,7 @@ func (w *dayWriter) add(r *archive.Row, place archive.Place, cells []byte) error
 	w.key = append(w.key, id[:]...)
 	w.key = binary.BigEndian.AppendUint32(w.key, uint32(size)) //nolint:gosec // bounded
 	w.key = append(w.key, cells...)
-	return w.rows.add(line{raw: w.key, source: w.rows.source(wire.Source{})}) // it keeps a copy
+	return w.rows.add(line{raw: w.key, source: w.rows.source(wire.Source{}), noLF: true}) // it keeps a copy
 }
 
 // appendPlace appends what rows are sorted by, so that the order of the bytes is
@@ -205,7 +205,7 @@ func (w *dayWriter) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		cells, n := cellsOf(l.raw)
+		cells, n := cellsOf(l.text)
 		if out.Rows() > 0 && (out.Rows() >= w.plan.Lines || size+n > w.plan.Bytes) {
 			if err := w.store(ctx, out, want, size); err != nil {
 				return err

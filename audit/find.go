@@ -93,7 +93,7 @@ type finder struct {
 	query   archive.Query
 	opener  archive.Opener
 	holder  *holder
-	compare func(a, b *line) int                // the order of what is written
+	compare func(a, b *segment) int             // the order of what is written
 	look    func(context.Context, *found) error // scan, or what is done instead
 
 	mu         sync.Mutex // guards what follows until arrange; then the sources stay
@@ -126,7 +126,7 @@ func (f *finder) find(ctx context.Context, w io.Writer) error {
 	case f.o.Tail > 0:
 		err = f.tail(ctx, out)
 	default:
-		err = f.stream(ctx, f.candidates, false, f.o.Limit, func(l *line) error { return f.write(out, l) }, func() error { return flush(out) })
+		err = f.stream(ctx, f.candidates, false, f.o.Limit, func(l *segment) error { return f.write(out, l) }, func() error { return flush(out) })
 	}
 	if err == nil {
 		err = flush(out)
@@ -137,10 +137,10 @@ func (f *finder) find(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-func (f *finder) write(out *bufio.Writer, l *line) error {
+func (f *finder) write(out *bufio.Writer, l *segment) error {
 	f.report.Lines++
-	f.report.Bytes += int64(len(l.raw))
-	if _, err := out.Write(l.raw); err != nil {
+	f.report.Bytes += int64(len(l.text))
+	if _, err := out.Write(l.text); err != nil {
 		return fmt.Errorf("write the lines: %w", err)
 	}
 	return nil

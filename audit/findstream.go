@@ -16,7 +16,7 @@ import (
 // found is what one object gave.
 type found struct {
 	c     *candidate
-	lines []line
+	lines []segment             // each a line
 	arena arena                 // their bytes
 	cost  int64                 // of lines, in memory
 	hours map[hourKey]HourCount // in place of lines, see Hours
@@ -25,12 +25,12 @@ type found struct {
 }
 
 // reset forgets what was found so far.
-func (r *found) reset() { r.lines, r.cost, r.arena, r.hours = nil, 0, nil, nil }
+func (r *found) reset() { r.lines, r.cost, r.arena, r.hours = nil, 0, arena{}, nil }
 
 // stream gives the wanted lines to emit, at most limit of them; 0 is all. They
 // come in the order of time, or backwards from the last one: then candidates
 // come so, too. idle is called when lines are waited for.
-func (f *finder) stream(ctx context.Context, candidates []*candidate, back bool, limit int64, emit func(*line) error, idle func() error) (err error) {
+func (f *finder) stream(ctx context.Context, candidates []*candidate, back bool, limit int64, emit func(*segment) error, idle func() error) (err error) {
 	f.compare = byTime
 	if back {
 		f.compare = backwards
@@ -38,7 +38,7 @@ func (f *finder) stream(ctx context.Context, candidates []*candidate, back bool,
 	pending := newTimeline(f.compare, f.o.Memory/2, f.o.TempDir)
 	defer func() { err = errors.Join(err, pending.close()) }()
 	left := limit
-	take := func(l *line) error {
+	take := func(l *segment) error {
 		if err := emit(l); err != nil {
 			return err
 		}
@@ -54,10 +54,10 @@ func (f *finder) stream(ctx context.Context, candidates []*candidate, back bool,
 			return err
 		}
 		r.reset()
-		var until *line // the first that the next candidate can have
+		var until *segment // the first that the next candidate can have
 		if next < len(candidates) {
-			if until = (&line{at: candidates[next].lo, source: -1}); back {
-				until = &line{at: candidates[next].hi, source: math.MaxInt32}
+			if until = (&segment{at: candidates[next].lo, source: -1}); back {
+				until = &segment{at: candidates[next].hi, source: math.MaxInt32}
 			}
 		}
 		if err := pending.until(until, take); err != nil {
@@ -79,7 +79,9 @@ func (f *finder) tail(ctx context.Context, out *bufio.Writer) (err error) {
 	turned := newSorter(f.o.Memory/4, f.o.TempDir)
 	turned.order = byTime
 	defer func() { err = errors.Join(err, turned.close()) }()
-	err = f.stream(ctx, last, true, f.o.Tail, func(l *line) error { return turned.add(*l) }, func() error { return nil })
+	err = f.stream(ctx, last, true, f.o.Tail, func(l *segment) error {
+		return turned.add(line{raw: l.text, offset: l.offset, at: l.at, source: l.source, noLF: true})
+	}, func() error { return nil })
 	if err != nil {
 		return err
 	}
@@ -226,14 +228,14 @@ func (f *finder) scanOnce(ctx context.Context, r *found, keys map[rowKey]struct{
 		if text = append(text[:0], cells...); cells == nil {
 			text = renderer(text, row)
 		}
-		r.lines = append(r.lines, line{raw: r.arena.keep(text), at: row.At(), offset: row.Offset, source: source})
-		r.cost += int64(len(text)) + lineCost
+		r.lines = append(r.lines, segment{text: r.arena.keep(text, false), at: row.At(), offset: row.Offset, source: source, lines: 1})
+		r.cost += int64(len(text)) + segmentCost
 		return ctx.Err()
 	})
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(r.lines, func(a, b line) int { return f.compare(&a, &b) })
+	slices.SortFunc(r.lines, func(a, b segment) int { return f.compare(&a, &b) })
 	if f.counts() {
 		t.found -= t.duplicates
 	}

@@ -28,7 +28,7 @@ func (r *ranges) add(place int, all []archive.Range, f *Filter) error {
 		}
 		raw := binary.BigEndian.AppendUint64(nil, uint64(g.To)) //nolint:gosec // not negative
 		raw = binary.BigEndian.AppendUint32(raw, uint32(place)) //nolint:gosec // far fewer objects
-		if err := r.sorter.add(line{raw: raw, offset: g.From, source: r.source(g.Source)}); err != nil {
+		if err := r.sorter.add(line{raw: raw, offset: g.From, source: r.source(g.Source), noLF: true}); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func (r *ranges) overlaps() (*overlaps, error) {
 		if l.source != source {
 			source, active = l.source, active[:0]
 		}
-		now := open{int64(binary.BigEndian.Uint64(l.raw)), int(binary.BigEndian.Uint32(l.raw[8:]))} //nolint:gosec // as written
+		now := open{int64(binary.BigEndian.Uint64(l.text)), int(binary.BigEndian.Uint32(l.text[8:]))} //nolint:gosec // as written
 		active = slices.DeleteFunc(active, func(a open) bool { return a.to <= l.offset })
 		key := sourceKey{r.sources[source].Node, r.sources[source].ID}
 		for _, a := range active {
@@ -110,11 +110,14 @@ func (c *copies) add(place int, rd *archive.Reader, shared map[sourceKey][]Span,
 		if i == len(spans) || r.Offset < spans[i].From || !f.row(r) {
 			return nil
 		}
-		sum := digest(r)
-		raw := binary.BigEndian.AppendUint32(sum[:], uint32(place))  //nolint:gosec // far fewer objects
-		raw = binary.BigEndian.AppendUint32(raw, uint32(r.Index))    //nolint:gosec // bounded
-		raw = binary.BigEndian.AppendUint32(raw, uint32(len(r.Raw))) //nolint:gosec // bounded
-		return c.sorter.add(line{raw: raw, offset: r.Offset, source: c.source(r.Source), noLF: r.NoLF})
+		sum, size := digest(r), len(r.Raw)
+		if !r.NoLF {
+			size++
+		}
+		raw := binary.BigEndian.AppendUint32(sum[:], uint32(place)) //nolint:gosec // far fewer objects
+		raw = binary.BigEndian.AppendUint32(raw, uint32(r.Index))   //nolint:gosec // bounded
+		raw = binary.BigEndian.AppendUint32(raw, uint32(size))      //nolint:gosec // bounded
+		return c.sorter.add(line{raw: raw, offset: r.Offset, source: c.source(r.Source), noLF: true})
 	})
 }
 
@@ -134,7 +137,7 @@ func (c *copies) each(ctx context.Context, fn func(*copied)) error {
 	if err != nil {
 		return err
 	}
-	last, lastRaw := line{source: -1}, []byte{}
+	last := segment{source: -1}
 	for n := 0; ; n++ {
 		l, err := in.next()
 		if err == io.EOF { //nolint:errorlint // cursors return it bare
@@ -145,18 +148,16 @@ func (c *copies) each(ctx context.Context, fn func(*copied)) error {
 		}
 		if l.source == last.source && l.offset == last.offset {
 			src := &c.sources[l.source]
-			size := int64(binary.BigEndian.Uint32(l.raw[sha256.Size+8:]))
-			if !l.noLF {
-				size++
-			}
 			fn(&copied{
 				sourceKey{src.Node, src.ID},
 				l.offset,
-				int(binary.BigEndian.Uint32(l.raw[sha256.Size:])), int(binary.BigEndian.Uint32(l.raw[sha256.Size+4:])), size,
-				!bytes.Equal(l.raw[:sha256.Size], lastRaw[:sha256.Size]),
+				int(binary.BigEndian.Uint32(l.text[sha256.Size:])),
+				int(binary.BigEndian.Uint32(l.text[sha256.Size+4:])),
+				int64(binary.BigEndian.Uint32(l.text[sha256.Size+8:])),
+				!bytes.Equal(l.text[:sha256.Size], last.text[:sha256.Size]),
 			})
 		}
-		last.source, last.offset, lastRaw = l.source, l.offset, append(lastRaw[:0], l.raw...)
+		last.source, last.offset, last.text = l.source, l.offset, append(last.text[:0], l.text...)
 		if n%(1<<14) == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -5,32 +5,38 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
-
-	"github.com/klauspost/compress/s2"
+	"slices"
 )
 
 const (
 	// maxFanIn bounds the runs that are open at once: files and their buffers.
 	maxFanIn = 64
-	// runBlock is the block size of a run's compression; a reader holds about
-	// three of them.
-	runBlock = 256 << 10
+	// runBuffer is the buffer of a run for what is smaller; segments take one of
+	// their own.
+	runBuffer = 32 << 10
+	// runHeader is the size of a segment's header.
+	runHeader = 36
 )
 
-// run is a sorted sequence of lines in a temporary file, compressed with s2.
-// The file has no name any more, so nothing is left behind however the process
-// ends. A line is: source, offset, time and length as varints with a flag
-// byte before the length, then the bytes. A run is read once.
+// run is a sorted sequence of segments in a temporary file. The file has no name
+// any more, so nothing is left behind however the process ends. A segment is a
+// header of numbers, least byte first (source and lines, of 4 bytes; offset,
+// time and length, of 8; a CRC-32C of the numbers before it and of the bytes, of
+// 4), and then the bytes. They are not compressed: to compress and decompress
+// lines takes more time than to render them. A run is read once.
 type run struct {
-	file *os.File
-	in   *bufio.Reader
-	line line
-	buf  []byte
+	file    *os.File
+	size    int64 // of the file
+	left    int64 // segments that have not been read
+	in      *bufio.Reader
+	segment segment
+	buf     []byte
 }
 
-func writeRun(dir string, lines cursor) (*run, error) {
+func writeRun(dir string, in cursor) (*run, error) {
 	f, err := os.CreateTemp(dir, "loghaul-audit-*")
 	if err != nil {
 		return nil, err
@@ -38,85 +44,95 @@ func writeRun(dir string, lines cursor) (*run, error) {
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := fillRun(f, lines); err != nil {
+	r := &run{file: f}
+	if err := r.fill(in); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	r := s2.NewReader(f, s2.ReaderMaxBlockSize(runBlock), s2.ReaderAllocBlock(runBlock))
-	return &run{file: f, in: bufio.NewReaderSize(r, 32<<10)}, nil
+	return r, nil
 }
 
-func fillRun(f io.Writer, lines cursor) error {
-	w := s2.NewWriter(f, s2.WriterBlockSize(runBlock), s2.WriterConcurrency(1))
+var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a constant
+
+func (r *run) fill(in cursor) error {
+	w := bufio.NewWriterSize(r.file, runBuffer)
 	var head []byte
 	for {
-		l, err := lines.next()
+		g, err := in.next()
 		if err == io.EOF { //nolint:errorlint // cursors return it bare
-			return w.Close()
+			return w.Flush()
 		}
 		if err != nil {
-			return errors.Join(err, w.Close())
+			return err
 		}
-		head = binary.AppendUvarint(head[:0], uint64(l.source)) //nolint:gosec // not negative
-		head = binary.AppendUvarint(head, uint64(l.offset))     //nolint:gosec // not negative
-		head = binary.AppendVarint(head, l.at)
-		flag := byte(0)
-		if l.noLF {
-			flag = 1
-		}
-		head = append(head, flag)
-		head = binary.AppendUvarint(head, uint64(len(l.raw)))
+		head = binary.LittleEndian.AppendUint32(head[:0], uint32(g.source)) //nolint:gosec // not negative
+		head = binary.LittleEndian.AppendUint32(head, uint32(g.lines))      //nolint:gosec // not negative
+		head = binary.LittleEndian.AppendUint64(head, uint64(g.offset))     //nolint:gosec // not negative
+		head = binary.LittleEndian.AppendUint64(head, uint64(g.at))         //nolint:gosec // bit pattern
+		head = binary.LittleEndian.AppendUint64(head, uint64(len(g.text)))  //
+		head = binary.LittleEndian.AppendUint32(head, checksum(head, g.text))
 		if _, err := w.Write(head); err != nil {
-			return errors.Join(err, w.Close())
+			return err
 		}
-		if _, err := w.Write(l.raw); err != nil {
-			return errors.Join(err, w.Close())
+		if _, err := w.Write(g.text); err != nil {
+			return err
 		}
+		r.size += int64(len(head) + len(g.text))
+		r.left++
 	}
 }
 
-func (r *run) next() (*line, error) {
-	source, err := binary.ReadUvarint(r.in)
-	if err == io.EOF { //nolint:errorlint // bare at the end of the run
+func checksum(head, text []byte) uint32 {
+	return crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, text)
+}
+
+func (r *run) next() (*segment, error) {
+	if r.left == 0 {
 		return nil, io.EOF
 	}
-	var offset, size uint64
-	var at int64
-	var flag byte
-	if err == nil {
-		offset, err = binary.ReadUvarint(r.in)
+	if r.in == nil {
+		r.in = bufio.NewReaderSize(r.file, runBuffer)
 	}
-	if err == nil {
-		at, err = binary.ReadVarint(r.in)
+	if err := r.read(); err != nil {
+		if errors.Is(err, io.EOF) { // not to look like a run that ended
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, fmt.Errorf("read spilled lines: %w", err)
 	}
-	if err == nil {
-		flag, err = r.in.ReadByte()
-	}
-	if err == nil {
-		size, err = binary.ReadUvarint(r.in)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read spilled lines: %w", noEOF(err))
-	}
-	if uint64(cap(r.buf)) < size {
-		r.buf = make([]byte, size)
-	}
-	r.buf = r.buf[:size]
-	if _, err := io.ReadFull(r.in, r.buf); err != nil {
-		return nil, fmt.Errorf("read spilled lines: %w", noEOF(err))
-	}
-	r.line = line{raw: r.buf, at: at, offset: int64(offset), source: int32(source), noLF: flag == 1} //nolint:gosec // as written
-	return &r.line, nil
+	r.left--
+	return &r.segment, nil
 }
 
-// noEOF keeps a cut run from looking like one that ended.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+// errSpilled is a temporary file that does not give back what was written.
+var errSpilled = errors.New("the temporary file has changed: its checksum is wrong")
+
+// read reads a segment.
+func (r *run) read() error {
+	var head [runHeader]byte
+	if _, err := io.ReadFull(r.in, head[:]); err != nil {
+		return err
 	}
-	return err
+	size := binary.LittleEndian.Uint64(head[24:])
+	if size > uint64(r.size) { //nolint:gosec // not negative
+		return errSpilled
+	}
+	r.buf = slices.Grow(r.buf[:0], int(size))[:size] //nolint:gosec // at most r.size
+	if _, err := io.ReadFull(r.in, r.buf); err != nil {
+		return err
+	}
+	if checksum(head[:runHeader-4], r.buf) != binary.LittleEndian.Uint32(head[runHeader-4:]) {
+		return errSpilled
+	}
+	r.segment = segment{
+		text:   r.buf,
+		source: int32(binary.LittleEndian.Uint32(head[:])),   //nolint:gosec // as written
+		lines:  int32(binary.LittleEndian.Uint32(head[4:])),  //nolint:gosec // as written
+		offset: int64(binary.LittleEndian.Uint64(head[8:])),  //nolint:gosec // as written
+		at:     int64(binary.LittleEndian.Uint64(head[16:])), //nolint:gosec // as written
+	}
+	return nil
 }
 
 func (r *run) close() error { return r.file.Close() }

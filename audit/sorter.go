@@ -11,42 +11,31 @@ import (
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
-// line is one archived record with its identity.
-type line struct {
-	raw    []byte // without LF
-	at     int64  // time in Unix milliseconds; 0 where the order is another one
-	offset int64
-	source int32 // index into sorter.sources
-	noLF   bool
-}
-
-// lineCost is what a line costs in memory besides its bytes.
-const lineCost = 48
-
 // sorter puts any number of lines into the order (node, source, offset, bytes)
-// with bounded memory: when the lines at hand pass the limit they are sorted
-// and spilled as a compressed run, and at the end the runs are merged. Lines
-// that fit never touch the disk.
+// with bounded memory: lines that follow each other become segments, when those
+// at hand pass the limit they are sorted and spilled as a run, and at the end
+// the runs are merged. Lines that fit never touch the disk.
 type sorter struct {
 	limit   int64
 	tempDir string
-	order   func(a, b *line) int // nil: (node, source, offset, bytes)
+	order   func(a, b *segment) int // nil: (node, source, offset, bytes). With another one all lines have noLF
 
 	sources []wire.Source
 	index   map[sourceKey]int32
+	last    int32 // that was asked for
 
-	lists []list // of each source; all in the first if there is another order
-	held  int    // lines in them
-	arena arena  // the bytes of lines
+	lists []list   // of each source; all in the first if there is another order
+	open  *segment // the last one of a list, if a line may join it: its bytes are the last of the arena
+	arena arena    // the bytes of segments
 	used  int64
 	runs  []*run
 }
 
-// list is lines that are held. They come in order as a rule: an object has the
-// lines of a source so, and the next object those that follow.
+// list is segments that are held. They come in order as a rule: an object has
+// the lines of a source so, and the next object those that follow.
 type list struct {
-	lines   []line
-	tangled bool // they did not
+	segments []segment
+	tangled  bool // they did not, or overlap
 }
 
 type sourceKey struct{ node, id string }
@@ -57,6 +46,9 @@ func newSorter(limit int64, tempDir string) *sorter {
 
 // source gives the index that stands for a source in lines.
 func (s *sorter) source(src wire.Source) int32 {
+	if int(s.last) < len(s.sources) && s.sources[s.last].ID == src.ID && s.sources[s.last].Node == src.Node {
+		return s.last
+	}
 	key := sourceKey{src.Node, src.ID}
 	i, ok := s.index[key]
 	if !ok {
@@ -66,19 +58,45 @@ func (s *sorter) source(src wire.Source) int32 {
 		s.sources = append(s.sources, src)
 		s.index[sourceKey{src.Node, src.ID}] = i
 	}
+	s.last = i
 	return i
 }
 
 // add takes a copy of l.
 func (s *sorter) add(l line) error {
-	cost := int64(len(l.raw)) + lineCost
-	if s.used+cost > s.limit && s.held > 0 {
+	size, joins := len(l.raw), false
+	if !l.noLF {
+		size++
+		joins = bytes.IndexByte(l.raw, '\n') < 0 // not so in what a container wrote as one line
+	}
+	if joins && s.follows(&l) && s.arena.fits(size) && s.used+int64(size) <= s.limit {
+		s.open.text = s.arena.extend(s.open.text, l.raw)
+		s.open.lines++
+		s.used += int64(size)
+		return nil
+	}
+	cost := int64(size) + segmentCost
+	if s.used > 0 && s.used+cost > s.limit {
 		if err := s.spill(); err != nil {
 			return err
 		}
 	}
-	l.raw = s.arena.keep(l.raw)
-	i := int(l.source)
+	s.used += cost
+	g := segment{text: s.arena.keep(l.raw, !l.noLF), offset: l.offset, at: l.at, source: l.source, lines: 1}
+	if s.open = s.hold(g); !joins {
+		s.open = nil
+	}
+	return nil
+}
+
+// follows reports whether l begins where the open segment ends.
+func (s *sorter) follows(l *line) bool {
+	return s.open != nil && s.open.source == l.source && s.open.offset+int64(len(s.open.text)) == l.offset
+}
+
+// hold puts a segment into its list.
+func (s *sorter) hold(g segment) *segment {
+	i := int(g.source)
 	if s.order != nil {
 		i = 0
 	}
@@ -86,110 +104,94 @@ func (s *sorter) add(l line) error {
 		s.lists = append(s.lists, list{})
 	}
 	to := &s.lists[i]
-	if n := len(to.lines); n > 0 && to.lines[n-1].offset >= l.offset {
+	if n := len(to.segments); n > 0 && to.segments[n-1].end() > g.offset {
 		to.tangled = true
 	}
-	to.lines = append(to.lines, l)
-	s.held++
-	s.used += cost
-	return nil
+	to.segments = append(to.segments, g)
+	return &to.segments[len(to.segments)-1]
 }
 
-func (s *sorter) compare(a, b *line) int {
+func (s *sorter) compare(a, b *segment) int {
+	if s.order != nil {
+		return s.order(a, b)
+	}
 	if a.source != b.source {
 		x, y := &s.sources[a.source], &s.sources[b.source]
 		return cmp.Or(strings.Compare(x.Node, y.Node), strings.Compare(x.ID, y.ID))
 	}
-	if c := cmp.Compare(a.offset, b.offset); c != 0 {
-		return c
-	}
-	if c := bytes.Compare(a.raw, b.raw); c != 0 {
-		return c
-	}
-	switch {
-	case a.noLF == b.noLF:
-		return 0
-	case a.noLF:
-		return -1
-	}
-	return 1
+	return a.compare(b)
 }
 
-// comparing gives the order of the lines.
-func (s *sorter) comparing() func(a, b *line) int {
-	if s.order != nil {
-		return s.order
-	}
-	return s.compare
-}
-
-// sortHeld gives the lines at hand in order.
-func (s *sorter) sortHeld() *chain {
-	if s.order != nil {
-		for _, l := range s.lists {
-			order := s.order
-			slices.SortFunc(l.lines, func(a, b line) int { return order(&a, &b) })
+// sortHeld gives the segments at hand in order: one cursor, and one more for
+// each segment that overlaps those before it.
+func (s *sorter) sortHeld() []cursor {
+	filled := slices.DeleteFunc(slices.Clone(s.lists), func(l list) bool { return len(l.segments) == 0 })
+	for _, l := range filled {
+		if l.tangled || s.order != nil {
+			slices.SortFunc(l.segments, func(a, b segment) int { return s.compare(&a, &b) })
 		}
 	}
-	var filled []list
-	for _, l := range s.lists {
-		if len(l.lines) == 0 {
+	slices.SortFunc(filled, func(a, b list) int { return s.compare(&a.segments[0], &b.segments[0]) })
+	straight := &memory{}
+	cursors := []cursor{straight}
+	for _, l := range filled {
+		if !l.tangled || s.order != nil {
+			straight.lists = append(straight.lists, l.segments)
 			continue
 		}
-		if l.tangled && s.order == nil {
-			slices.SortFunc(l.lines, func(a, b line) int { return s.compare(&a, &b) })
+		from, end := 0, int64(0) // of those that are still to be appended
+		for i := range l.segments {
+			g := &l.segments[i]
+			if g.offset < end {
+				straight.lists = append(straight.lists, l.segments[from:i])
+				cursors = append(cursors, &memory{lists: [][]segment{l.segments[i : i+1]}})
+				from = i + 1
+				continue
+			}
+			if end = g.offset; g.lines > 1 { // single lines may have one offset
+				end = g.end()
+			}
 		}
-		filled = append(filled, l)
+		straight.lists = append(straight.lists, l.segments[from:])
 	}
-	if s.order == nil {
-		slices.SortFunc(filled, func(a, b list) int { return s.compare(&a.lines[0], &b.lines[0]) })
-	}
-	c := &chain{}
-	for _, l := range filled {
-		c.lists = append(c.lists, l.lines)
-	}
-	return c
+	return cursors
 }
 
-// spill moves the lines at hand into a new run.
+// spill moves the segments at hand into a new run.
 func (s *sorter) spill() error {
 	if err := s.writeRun(s.sortHeld()); err != nil {
 		return err
 	}
-	// Long lines have chunks of their own; ordinary ones are used again.
-	s.arena = slices.DeleteFunc(s.arena, func(c []byte) bool { return cap(c) != arenaChunk })
-	for i := range s.arena {
-		s.arena[i] = s.arena[i][:0]
-	}
-	s.arena = s.arena[:min(1, len(s.arena))]
+	s.arena.reset()
 	clear(s.lists)
-	s.held, s.used = 0, 0
+	s.open, s.used = nil, 0
 	if len(s.runs) >= maxFanIn {
 		return s.compact()
 	}
 	return nil
 }
 
-// compact merges all runs into one, so that few files and buffers are open.
+// compact merges the smaller half of all runs into one, so that few files and
+// buffers are open: a line is written again as often as the runs can be halved,
+// not each time.
 func (s *sorter) compact() error {
-	old := s.runs
-	in := make([]cursor, len(old))
+	slices.SortFunc(s.runs, func(a, b *run) int { return cmp.Compare(a.size, b.size) })
+	half := len(s.runs) / 2
+	old := slices.Clone(s.runs[:half])
+	in := make([]cursor, half)
 	for i, r := range old {
 		in[i] = r
 	}
-	m, err := newMerge(s.comparing(), in)
+	s.runs = slices.Delete(s.runs, 0, half)
+	return errors.Join(s.writeRun(in), closeRuns(old))
+}
+
+func (s *sorter) writeRun(in []cursor) error {
+	m, err := newMerge(s.compare, in)
 	if err != nil {
 		return err
 	}
-	s.runs = nil
-	if err := s.writeRun(m); err != nil {
-		return errors.Join(err, closeRuns(old))
-	}
-	return closeRuns(old)
-}
-
-func (s *sorter) writeRun(in cursor) error {
-	r, err := writeRun(s.tempDir, in)
+	r, err := writeRun(s.tempDir, m)
 	if err != nil {
 		return fmt.Errorf("spill sorted lines to the temporary folder (set TMPDIR to one with room): %w", err)
 	}
@@ -197,17 +199,14 @@ func (s *sorter) writeRun(in cursor) error {
 	return nil
 }
 
-// sorted ends the adding and gives all lines in order.
+// sorted ends the adding and gives all lines in order. Those at one offset of a
+// source are segments of a line.
 func (s *sorter) sorted() (cursor, error) {
-	held := s.sortHeld()
-	if len(s.runs) == 0 {
-		return held, nil
-	}
-	in := []cursor{held}
+	in := s.sortHeld()
 	for _, r := range s.runs {
 		in = append(in, r)
 	}
-	return newMerge(s.comparing(), in)
+	return newMerge(s.compare, in)
 }
 
 // close removes the runs. It may be called at any time.

@@ -7,40 +7,47 @@ import (
 )
 
 // byTime is the order of lines that are found: time, source, offset, bytes.
-func byTime(a, b *line) int {
-	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.source, b.source), cmp.Compare(a.offset, b.offset), bytes.Compare(a.raw, b.raw))
+func byTime(a, b *segment) int {
+	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.source, b.source), cmp.Compare(a.offset, b.offset), bytes.Compare(a.text, b.text))
 }
 
 // backwards is byTime from the end.
-func backwards(a, b *line) int { return byTime(b, a) }
+func backwards(a, b *segment) int { return byTime(b, a) }
 
-// timeline merges the sorted lines of objects that come one after the other. Of
+// timeline merges the sorted lines of objects that come one after the other, each
+// a segment of its own, as another line may be between it and the next. Of
 // what it holds as much as passes the limit lies in temporary files.
 type timeline struct {
-	compare func(a, b *line) int
+	compare func(a, b *segment) int
 	limit   int64
 	tempDir string
 
 	merge *merge
-	held  []*memory // with lines at hand
+	held  []held // with lines at hand
 	runs  []*run
 }
 
-func newTimeline(compare func(a, b *line) int, limit int64, tempDir string) *timeline {
+// held is what an object gave, and what that took in memory.
+type held struct {
+	lines *memory
+	cost  int64
+}
+
+func newTimeline(compare func(a, b *segment) int, limit int64, tempDir string) *timeline {
 	return &timeline{compare: compare, limit: limit, tempDir: tempDir, merge: &merge{compare: compare}}
 }
 
 // add takes the sorted lines of an object; cost is what they take in memory.
-func (t *timeline) add(lines []line, cost int64) error {
-	m := &memory{lines: lines, cost: cost}
-	t.held = append(t.held, m)
+func (t *timeline) add(lines []segment, cost int64) error {
+	m := &memory{lists: [][]segment{lines}}
+	t.held = append(t.held, held{m, cost})
 	if err := t.merge.add(m); err != nil {
 		return err
 	}
 	var used int64
 	n := 0
 	for _, h := range t.held {
-		if len(h.lines) > 0 {
+		if !h.lines.empty() {
 			used += h.cost
 			t.held[n] = h
 			n++
@@ -93,7 +100,7 @@ func (t *timeline) spill() error {
 
 // until calls fn for all lines, in order, that come before limit, or for all if
 // it is nil. A line is valid during the call.
-func (t *timeline) until(limit *line, fn func(*line) error) error {
+func (t *timeline) until(limit *segment, fn func(*segment) error) error {
 	for {
 		l, err := t.merge.peek()
 		if err != nil || l == nil || limit != nil && t.compare(l, limit) >= 0 {
