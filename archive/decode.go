@@ -17,6 +17,7 @@ type decoded struct {
 	file    *pq.File
 	columns []decodedColumn
 	rows    int
+	opened  int // counts the files
 }
 
 // decodedColumn walks the rows of one column. Values are read in row order.
@@ -92,6 +93,7 @@ func (d *decoded) start(file io.ReaderAt, size int64, defs []columnDef, version,
 		}
 	}
 	d.file, d.rows = f, rows
+	d.opened++
 	if cap(d.columns) < len(defs) {
 		d.columns = make([]decodedColumn, len(defs))
 	}

@@ -25,10 +25,13 @@ type renderer struct {
 	parts   [4][renderRows]parser.Value // of requests
 	scratch []byte                      // texts that are joined out of several columns
 	line    []byte
+	printer parser.Printer
+	values  [renderRows]parser.Value // of one field
+	prints  map[*plan][]printed      // for each op
 }
 
 func newRenderer(plans []plan) renderer {
-	r := renderer{plans: plans, byName: map[string]*plan{}}
+	r := renderer{plans: plans, byName: map[string]*plan{}, prints: map[*plan][]printed{}}
 	r.split = wrapper.NewSplitter(wrapper.Auto, nil)
 	for i := range plans {
 		r.byName[string(plans[i].name)] = join(r.byName[string(plans[i].name)], &plans[i])
