@@ -6,32 +6,38 @@ import (
 	"github.com/loghaul/loghaul/parser"
 )
 
-// print gives the lines of n rows of one format, from row on, as their columns
-// print: field by field, so that no records are made. All columns must be at
-// row. The lines are valid until the next call.
-func (r *renderer) print(row, n int, p *plan) [][]byte {
-	r.scratch = r.scratch[:0]
+// print prints the lines from to to of r.printer as the columns of as many rows
+// of one format say, from row on: field by field, so that no records are made.
+// All columns must be at row.
+func (r *renderer) print(row, from, to int, p *plan) {
+	n := to - from
 	var lone []parser.Value
 	if r.begin(row, n, p) {
 		lone = r.lone[:n]
 	}
-	r.printer.Begin(p.format, n, lone)
+	r.printer.Begin(p.format, from, to, lone)
 	values := r.values[:n]
 	for i := range p.ops {
 		o := &p.ops[i]
 		switch prints := p.format.PrintsText(o.field); {
 		case r.numbers(row, n, p, i):
 		case o.kind == opRequest && prints:
-			method, path, query, version := r.requestParts(row, values)
-			r.printer.Requests(o.field, values, method, path, query, version)
+			r.printer.Pieces(o.field, values, r.requestParts(row, values), beforeParts)
 		case o.kind == opText && prints && r.texts(row, n, o):
+		case o.kind == opList && prints && lone == nil:
+			r.printer.Pieces(o.field, values, r.items(row, o.col, values), beforeItems)
+		case o.kind == opTime:
+			r.fields(row, p, o, r.dates[:n])
+			r.printer.Field(o.field, r.dates[:n])
 		default:
 			r.fields(row, p, o, values)
 			r.printer.Field(o.field, values)
 		}
 	}
-	return r.printer.Lines()
 }
+
+// beforeItems has the byte before each item of a list but the first.
+const beforeItems = "||||||||"
 
 // printed remembers how a format prints the numbers of a column's dictionary,
 // each of which many rows have.

@@ -291,8 +291,10 @@ func (v *verifier) flush() {
 	if !v.plan.dated {
 		v.skipTime(v.row, v.n)
 	}
-	for i, line := range v.print(v.row, v.n, v.plan) {
-		if !v.kept[i] && !bytes.Equal(line, v.lines[i]) {
+	v.scratch = v.scratch[:0]
+	v.print(v.row, 0, v.n, v.plan)
+	for i := range v.n {
+		if !v.kept[i] && !bytes.Equal(v.printer.Line(i), v.lines[i]) {
 			v.refused = append(v.refused, v.row+i)
 		}
 	}

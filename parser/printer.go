@@ -10,8 +10,7 @@ import "encoding/binary"
 type Printer struct {
 	format *Format
 	all    []printing
-	rows   []printing // those of all that the block has
-	lines  [][]byte
+	rows   []printing // the block
 	lone   []Value
 	dates  dateCache
 }
@@ -23,6 +22,10 @@ type printing struct {
 	group int // where the fields began that decide whether the next nodeSep prints
 }
 
+// PrintAhead is how many bytes behind a text a Printer copies with it, if the slice has the capacity. That is what it
+// does for short texts: those of less capacity take longer.
+const PrintAhead = 2 * chunkLen
+
 const (
 	// lineRoom is how much room lines have at first. Lines that lie a power of two apart would be in each other's way in
 	// the processor's cache.
@@ -31,20 +34,19 @@ const (
 	wordLen, chunkLen = 8, 16
 )
 
-// What lies between the parts of a request.
-var space, question = newLiteral(" "), newLiteral("?") //nolint:gochecknoglobals // constants
+var nothing literal //nolint:gochecknoglobals // a constant
 
-// Begin begins a block of n lines of the format f. The caller then passes the values of each field of f, in order, to
-// Field, Numbers, Texts or Requests, and asks for what they make with Lines. lone has the Record.Lone of each line; it is
-// nil if no line has one.
-func (p *Printer) Begin(f *Format, n int, lone []Value) {
-	if n > len(p.all) {
-		room := make([]byte, (n-len(p.all))*lineRoom)
+// Begin begins the lines from to to, exclusive: a block of the format f. The caller then passes the values of each field
+// of f, in order, to Field, Numbers, Texts or Pieces, one for each line of the block, and asks for what they make with
+// Line. lone has the Record.Lone of each line; it is nil if no line has one.
+func (p *Printer) Begin(f *Format, from, to int, lone []Value) {
+	if n := to - len(p.all); n > 0 {
+		room := make([]byte, n*lineRoom)
 		for ; len(room) > 0; room = room[lineRoom:] {
 			p.all = append(p.all, printing{buf: room[:lineRoom:lineRoom]})
 		}
 	}
-	p.format, p.lone, p.rows = f, lone, p.all[:n]
+	p.format, p.lone, p.rows = f, lone, p.all[from:to]
 	for i := range p.rows {
 		r := &p.rows[i]
 		r.at, r.group = 0, 0
@@ -52,14 +54,8 @@ func (p *Printer) Begin(f *Format, n int, lone []Value) {
 	}
 }
 
-// Lines gives the lines of the block. They are valid until the next Begin.
-func (p *Printer) Lines() [][]byte {
-	p.lines = p.lines[:0]
-	for i := range p.rows {
-		p.lines = append(p.lines, p.rows[i].buf[:p.rows[i].at])
-	}
-	return p.lines
-}
+// Line gives the line with index i. It is valid until the next Begin for this line.
+func (p *Printer) Line(i int) []byte { return p.all[i].buf[:p.all[i].at] }
 
 // Field prints the field with this index, and what follows it. values are what Append would find in Record.Values, one
 // for each line.
@@ -153,8 +149,8 @@ func (p *Printer) Numbers(field int, codes, numbers []int32, printed []Printed) 
 	}
 }
 
-// PrintsText reports whether the field with this index is printed as it is, so that Printer.Texts and Printer.Requests
-// are for it.
+// PrintsText reports whether the field with this index is printed as it is, so that Printer.Texts and Printer.Pieces are
+// for it.
 func (f *Format) PrintsText(field int) bool { return f.steps[field].code == stepText }
 
 // Texts is Field for texts that are all there: line i of the block has data[offsets[k]:offsets[k+1]], with k being
@@ -175,28 +171,24 @@ func (p *Printer) Texts(field int, codes []int32, data []byte, offsets []uint32)
 	}
 }
 
-// Requests is Field for requests that lie in pieces, see SplitRequest: those of line i are method[i] to version[i], or if
-// method[i] has no value, values[i] is what Field is given.
-func (p *Printer) Requests(field int, values, method, path, query, version []Value) {
+// Pieces is Field for texts that lie in pieces: that of line i is pieces[0][i] and, for each further one that there is,
+// the byte of between before it and pieces[n][i]. If pieces[0][i] has no value, values[i] is what Field is given.
+func (p *Printer) Pieces(field int, values []Value, pieces [][]Value, between string) {
 	s := &p.format.steps[field]
-	rows := p.rows[:len(values)]
-	for i := range rows {
-		r := &rows[i]
-		if method[i].State&Present == 0 {
+	for i := range p.rows {
+		r, v := &p.rows[i], &pieces[0][i]
+		if v.State&Present == 0 || len(v.Text) == 0 && s.before == 0 {
 			p.other(s, r, &values[i])
 			continue
 		}
-		r.put(s.before, method[i].Text, &space)
-		last := path[i].Text
-		if v := &query[i]; v.State&Present != 0 {
-			r.put(0, last, &question)
-			last = v.Text
+		before := s.before
+		for n := 1; n < len(pieces); n++ {
+			if next := &pieces[n][i]; next.State&Present != 0 {
+				r.put(before, v.Text, &nothing)
+				before, v = between[n], next
+			}
 		}
-		if v := &version[i]; v.State&Present != 0 {
-			r.put(0, last, &space)
-			last = v.Text
-		}
-		r.put(0, last, &s.tail)
+		r.put(before, v.Text, &s.tail)
 	}
 }
 
@@ -204,15 +196,18 @@ func (p *Printer) Requests(field int, values, method, path, query, version []Val
 // in that of the second.
 func (p *Printer) lones(s *step, values []Value) {
 	for i := range values {
-		v := &values[i]
-		switch {
-		case p.lone[i].State&Present == 0:
-		case s.lone:
-			v = &p.lone[i]
+		switch r, v := &p.rows[i], &p.lone[i]; {
+		case v.State&Present == 0:
+			p.other(s, r, &values[i])
+		case s.afterLone && s.constant:
+			r.put(0, nil, &s.none)
+		case s.afterLone:
+			p.other(s, r, &Value{})
+		case s.code == stepText:
+			r.put(s.before, v.Text, &s.tail)
 		default:
-			v = &Value{}
+			p.other(s, r, v)
 		}
-		p.other(s, &p.rows[i], v)
 	}
 }
 
@@ -232,15 +227,15 @@ func (p *Printer) other(s *step, r *printing, v *Value) {
 // word appends the n lowest bytes of w, at most eight.
 func (r *printing) word(w uint64, n int) {
 	if len(r.buf)-r.at < wordLen {
-		r.grow(wordLen)
+		r.grow()
 	}
 	binary.LittleEndian.PutUint64(r.buf[r.at:], w)
 	r.at += n
 }
 
 func (r *printing) text(text string) {
-	if len(r.buf)-r.at < len(text) {
-		r.grow(len(text))
+	for len(r.buf)-r.at < len(text) {
+		r.grow()
 	}
 	r.at += copy(r.buf[r.at:], text)
 }
@@ -248,37 +243,41 @@ func (r *printing) text(text string) {
 // put appends the byte before, unless it is 0, text, and the literal after it. Most texts are short: then what lies
 // behind one is copied, too, and written over.
 func (r *printing) put(before byte, text []byte, after *literal) {
-	n := len(text)
-	if len(r.buf)-r.at < 1+n+2*chunkLen {
-		r.grow(1 + n + 2*chunkLen)
-	}
-	buf, at := r.buf, r.at
-	if before != 0 {
-		buf[at] = before
-		at++
-	}
-	switch {
-	case n <= chunkLen && cap(text) >= chunkLen:
-		*(*[chunkLen]byte)(buf[at:]) = [chunkLen]byte(text[:chunkLen])
-	case n <= 2*chunkLen && cap(text) >= 2*chunkLen:
-		*(*[2 * chunkLen]byte)(buf[at:]) = [2 * chunkLen]byte(text[:2*chunkLen])
-	default:
-		copy(buf[at:], text)
-	}
-	r.at = at + n
-	if len(after.text) > wordLen {
-		r.text(after.text)
+	n, at := len(text), r.at
+	if n > PrintAhead || cap(text) < PrintAhead || len(after.text) > wordLen || len(r.buf)-at < 1+PrintAhead+wordLen {
+		r.putLong(before, text, after)
 		return
 	}
-	binary.LittleEndian.PutUint64(buf[r.at:], after.word)
-	r.at += len(after.text)
+	if before != 0 {
+		r.buf[at] = before
+		at++
+	}
+	*(*[chunkLen]byte)(r.buf[at:]) = [chunkLen]byte(text[:chunkLen])
+	if n > chunkLen {
+		*(*[chunkLen]byte)(r.buf[at+chunkLen:]) = [chunkLen]byte(text[chunkLen:PrintAhead])
+	}
+	at += n
+	binary.LittleEndian.PutUint64(r.buf[at:], after.word)
+	r.at = at + len(after.text)
 }
 
-// grow makes room for n more bytes.
+func (r *printing) putLong(before byte, text []byte, after *literal) {
+	for len(r.buf)-r.at <= len(text) {
+		r.grow()
+	}
+	if before != 0 {
+		r.buf[r.at] = before
+		r.at++
+	}
+	r.at += copy(r.buf[r.at:], text)
+	r.text(after.text)
+}
+
+// grow makes more room.
 //
 //go:noinline
-func (r *printing) grow(n int) {
-	buf := make([]byte, 2*len(r.buf)+n)
+func (r *printing) grow() {
+	buf := make([]byte, 2*len(r.buf))
 	copy(buf, r.buf[:r.at])
 	r.buf = buf
 }

@@ -15,11 +15,11 @@ func printed(p *Printer, f *Format, r *Record) []byte {
 	if r.Lone.State != 0 {
 		lone = []Value{{}, r.Lone, r.Lone}
 	}
-	p.Begin(f, 3, lone)
+	p.Begin(f, 2, 5, lone)
 	for i := range f.fields {
 		p.Field(i, []Value{{}, r.Values[i], r.Values[i]})
 	}
-	return p.Lines()[1]
+	return p.Line(3)
 }
 
 // printedByColumn is printed for a caller that has numbers and texts by their codes, and requests in pieces.
@@ -28,7 +28,7 @@ func printedByColumn(p *Printer, f *Format, r *Record) []byte {
 	if r.Lone.State != 0 {
 		lone = []Value{{}, r.Lone, r.Lone}
 	}
-	p.Begin(f, 3, lone)
+	p.Begin(f, 2, 5, lone)
 	for i := range f.fields {
 		v := r.Values[i]
 		numbers := []int32{7, int32(v.Int)}
@@ -38,7 +38,7 @@ func printedByColumn(p *Printer, f *Format, r *Record) []byte {
 			p.Numbers(i, []int32{0, 1, 1}, numbers, list)
 		case f.fields[i].Kind == KindRequest && f.PrintsText(i):
 			values := []Value{{}, v, v}
-			var parts [4][]Value
+			parts := make([][]Value, 4)
 			for j := range parts {
 				parts[j] = make([]Value, len(values))
 			}
@@ -53,7 +53,14 @@ func printedByColumn(p *Printer, f *Format, r *Record) []byte {
 					parts[3][k] = Value{Text: version, State: Present}
 				}
 			}
-			p.Requests(i, values, parts[0], parts[1], parts[2], parts[3])
+			p.Pieces(i, values, parts, "  ? ")
+		case f.fields[i].Kind == KindList && f.PrintsText(i) && usual && v.Int == int64(bytes.Count(v.Text, []byte{'|'}))+1:
+			values := []Value{{}, v, v}
+			var parts [][]Value
+			for item := range v.Items {
+				parts = append(parts, []Value{{}, {Text: item, State: Present}, {Text: item, State: Present}})
+			}
+			p.Pieces(i, values, append(parts, make([]Value, len(values))), strings.Repeat("|", len(parts)+1))
 		case f.PrintsText(i) && usual:
 			n := uint32(len(v.Text))
 			if data := slices.Concat([]byte("else"), v.Text, v.Text); n%2 == 0 {
@@ -65,7 +72,7 @@ func printedByColumn(p *Printer, f *Format, r *Record) []byte {
 			p.Field(i, []Value{{}, v, v})
 		}
 	}
-	return p.Lines()[2]
+	return p.Line(4)
 }
 
 // agreePrint checks that the Printer prints what Append prints.
