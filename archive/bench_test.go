@@ -251,15 +251,20 @@ func BenchmarkSelect(b *testing.B) {
 		run(b, "", func(s *Selection) error { return s.Rows(func(*Row) error { return nil }) })
 	})
 	b.Run("raw~", func(b *testing.B) { run(b, "raw~nothing", count) })
-	b.Run("Reader.Rows", func(b *testing.B) {
-		perMillion(b, o.Lines, func() {
-			r, err := opener.Open(bytes.NewReader(o.Body), int64(len(o.Body)))
-			if err != nil {
-				b.Fatal(err)
-			}
-			if err := r.Rows(func(*Row) error { return nil }); err != nil {
-				b.Fatal(err)
-			}
+	for name, read := range map[string]func(*Reader) error{
+		"Reader.Rows":  func(r *Reader) error { return r.Rows(func(*Row) error { return nil }) },
+		"Reader.Lines": func(r *Reader) error { return r.Lines(func(*Row) error { return nil }) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			perMillion(b, o.Lines, func() {
+				r, err := opener.Open(bytes.NewReader(o.Body), int64(len(o.Body)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := read(r); err != nil {
+					b.Fatal(err)
+				}
+			})
 		})
-	})
+	}
 }

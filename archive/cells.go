@@ -43,9 +43,9 @@ func (s *Schema) place(d *columnDef) int {
 	}
 }
 
-// Cells calls fn for each line like Rows, and gives it the values of all columns
+// Cells calls fn for each line like Lines, and gives it the values of all columns
 // of the row, in an encoding of its own that a Derived takes. They are those
-// that Rows made the line of. cells is valid during the call.
+// that Lines made the line of. cells is valid during the call.
 func (rd *Reader) Cells(s *Schema, fn func(r *Row, cells []byte) error) error {
 	file := make([]byte, rd.size)
 	if n, err := rd.r.ReadAt(file, 0); n != len(file) {
@@ -61,7 +61,7 @@ func (rd *Reader) Cells(s *Schema, fn func(r *Row, cells []byte) error) error {
 	}
 	places := s.places(rd.defs)
 	var cells []byte
-	return rd.Rows(func(r *Row) error {
+	return rd.Lines(func(r *Row) error {
 		var err error
 		if cells, err = d.appendCells(cells[:0], r.Index, places); err != nil {
 			return err
@@ -78,7 +78,7 @@ func (s *Schema) places(defs []columnDef) []int {
 	return places
 }
 
-// Cells is Rows that also gives the values of all columns of a row, as
+// Cells is Lines that also gives the values of all columns of a row, as
 // Reader.Cells does.
 func (s *Selection) Cells(schema *Schema, fn func(r *Row, cells []byte) error) error {
 	if s.rows == nil {
@@ -95,7 +95,7 @@ func (s *Selection) Cells(schema *Schema, fn func(r *Row, cells []byte) error) e
 	d := decoded{columns: slices.Clone(s.walk.columns)}
 	places := schema.places(s.rd.defs)
 	var cells []byte
-	return s.Rows(func(r *Row) error {
+	return s.Lines(func(r *Row) error {
 		var err error
 		if cells, err = d.appendCells(cells[:0], r.Index, places); err != nil {
 			return err

@@ -9,7 +9,11 @@ import (
 	pq "github.com/parquet-go/parquet-go"
 
 	"github.com/loghaul/loghaul/archive/parquet"
+	"github.com/loghaul/loghaul/parser"
 )
+
+// fewBytes are so few that a copy of a page's texts costs next to nothing.
+const fewBytes = 1 << 10
 
 // decoded is the columns of an object as parquet-go reads them. That is the
 // point of it: what wrote the object had no part in reading it.
@@ -17,6 +21,7 @@ type decoded struct {
 	file    *pq.File
 	columns []decodedColumn
 	rows    int
+	opened  int // counts the files
 }
 
 // decodedColumn walks the rows of one column. Values are read in row order.
@@ -92,6 +97,7 @@ func (d *decoded) start(file io.ReaderAt, size int64, defs []columnDef, version,
 		}
 	}
 	d.file, d.rows = f, rows
+	d.opened++
 	if cap(d.columns) < len(defs) {
 		d.columns = make([]decodedColumn, len(defs))
 	}
@@ -228,6 +234,11 @@ func (p *decodedPage) typed(def *columnDef, from pq.Page) {
 		p.i64 = data.Int64()
 	case parquet.ByteArray:
 		p.data, p.offsets = data.ByteArray()
+		if len(p.data) < fewBytes {
+			// Short texts are copied together with what lies behind them: see
+			// parser.Printer. That must not be the end of the memory.
+			p.data = append(make([]byte, 0, len(p.data)+parser.PrintAhead), p.data...)
+		}
 	}
 	if p.coded {
 		p.dict32, p.dict64 = p.i32, p.i64

@@ -9,26 +9,43 @@ import "github.com/loghaul/loghaul/parser"
 func (c *decodedColumn) texts(row int, out []parser.Value) {
 	for n := 0; len(out) > 0; row, out = row+n, out[n:] {
 		var levels []byte
-		if n, levels = c.stretch(row, out); c.page.values == 0 {
+		switch n, levels = c.stretch(row, out); {
+		case c.page.values == 0:
+		case levels != nil:
+			c.someTexts(levels, out[:n])
+		case c.page.coded:
+			data, offsets := c.page.data, c.page.offsets
+			for i, code := range c.page.codes[c.value:][:n] {
+				out[i].State, out[i].Text = parser.Present, data[offsets[code]:offsets[code+1]]
+			}
+			c.value += n
+		default:
+			data, offsets := c.page.data, c.page.offsets[c.value:]
+			for i := range out[:n] {
+				out[i].State, out[i].Text = parser.Present, data[offsets[i]:offsets[i+1]]
+			}
+			c.value += n
+		}
+	}
+}
+
+// someTexts is texts for rows that not all have a value.
+func (c *decodedColumn) someTexts(levels []byte, out []parser.Value) {
+	p, k := c.page, c.value
+	for i := range out {
+		v := &out[i]
+		if levels[i] != 1 {
+			v.State = 0
 			continue
 		}
-		p, k := c.page, c.value
-		for i := range out[:n] {
-			v := &out[i]
-			if levels != nil && levels[i] != 1 {
-				v.State = 0
-				continue
-			}
-			v.State = parser.Present
-			j := k
-			if p.coded {
-				j = int(p.codes[k])
-			}
-			v.Text = p.data[p.offsets[j]:p.offsets[j+1]]
-			k++
+		j := k
+		if p.coded {
+			j = int(p.codes[k])
 		}
-		c.value = k
+		v.State, v.Text = parser.Present, p.data[p.offsets[j]:p.offsets[j+1]]
+		k++
 	}
+	c.value = k
 }
 
 func (c *decodedColumn) int32s(row int, out []parser.Value) {

@@ -9,11 +9,11 @@ import (
 
 // RawSHA256 renders all lines and gives the SHA-256, in hexadecimal digits, of
 // the bytes that the object's ranges name: what Meta.RawSHA256 has to be. It
-// also calls fn for each line if fn is not nil, see Rows. It reads the whole
+// also calls fn for each line if fn is not nil, see Lines. It reads the whole
 // object.
 func (rd *Reader) RawSHA256(fn func(*Row) error) (string, error) {
 	h := rawHash{sum: sha256.New()}
-	err := rd.Rows(func(r *Row) error {
+	err := rd.Lines(func(r *Row) error {
 		h.add(r)
 		if fn == nil {
 			return nil
@@ -25,7 +25,7 @@ func (rd *Reader) RawSHA256(fn func(*Row) error) (string, error) {
 
 // rawHash sums up the bytes of rows in the order of their source. Rows come in
 // that order, but for the later records of a joined line: these wait until what
-// lies between has come. Rows has checked that nothing is missing.
+// lies between has come. Lines has checked that nothing is missing.
 type rawHash struct {
 	sum   hash.Hash
 	next  int64   // offset of the next byte

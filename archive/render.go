@@ -22,13 +22,18 @@ type renderer struct {
 	asap    [renderRows]parser.State
 	plus    bool // one of them is
 	lone    [renderRows]parser.Value
-	parts   [4][renderRows]parser.Value // of requests
-	scratch []byte                      // texts that are joined out of several columns
+	pieces  [slots][renderRows]parser.Value // of requests and lists
+	parts   [slots][]parser.Value           // memory of what gives pieces
+	scratch []byte                          // texts that are joined out of several columns
 	line    []byte
+	printer parser.Printer
+	values  [renderRows]parser.Value // of one field
+	dates   [renderRows]parser.Value // of the date that print has printed last
+	prints  map[*plan][]printed      // for each op
 }
 
 func newRenderer(plans []plan) renderer {
-	r := renderer{plans: plans, byName: map[string]*plan{}}
+	r := renderer{plans: plans, byName: map[string]*plan{}, prints: map[*plan][]printed{}}
 	r.split = wrapper.NewSplitter(wrapper.Auto, nil)
 	for i := range plans {
 		r.byName[string(plans[i].name)] = join(r.byName[string(plans[i].name)], &plans[i])
@@ -182,50 +187,51 @@ func (r *renderer) time(row int, v *parser.Value) {
 
 // requests fills out with whole requests, from colRequest or from their parts.
 func (r *renderer) requests(row int, out []parser.Value) {
-	method, path, query, version := r.requestParts(row, out)
+	parts := r.requestParts(row, out)
 	for i := range out {
-		if method[i].State == 0 {
+		if parts[0][i].State == 0 {
 			continue
 		}
 		from := len(r.scratch)
-		b := append(appendText(r.scratch, method[i].Text), ' ')
-		if path[i].State != 0 {
-			b = appendText(b, path[i].Text)
-		}
-		if query[i].State != 0 {
-			b = appendText(append(b, '?'), query[i].Text)
-		}
-		if version[i].State != 0 {
-			b = appendText(append(b, ' '), version[i].Text)
+		b := appendText(r.scratch, parts[0][i].Text)
+		for n := 1; n < len(parts); n++ {
+			if v := &parts[n][i]; v.State != 0 {
+				b = appendText(append(b, beforeParts[n]), v.Text)
+			}
 		}
 		r.scratch = b
 		out[i].State, out[i].Text = parser.Present, b[from:]
 	}
 }
 
+// beforeParts has the byte before each of the parts of a request but the first.
+const beforeParts = "  ? "
+
 // requestParts fills out from colRequest, and gives the parts of the other
-// requests. All columns are read before any text is touched, so that the
-// processor can wait for many texts at once.
-func (r *renderer) requestParts(row int, out []parser.Value) (method, path, query, version []parser.Value) {
-	n := len(out)
+// requests: method, path, query and version. All columns are read before any
+// text is touched, so that the processor can wait for many texts at once.
+func (r *renderer) requestParts(row int, out []parser.Value) [][]parser.Value {
 	r.columns[colRequest].texts(row, out)
-	method, path, query, version = r.parts[0][:n], r.parts[1][:n], r.parts[2][:n], r.parts[3][:n]
-	r.columns[colMethod].texts(row, method)
-	r.columns[colHTTPPath].texts(row, path)
-	r.columns[colQuery].texts(row, query)
-	r.columns[colHTTPVersion].texts(row, version)
+	parts := r.parts[:0]
+	for n, c := range [...]int{colMethod, colHTTPPath, colQuery, colHTTPVersion} {
+		part := r.pieces[n][:len(out)]
+		r.columns[c].texts(row, part)
+		parts = append(parts, part)
+	}
 	for i := range out {
-		later := path[i].State | query[i].State | version[i].State
+		method, path := &parts[0][i], &parts[1][i]
+		later := path.State | parts[2][i].State | parts[3][i].State
 		switch {
-		case method[i].State == 0 && later == 0:
-		case method[i].State == 0, out[i].State != 0:
+		case method.State == 0 && later == 0:
+			continue
+		case method.State == 0, out[i].State != 0:
 			panic(unread{"http_method and what goes with it", 1})
 		}
-		if path[i].State == 0 {
-			path[i].Text = nil
+		if path.State == 0 { // the space before it is there all the same
+			path.State, path.Text = parser.Present, nil
 		}
 	}
-	return method, path, query, version
+	return parts
 }
 
 func (r *renderer) uri(row int, v *parser.Value) {
@@ -242,31 +248,51 @@ func (r *renderer) uri(row int, v *parser.Value) {
 // lists fills out from the slots from column first on, and reports whether any
 // row has a first one.
 func (r *renderer) lists(row, first int, out []parser.Value) (some bool) {
-	r.columns[first].texts(row, out)
+	items := r.items(row, first, out)
 	for i := range out {
 		v := &out[i]
-		if v.State == 0 {
+		if *v = (parser.Value{}); items[0][i].State == 0 {
 			continue
 		}
 		some = true
-		v.Int = 1
-		from, b := len(r.scratch), r.scratch
-		for n := 1; n < slots; n++ {
-			c := &r.columns[first+n]
-			if !c.has(row + i) {
-				break
-			}
+		v.State, v.Text, v.Int = parser.Present, items[0][i].Text, 1
+		from := len(r.scratch)
+		for n := 1; n < len(items) && items[n][i].State != 0; n++ {
 			if n == 1 {
-				b = appendText(b, v.Text)
+				r.scratch = appendText(r.scratch, v.Text)
 			}
-			b = appendText(append(b, '|'), c.text())
+			r.scratch = appendText(append(r.scratch, '|'), items[n][i].Text)
 			v.Int++
 		}
 		if v.Int > 1 {
-			r.scratch, v.Text = b, b[from:]
+			v.Text = r.scratch[from:]
 		}
 	}
 	return some
+}
+
+// items gives the slots from column first on, for as many rows as out has. Those
+// of out are without value then.
+func (r *renderer) items(row, first int, out []parser.Value) [][]parser.Value {
+	items := r.parts[:0]
+	for n := range slots {
+		if c := &r.columns[first+n]; n == 0 || !c.empty() {
+			item := r.pieces[n][:len(out)]
+			c.texts(row, item)
+			items = append(items, item)
+			continue
+		}
+		break // what lies behind has no values either, or finish says so
+	}
+	for i := range out {
+		out[i].State = 0
+		for n := 1; n < len(items); n++ {
+			if items[n][i].State != 0 && items[n-1][i].State == 0 {
+				panic(unread{r.columns[first+n].def.Name, 1})
+			}
+		}
+	}
+	return items
 }
 
 // appendText is append, faster for the short texts that most fields are.
@@ -278,28 +304,6 @@ func appendText(dst, text []byte) []byte {
 	}
 	*(*[short]byte)(dst[n : n+short]) = [short]byte(text[:short]) // what is behind text is cut off again
 	return dst[:n+len(text)]
-}
-
-// identity is the columns that every row has.
-type identity struct {
-	node, source, path []byte
-	offset, readAt     int64
-	noLF, partial      bool
-	unsure             bool // of the time
-	rest               bool
-}
-
-func (r *renderer) identity(row int) identity {
-	for _, c := range [...]int{colNode, colSource, colPath, colOffset, colReadTime, colFlags} {
-		r.columns[c].has(row)
-	}
-	flags := r.columns[colFlags].int32()
-	return identity{
-		node: r.columns[colNode].text(), source: r.columns[colSource].text(), path: r.columns[colPath].text(),
-		offset: r.columns[colOffset].int64(), readAt: r.columns[colReadTime].int64(),
-		noLF: flags&flagNoLF != 0, partial: flags&flagPartial != 0, unsure: flags&flagTimeUnsure != 0,
-		rest: flags&flagRest != 0,
-	}
 }
 
 // raw gives the bytes of a row that keeps them.

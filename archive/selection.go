@@ -277,7 +277,7 @@ func (s *Selection) settleKept() error {
 func (s *Selection) ask(rows bitmap, kept bool) error {
 	rows = rows.clone().and(s.rows)
 	sure := s.rows.clone().andNot(rows)
-	err := s.each(rows, kept, func(r *Row) error {
+	err := s.each(rows, kept, true, func(r *Row) error {
 		if s.matches(r) {
 			sure.set(r.Index)
 		}
@@ -305,11 +305,16 @@ func (s *Selection) Runs(fn func(first, last int)) error {
 
 // Rows calls fn for each row, in order, until fn returns an error, which it then
 // returns as it is.
-func (s *Selection) Rows(fn func(*Row) error) error {
+func (s *Selection) Rows(fn func(*Row) error) error { return s.give(true, fn) }
+
+// Lines is Rows in less time: rows may have no Record.
+func (s *Selection) Lines(fn func(*Row) error) error { return s.give(false, fn) }
+
+func (s *Selection) give(records bool, fn func(*Row) error) error {
 	if err := s.settleKept(); err != nil || s.rows == nil {
 		return err
 	}
-	return s.each(s.rows, false, func(r *Row) error {
+	return s.each(s.rows, false, records || s.doubt != nil, func(r *Row) error {
 		if s.doubt != nil && s.doubt.has(r.Index) && !s.matches(r) {
 			return nil
 		}
@@ -319,7 +324,7 @@ func (s *Selection) Rows(fn func(*Row) error) error {
 
 // each reads the given rows. kept says that all of them keep their bytes: then
 // the columns of fields are not read, nor is the time that a format has.
-func (s *Selection) each(rows bitmap, kept bool, fn func(*Row) error) error {
+func (s *Selection) each(rows bitmap, kept, records bool, fn func(*Row) error) error {
 	if rows.empty() {
 		return nil
 	}
@@ -334,7 +339,7 @@ func (s *Selection) each(rows bitmap, kept bool, fn func(*Row) error) error {
 	}
 	w := s.walk
 	w.begun()
-	w.lean = kept
+	w.lean, w.records = kept, records
 	var live []*decodedColumn // those that have to be moved along
 	for i := range w.columns {
 		if !w.columns[i].empty() {

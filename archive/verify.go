@@ -26,14 +26,10 @@ type verifier struct {
 	kept   [renderRows]bool
 	tiles  tiles
 	parts  []Part
-	values [renderRows]parser.Value // of one field
-	match  parser.Matcher
-	prints map[*plan][]printed // for each op
-	object int                 // counts them
 }
 
 func newVerifier(plans []plan, defs []columnDef, zone *parser.Zone, kind wrapper.Kind) *verifier {
-	v := &verifier{renderer: newRenderer(plans), defs: defs, version: Version, schema: schemaString(defs), prints: map[*plan][]printed{}}
+	v := &verifier{renderer: newRenderer(plans), defs: defs, version: Version, schema: schemaString(defs)}
 	v.split = wrapper.NewSplitter(kind, zone)
 	return v
 }
@@ -44,7 +40,6 @@ func newVerifier(plans []plan, defs []columnDef, zone *parser.Zone, kind wrapper
 func (v *verifier) verify(file []byte, w *window, meta *Meta, t *table) (refused []int, err error) {
 	defer recovered(&err, "decode")
 	defer v.release()
-	v.object++
 	if err := v.load(file, w.rows); err != nil {
 		return nil, err
 	}
@@ -288,8 +283,7 @@ func (v *verifier) addRow(row int, line []byte, records []Part, flag int32) erro
 	return nil
 }
 
-// flush compares the rows of the block with what they render to, field by
-// field: records and lines need not be made for that.
+// flush compares the rows of the block with what their columns print.
 func (v *verifier) flush() {
 	if v.n == 0 {
 		return
@@ -297,28 +291,10 @@ func (v *verifier) flush() {
 	if !v.plan.dated {
 		v.skipTime(v.row, v.n)
 	}
-	var lone []parser.Value
 	v.scratch = v.scratch[:0]
-	if v.begin(v.row, v.n, v.plan) {
-		lone = v.lone[:v.n]
-	}
-	v.match.Begin(v.plan.format, v.lines[:v.n], lone)
-	values := v.values[:v.n]
-	for i := range v.plan.ops {
-		if v.numbers(i) {
-			continue
-		}
-		o := &v.plan.ops[i]
-		if o.kind == opRequest && v.plan.format.ComparesRequests(o.field) {
-			method, path, query, version := v.requestParts(v.row, values)
-			v.match.Requests(o.field, values, method, path, query, version)
-			continue
-		}
-		v.fields(v.row, v.plan, o, values)
-		v.match.Field(o.field, values)
-	}
+	v.print(v.row, 0, v.n, v.plan)
 	for i := range v.n {
-		if !v.kept[i] && !v.match.Matches(i) {
+		if !v.kept[i] && !bytes.Equal(v.printer.Line(i), v.lines[i]) {
 			v.refused = append(v.refused, v.row+i)
 		}
 	}

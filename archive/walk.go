@@ -11,16 +11,14 @@ import (
 // walk is one pass over the rows of an object.
 type walk struct {
 	renderer
-	meta  *Meta
-	plans []plan
-	set   *parser.Set // of the formats of plans, once a line needs it
-	fn    func(*Row) error
-	row   Row
-	block blockOfRows
-	known struct { // of the last row
-		r                  *Range
-		node, source, path []byte
-	}
+	meta     *Meta
+	plans    []plan
+	set      *parser.Set // of the formats of plans, once a line needs it
+	fn       func(*Row) error
+	row      Row
+	source   *Range // of row
+	block    blockOfRows
+	records  bool // rows have records
 	labelled bool // some row has something that readOrigin reads
 	lean     bool // all rows keep their bytes: no columns of fields are there
 	tiles    tiles
@@ -84,26 +82,32 @@ func (w *walk) cover() error {
 // end are read next.
 func (w *walk) read(row, end int, r *Range, from, to int64) (err error) {
 	defer recovered(&err, "decode")
-	if b := &w.block; row >= b.row+b.n || row < b.row {
-		if err := w.fill(row, end); err != nil {
+	b := &w.block
+	if row >= b.row+b.n || row < b.row {
+		if err := w.fill(row, end, r); err != nil {
 			return err
 		}
 	}
-	id := w.identity(row)
-	if !w.isOf(&id, r) || id.offset < from || id.offset >= to {
-		return corrupt("identity", "", row, "is %s/%s:%d, want %s/%s from %d on", id.node, id.source, id.offset, r.Source.Node, r.Source.ID, from)
+	at := row - b.row
+	offset, flags := b.offsets[at], b.flags[at]
+	if offset < from || offset >= to {
+		return corrupt("identity", "offset", row, "is %d, want one in [%d, %d)", offset, from, to)
 	}
-	w.row = Row{Index: row, Source: r.Source, Offset: id.offset, NoLF: id.noLF, TimeUnsure: id.unsure, ReadAt: id.readAt, Rest: id.rest}
+	if w.source != r {
+		w.source, w.row = r, Row{Source: r.Source}
+	}
+	w.row.Index, w.row.Offset, w.row.ReadAt = row, offset, b.read[at]
+	w.row.NoLF, w.row.TimeUnsure, w.row.Rest = flags&flagNoLF != 0, flags&flagTimeUnsure != 0, flags&flagRest != 0
+	w.row.Format, w.row.Record = "", nil
 	if w.labelled {
 		w.readOrigin(row)
 	}
-	at := row - w.block.row
-	p, raw, kept := w.block.plans[at], w.block.raws[at], w.block.kept[at]
+	p, kept := b.plans[at], b.kept[at]
 	if p == nil && !kept {
 		return corrupt("lines", "raw", row, "neither fields nor bytes")
 	}
 	if kept {
-		w.row.Raw = raw
+		w.row.Raw = b.raws[at]
 	}
 	if err := w.readParts(row, kept); err != nil {
 		return err
@@ -112,63 +116,54 @@ func (w *walk) read(row, end int, r *Range, from, to int64) (err error) {
 	if err != nil {
 		return err
 	}
-	w.header.Partial = wrapped && id.partial
-	if p != nil && !w.lean {
-		w.build(at, p)
-	}
+	w.header.Partial = wrapped && flags&flagPartial != 0
 	w.times(at, p)
-	w.row.Header = w.header
-	if err := w.readFields(row, p, kept); err != nil {
-		return err
+	if w.wrapped {
+		w.row.Header = w.header
+	}
+	if p != nil {
+		w.row.Format = p.label
+	}
+	if p != nil && !kept {
+		w.readLine(at)
+	}
+	if p != nil && w.records {
+		if err := w.readRecord(at, p, kept); err != nil {
+			return err
+		}
 	}
 	return w.message()
 }
 
-// isOf reports whether a row is of the source of r. Rows have their texts from a
-// dictionary: one that was right before is right again.
-func (w *walk) isOf(id *identity, r *Range) bool {
-	k := &w.known
-	if r == k.r && sameSlice(id.node, k.node) && sameSlice(id.source, k.source) && sameSlice(id.path, k.path) {
-		return true
+// readLine sets the bytes of a row of the block that does not keep them.
+func (w *walk) readLine(at int) {
+	w.row.Raw = w.printer.Line(at)
+	if w.header.Kind != wrapper.None && w.hasPrefix {
+		w.line = append(append(w.line[:0], w.prefix...), w.row.Raw...)
+		w.row.Raw = w.line
 	}
-	if string(id.node) != r.Source.Node || string(id.source) != r.Source.ID || string(id.path) != r.Source.Path {
-		return false
-	}
-	k.r, k.node, k.source, k.path = r, id.node, id.source, id.path
-	return true
 }
 
-// sameSlice reports whether a and b are the same bytes in memory.
-func sameSlice(a, b []byte) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }
-
-// readFields finishes the record of a row, and makes the line unless that is kept.
-func (w *walk) readFields(row int, p *plan, kept bool) error {
-	if p == nil {
-		return nil
-	}
-	record := &w.record
-	w.row.Format, w.row.Record = p.label, record
-	if p.variants != nil && !w.lean {
-		record.Format = p.variantOf(record)
-	}
-	if !kept {
-		w.line = w.line[:0]
-		if w.header.Kind != wrapper.None && w.hasPrefix {
-			w.line = append(w.line, w.prefix...)
+// readRecord sets the record of a row of the block.
+func (w *walk) readRecord(at int, p *plan, kept bool) error {
+	w.row.Record = &w.record
+	if kept {
+		// The columns hold less than the line, so parse it again.
+		if !w.reparse(p, w.row.Raw) {
+			return corrupt("lines", "raw", w.row.Index, "kept bytes are not of format %q", p.name)
 		}
-		w.line = p.format.Append(w.line, record)
-		w.row.Raw = w.line
 		return nil
 	}
-	// The columns hold less than the line, so parse it again.
-	if !w.reparse(p, w.row.Raw) {
-		return corrupt("lines", "raw", row, "kept bytes are not of format %q", p.name)
+	w.build(at, p)
+	if p.variants != nil {
+		w.record.Format = p.variantOf(&w.record)
 	}
 	return nil
 }
 
 // readParts reads where the records of a joined line lay.
 func (w *walk) readParts(row int, kept bool) (err error) {
+	w.row.Parts = nil
 	if !w.joined || !w.columns[colParts].has(row) {
 		return nil
 	}
@@ -195,6 +190,7 @@ func (w *walk) readOrigin(row int) {
 		{colContainer, &w.row.Container},
 		{colContainerID, &w.row.ContainerID},
 	} {
+		*o.text = nil
 		if c := &w.columns[o.col]; c.has(row) {
 			*o.text = c.text()
 		}
@@ -222,29 +218,4 @@ func (w *walk) message() error {
 	}
 	w.row.Message = message
 	return nil
-}
-
-// times sets the event's time: the date of the format, or without one that of
-// the header, which the same columns hold.
-func (w *walk) times(at int, p *plan) {
-	if p != nil && p.dated {
-		if w.lean {
-			return
-		}
-		if v := &w.record.Values[p.date]; v.State != 0 {
-			w.row.Time, w.row.UTCOffset, w.row.TimeOK = v.Int-int64(v.Zone)*1000, v.Zone, true
-		}
-		return
-	}
-	if !w.wrapped {
-		return
-	}
-	switch t := &w.block.times[at]; {
-	case !t.ok:
-	case w.header.Kind == wrapper.None:
-		panic(unread{"time", 1})
-	default:
-		w.row.Time, w.row.UTCOffset, w.row.TimeOK = t.ms, t.offset, true
-		w.header.Time.UTCOffset = t.offset
-	}
 }

@@ -75,7 +75,7 @@ func collect(ctx context.Context, store Store, sorter *sorter, o CatOptions) (Ca
 	all := Coverage{}
 	err := s.run(ctx, func(obj *object) error {
 		all.Add(obj.reader.Meta(), &o.Filter)
-		return obj.reader.Rows(func(r *archive.Row) error {
+		return obj.reader.Lines(func(r *archive.Row) error {
 			if !o.Filter.row(r) {
 				return nil
 			}

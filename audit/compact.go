@@ -225,7 +225,7 @@ func (c *compaction) daysOf(ctx context.Context, obj *object) (days []int64, err
 		if whole.err != nil {
 			return nil, whole.err
 		}
-		if err := whole.reader.Rows(func(r *archive.Row) error {
+		if err := whole.reader.Lines(func(r *archive.Row) error {
 			at := r.ReadAt
 			if r.TimeOK {
 				at = r.Time

@@ -32,6 +32,8 @@ type FindOptions struct {
 	// dst. It is called once for each goroutine that reads objects. nil means
 	// that lines are only counted.
 	Render func() func(dst []byte, r *archive.Row) []byte
+	// Lines says that Render does without Row.Record, which saves time.
+	Lines bool
 	// Memory bounds what is held of lines and their identities; 0 is
 	// DefaultMemory. Decoded columns of the objects being read come on top.
 	Memory int64

@@ -252,7 +252,11 @@ func twice(key rowKey, keys map[rowKey]struct{}, others []map[rowKey]struct{}) b
 
 // rows calls fn for the rows of s, with their values if these are wanted.
 func (f *finder) rows(s *archive.Selection, fn func(row *archive.Row, cells []byte) error) error {
-	if f.o.schema == nil {
+	switch {
+	case f.o.schema != nil:
+	case f.o.Lines:
+		return s.Lines(func(row *archive.Row) error { return fn(row, nil) })
+	default:
 		return s.Rows(func(row *archive.Row) error { return fn(row, nil) })
 	}
 	var framed []byte
@@ -279,7 +283,7 @@ func (f *finder) keysOf(ctx context.Context, c *candidate) (keys map[rowKey]stru
 			return err
 		}
 		defer s.Close()
-		return s.Rows(func(row *archive.Row) error {
+		return s.Lines(func(row *archive.Row) error {
 			keys[f.holder.key(f.sources.of(row.Source.Node, row.Source.ID), row)] = struct{}{}
 			return nil
 		})

@@ -104,7 +104,7 @@ func digest(r *archive.Row) [sha256.Size]byte {
 
 // add takes the rows of the object at place that lie where it overlaps others.
 func (c *copies) add(place int, rd *archive.Reader, shared map[sourceKey][]Span, f *Filter) error {
-	return rd.Rows(func(r *archive.Row) error {
+	return rd.Lines(func(r *archive.Row) error {
 		spans := shared[sourceKey{r.Source.Node, r.Source.ID}]
 		i, _ := slices.BinarySearchFunc(spans, r.Offset, func(s Span, at int64) int { return cmp.Compare(s.To-1, at) })
 		if i == len(spans) || r.Offset < spans[i].From || !f.row(r) {

@@ -128,7 +128,7 @@ func (c *refCat) cat(ctx context.Context, r Ref) error {
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	defer s.Close()
-	if err := s.Rows(c.write); err != nil {
+	if err := s.Lines(c.write); err != nil {
 		return fmt.Errorf("%s: %w", r, err)
 	}
 	return nil

@@ -17,7 +17,7 @@ type dateCache struct {
 	milli int64  // wall clock in ms; valid if a is not 0
 
 	written   int64 // seconds
-	text      [offsetLen]byte
+	text      [offsetLen + PrintAhead]byte
 	haveWrote bool
 }
 

@@ -1,6 +1,6 @@
 package parser
 
-// step is how a Matcher compares one field and what follows it, see steps.
+// step is how a Printer prints one field and what follows it, see steps.
 type step struct {
 	node *node
 	code stepcode
@@ -29,7 +29,7 @@ const (
 	stepDate
 )
 
-// makeSteps derives the steps of a Matcher from the nodes: one per field, in order. lead is what is printed before the
+// makeSteps derives the steps of a Printer from the nodes: one per field, in order. lead is what is printed before the
 // first one.
 func makeSteps(nodes []node, lone int) (lead string, steps []step) {
 	sep := true // a separator was printed for certain
@@ -115,28 +115,18 @@ func (s *step) finish() {
 	}
 }
 
-// literal is a text that is always the same. Up to eight bytes are also a word, of which mask has the bits.
+// literal is a text that is always the same. Up to eight bytes are also a word, the first one lowest.
 type literal struct {
-	text       string
-	word, mask uint64
+	text string
+	word uint64
 }
 
 func newLiteral(text string) literal {
 	l := literal{text: text}
-	if len(text) <= 8 {
+	if len(text) <= wordLen {
 		for i := range len(text) {
-			l.mask |= 0xff << (8 * i)
 			l.word |= uint64(text[i]) << (8 * i)
 		}
 	}
 	return l
-}
-
-// at reports whether line[p:] begins with the literal.
-func (l *literal) at(line []byte, p int) bool {
-	return l.mask != 0 && wordAt(line, p, l.word, l.mask) || l.slowAt(line, p)
-}
-
-func (l *literal) slowAt(line []byte, p int) bool {
-	return len(line)-p >= len(l.text) && string(line[p:p+len(l.text)]) == l.text
 }

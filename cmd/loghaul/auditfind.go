@@ -156,6 +156,7 @@ func (f *findFlags) options(operands []string) (o audit.FindOptions, header []by
 	switch f.format {
 	case "raw":
 		o.Render = func() func([]byte, *archive.Row) []byte { return appendRaw }
+		o.Lines = true
 	case "json":
 		o.Render = func() func([]byte, *archive.Row) []byte { return newRowPrinter().append }
 	case "csv":

@@ -17,9 +17,6 @@ import (
 // server not paused. A server that a test has killed is started again, with its
 // data, when it is asked for again.
 type Shared struct {
-	// Settings are those of the server.
-	Settings []ElasticSetting
-
 	mu      sync.Mutex
 	dir     string
 	elastic *ElasticServer
@@ -44,7 +41,7 @@ func (s *Shared) Elastic(t testing.TB) *ElasticServer {
 	defer s.mu.Unlock()
 	if s.elastic == nil || s.elastic.proc == nil {
 		s.dir = tempDir(t)
-		s.elastic = newElastic(t, s.dir, ElasticVersion, s.Settings)
+		s.elastic = newElastic(t, s.dir, ElasticVersion, nil)
 		s.elastic.own()
 		s.elastic.Start()
 	}

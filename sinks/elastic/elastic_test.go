@@ -26,8 +26,7 @@ import (
 	"github.com/loghaul/loghaul/sinks"
 )
 
-// servers has a server that refuses what is sent too much at once.
-var servers = testenv.Shared{Settings: testenv.TinyQueues()}
+var servers testenv.Shared
 
 func TestMain(m *testing.M) {
 	if os.Getenv(stubVariable) != "" {

@@ -206,7 +206,7 @@ func TestServerThatTakesOneByteASecond(t *testing.T) {
 // Another program overloads the real server, so that it refuses whole requests
 // and single documents of others. Everything arrives in the end, and once.
 func TestOverloadedServer(t *testing.T) {
-	server := servers.Elastic(t)
+	server := testenv.Elastic(t, testenv.TinyQueues()...)
 	var items atomic.Int32
 	target, err := url.Parse(server.URL)
 	if err != nil {
