@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/loghaul/loghaul/archive"
 )
@@ -235,7 +236,7 @@ func (f *finder) scanOnce(ctx context.Context, r *found, keys map[rowKey]struct{
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(r.lines, func(a, b segment) int { return f.compare(&a, &b) })
+	sort.Sort(&inOrder{r.lines, f.compare})
 	if f.counts() {
 		t.found -= t.duplicates
 	}

@@ -68,3 +68,14 @@ func (g *segment) compare(o *segment) int {
 	}
 	return bytes.Compare(g.first(), o.first())
 }
+
+// inOrder sorts segments. slices.SortFunc would copy both of them to the heap
+// for each comparison.
+type inOrder struct {
+	segments []segment
+	compare  func(a, b *segment) int
+}
+
+func (s *inOrder) Len() int           { return len(s.segments) }
+func (s *inOrder) Swap(i, j int)      { s.segments[i], s.segments[j] = s.segments[j], s.segments[i] }
+func (s *inOrder) Less(i, j int) bool { return s.compare(&s.segments[i], &s.segments[j]) < 0 }

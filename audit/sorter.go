@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/loghaul/loghaul/internal/wire"
@@ -128,7 +129,7 @@ func (s *sorter) sortHeld() []cursor {
 	filled := slices.DeleteFunc(slices.Clone(s.lists), func(l list) bool { return len(l.segments) == 0 })
 	for _, l := range filled {
 		if l.tangled || s.order != nil {
-			slices.SortFunc(l.segments, func(a, b segment) int { return s.compare(&a, &b) })
+			sort.Sort(&inOrder{l.segments, s.compare})
 		}
 	}
 	slices.SortFunc(filled, func(a, b list) int { return s.compare(&a.segments[0], &b.segments[0]) })

@@ -8,7 +8,15 @@ import (
 
 // byTime is the order of lines that are found: time, source, offset, bytes.
 func byTime(a, b *segment) int {
-	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.source, b.source), cmp.Compare(a.offset, b.offset), bytes.Compare(a.text, b.text))
+	switch { // cmp.Or would compare the texts each time
+	case a.at != b.at:
+		return cmp.Compare(a.at, b.at)
+	case a.source != b.source:
+		return cmp.Compare(a.source, b.source)
+	case a.offset != b.offset:
+		return cmp.Compare(a.offset, b.offset)
+	}
+	return bytes.Compare(a.text, b.text)
 }
 
 // backwards is byTime from the end.
