@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/backoff"
 )
 
 // Pauses between attempts of a spool that says there is room and takes nothing,
@@ -25,12 +26,7 @@ func Store(ctx context.Context, s Spool, st *Stats, records []byte, n int) error
 		if pause == 0 {
 			continue
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		_ = backoff.Sleep(ctx, pause) // WaitRoom says that it has ended
 	}
 	st.Records.Add(int64(n))
 	st.Bytes.Add(int64(len(records)))

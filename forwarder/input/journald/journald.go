@@ -29,6 +29,7 @@ import (
 
 	"github.com/loghaul/loghaul/forwarder/input"
 	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/backoff"
 )
 
 const (
@@ -149,12 +150,7 @@ func (j *Journal) Run(ctx context.Context) error {
 		if j.problem.Swap(&err) == nil {
 			j.deps.Logger.Error("no entries of the journal come", "why", err)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		_ = backoff.Sleep(ctx, wait) // the loop sees the end
 		wait = min(2*wait, restartMax)
 	}
 	return j.cursor.save()
