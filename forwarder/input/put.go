@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/backoff"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // Pauses between attempts of a spool that says there is room and takes nothing,
@@ -37,6 +37,6 @@ func Store(ctx context.Context, s Spool, st *Stats, records []byte, n int) error
 // no room at the end of ctx are declared as lost.
 func Put(ctx context.Context, s Spool, st *Stats, records []byte, n int) {
 	if Store(ctx, s, st, records, n) != nil {
-		s.Lose(ledger.SpoolFull, int64(n), int64(len(records)))
+		s.Lose(wire.SpoolFull, int64(n), int64(len(records)))
 	}
 }

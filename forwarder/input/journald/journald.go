@@ -30,6 +30,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder/input"
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/backoff"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 const (
@@ -254,7 +255,7 @@ func (j *Journal) take(ctx context.Context, e *entry) error {
 	}
 	if e.skipped > 0 {
 		cut++
-		j.deps.Spool.Lose(ledger.Truncated, 0, e.skipped)
+		j.deps.Spool.Lose(wire.Truncated, 0, e.skipped)
 	}
 	j.stats.Cut.Add(cut)
 	j.deps.Account.CutLines.Add(cut)
