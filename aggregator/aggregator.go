@@ -21,6 +21,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ import (
 	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/aggregator/window"
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/metrics"
@@ -109,15 +111,9 @@ func New(cfg Config, deps Deps) (*Aggregator, error) {
 	if deps.Archive == nil {
 		return nil, errors.New("aggregator: no archive is given")
 	}
-	if deps.Logger == nil {
-		deps.Logger = slog.New(slog.DiscardHandler)
-	}
-	if deps.Metrics == nil {
-		deps.Metrics = metrics.New(Metrics()...)
-	}
-	if deps.Retry == (sinks.RetryPolicy{}) {
-		deps.Retry = sinks.DefaultRetryPolicy()
-	}
+	deps.Logger = cmp.Or(deps.Logger, slog.New(slog.DiscardHandler))
+	deps.Metrics = cmp.Or(deps.Metrics, metrics.New(Metrics()...))
+	deps.Retry = cmp.Or(deps.Retry, sinks.DefaultRetryPolicy())
 	masker, err := cfg.newMasker()
 	if err != nil {
 		return nil, err
@@ -314,12 +310,8 @@ func (a *Aggregator) check(ctx context.Context) {
 			a.log.Error("the archive cannot be used; trying until it can", "error", err)
 		}
 		failing = true
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if backoff.Sleep(ctx, wait) != nil {
 			return
-		case <-t.C:
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/loghaul/loghaul/aggregator/notary"
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/metrics"
+	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/sinks"
 )
 
@@ -40,7 +41,7 @@ func Metrics() []metrics.Desc {
 		counter("loghaul_archive_raw_kept_lines_total", "Archived lines that matched a format and keep their bytes because the columns do not give them back."),
 		counter("loghaul_archive_fallback_lines_total", "Archived lines in objects of the raw fall-back encoding: their bytes are there, their fields are not. They are not among the unparsed ones."),
 		counter("loghaul_archive_rest_lines_total", "Archived rests of lines that a forwarder had cut because they were longer than its bound."),
-		counter("loghaul_archive_lost_bytes_total", "Bytes that forwarders declared as lost, in objects that the archive has confirmed: "+strings.Join(lossReasons(), ", ")+", or other.", "reason"),
+		counter("loghaul_archive_lost_bytes_total", "Bytes that forwarders declared as lost, in objects that the archive has confirmed: "+strings.Join(wire.Reasons(), ", ")+", or other.", "reason"),
 		counter("loghaul_archive_lost_lines_total", "Lines that were declared as lost, where their number is known.", "reason"),
 		counter("loghaul_archive_objects_total", "Objects that the archive has confirmed."),
 		counter("loghaul_archive_object_bytes_total", "Bytes of those objects."),
@@ -92,7 +93,7 @@ func (c *counts) register(r *metrics.Registry, a *Aggregator) {
 	c.rests = r.Counter("loghaul_archive_rest_lines_total")
 	c.fallback = r.Counter("loghaul_archive_fallback_lines_total")
 	c.lostBytes, c.lostLines = map[string]*metrics.Counter{}, map[string]*metrics.Counter{}
-	for _, reason := range append(lossReasons(), otherReason) {
+	for _, reason := range append(wire.Reasons(), otherReason) {
 		c.lostBytes[reason] = r.Counter("loghaul_archive_lost_bytes_total", reason)
 		c.lostLines[reason] = r.Counter("loghaul_archive_lost_lines_total", reason)
 	}
@@ -141,12 +142,8 @@ func (c *counts) lost(l *archive.Loss) {
 	c.lostLines[reason].AddInt64(l.Lines)
 }
 
-// lossReasons are the reasons that forwarders of this version give; another one
-// counts as otherReason, so that nobody can make metrics without end.
-func lossReasons() []string {
-	return []string{"truncated", "gone", "spool_full", "spool_damaged", "kernel_dropped", "haproxy_dropped"}
-}
-
+// otherReason counts for all that forwarders of this version do not give, so that
+// nobody can make metrics without end.
 const otherReason = "other"
 
 // Status is what an aggregator has done since it was made.

@@ -13,18 +13,14 @@ import (
 	"github.com/loghaul/loghaul/internal/fault"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/internal/testenv"
-	"github.com/loghaul/loghaul/parser"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
 // damaged makes an encoder whose files are damaged before they are read back.
 func damaged(t *testing.T, damage func(file []byte) []byte) *archive.Encoder {
 	t.Helper()
-	f, err := parser.Compile("httplog")
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Writer: "a1", Fault: &fault.Object{File: damage}})
+	e, err := archive.NewEncoder(archive.Options{Formats: archivetest.Formats(t, "httplog"), Writer: "a1", Fault: &fault.Object{File: damage}})
 	if err != nil {
 		t.Fatal(err)
 	}

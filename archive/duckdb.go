@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/loghaul/loghaul/archive/parquet"
 	"github.com/loghaul/loghaul/parser"
 )
 
@@ -51,8 +50,8 @@ func (duckDB) clock(millis bool) string {
 	return "strftime(make_timestamp((epoch_ms(t.time) + t.utc_offset * 1000) * 1000), '" + format + "')"
 }
 
-// typeOf is not needed: DuckDB takes the types from the files.
-func (duckDB) typeOf(*parquet.Column) string { return "" }
+// types are not needed: DuckDB takes them from the files.
+func (duckDB) types() sqlTypes { return sqlTypes{} }
 
 func duckName(f *parser.Format) string { return "loghaul_line_" + columnName(f.Name()) }
 

@@ -3,7 +3,6 @@ package archive
 import (
 	"strings"
 
-	"github.com/loghaul/loghaul/archive/parquet"
 	"github.com/loghaul/loghaul/parser"
 )
 
@@ -43,20 +42,8 @@ func (spark) clock(millis bool) string {
 	return s
 }
 
-func (spark) typeOf(c *parquet.Column) string {
-	switch {
-	case c.Type == parquet.Boolean:
-		return "BOOLEAN"
-	case c.Type == parquet.Int32:
-		return "INT"
-	case c.Logical == parquet.TimestampMillis:
-		return "TIMESTAMP"
-	case c.Type == parquet.Int64:
-		return "BIGINT"
-	case c.Logical == parquet.String:
-		return "STRING"
-	}
-	return "BINARY"
+func (spark) types() sqlTypes {
+	return sqlTypes{boolean: "BOOLEAN", integer: "INT", bigint: "BIGINT", timestamp: "TIMESTAMP", text: "STRING", bytes: "BINARY"}
 }
 
 const sparkTables = `-- Makes an archive a table of Spark, and its raw lines a column.

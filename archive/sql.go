@@ -21,8 +21,27 @@ type dialect interface {
 	// clock prints the date and time that HAProxy's clock showed as
 	// 02/Jan/2006:15:04:05, with milliseconds behind a dot if millis is set.
 	clock(millis bool) string
-	// typeOf gives the engine's type of a column.
-	typeOf(c *parquet.Column) string
+	// types names the engine's types; it is only for those that are told them.
+	types() sqlTypes
+}
+
+// sqlTypes are the names of an engine's types.
+type sqlTypes struct{ boolean, integer, bigint, timestamp, text, bytes string }
+
+func (t sqlTypes) of(c *parquet.Column) string {
+	switch {
+	case c.Type == parquet.Boolean:
+		return t.boolean
+	case c.Type == parquet.Int32:
+		return t.integer
+	case c.Logical == parquet.TimestampMillis:
+		return t.timestamp
+	case c.Type == parquet.Int64:
+		return t.bigint
+	case c.Logical == parquet.String:
+		return t.text
+	}
+	return t.bytes
 }
 
 // quoteSQL makes a literal of standard SQL.
@@ -75,7 +94,7 @@ func sqlFields(d dialect) string {
 
 // sqlDefinitions lists the columns with their types, as CREATE TABLE wants them.
 func sqlDefinitions(d dialect) string {
-	return sqlColumns(",\n", func(c *parquet.Column) string { return "    " + d.column(c.Name) + " " + d.typeOf(c) })
+	return sqlColumns(",\n", func(c *parquet.Column) string { return "    " + d.column(c.Name) + " " + d.types().of(c) })
 }
 
 // sqlLine gives the expression for a line. HAProxy prints a blank of the

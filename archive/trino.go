@@ -43,20 +43,8 @@ func (trino) clock(millis bool) string {
 	return s
 }
 
-func (trino) typeOf(c *parquet.Column) string {
-	switch {
-	case c.Type == parquet.Boolean:
-		return "boolean"
-	case c.Type == parquet.Int32:
-		return "integer"
-	case c.Logical == parquet.TimestampMillis:
-		return "timestamp(3)"
-	case c.Type == parquet.Int64:
-		return "bigint"
-	case c.Logical == parquet.String:
-		return "varchar"
-	}
-	return "varbinary"
+func (trino) types() sqlTypes {
+	return sqlTypes{boolean: "boolean", integer: "integer", bigint: "bigint", timestamp: "timestamp(3)", text: "varchar", bytes: "varbinary"}
 }
 
 // trinoCRI matches what a container runtime put before a record, in its bytes

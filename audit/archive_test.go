@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
-	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
@@ -53,23 +53,13 @@ func batch(src wire.Source, from int64, raw string, readAt time.Time) archive.Ba
 // add writes one object and gives its key.
 func (w *world) add(writer string, sealed time.Time, batches ...archive.Batch) string {
 	w.t.Helper()
-	f, err := parser.Compile("httplog")
-	if err != nil {
+	g := archivetest.Group(w.t, archive.Options{
+		Formats: archivetest.Formats(w.t, "httplog"), Wrapper: wrapper.Auto, Zone: parser.NewZone(time.UTC), Writer: writer, CreatedBy: "test",
+	}, sealed, batches...)
+	if err := w.store.Write(w.t.Context(), g); err != nil {
 		w.t.Fatal(err)
 	}
-	enc, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Wrapper: wrapper.Auto, Zone: parser.NewZone(time.UTC), Writer: writer, CreatedBy: "test"})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	o, err := enc.Encode(batches, sealed)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	err = w.store.Write(w.t.Context(), &sinks.Group{Key: o.Key, Body: o.Body, SHA256: o.SHA256, Lines: o.Lines, RawBytes: o.RawBytes})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return o.Key
+	return g.Key
 }
 
 func (w *world) path(key string) string { return filepath.Join(w.dir, filepath.FromSlash(key)) }

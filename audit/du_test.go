@@ -139,10 +139,3 @@ func TestExpired(t *testing.T) {
 		t.Errorf("%v, %d without an hour (-want +got)\n%s", err, undated, diff)
 	}
 }
-
-// The two packages must mean the same keys.
-func TestManifestPrefix(t *testing.T) {
-	if manifest.Prefix != objectstore.ManifestPrefix {
-		t.Errorf("%q and %q", manifest.Prefix, objectstore.ManifestPrefix)
-	}
-}

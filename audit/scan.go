@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
@@ -17,9 +18,6 @@ import (
 const (
 	// ahead is how many objects are read ahead of their use.
 	ahead = 4
-	// maxDays is how many days are listed one by one; beyond that a listing
-	// of the whole archive takes fewer requests.
-	maxDays = 60
 	// attempts is how often an object is asked for before it is given up.
 	attempts = 3
 )
@@ -129,15 +127,14 @@ func (s *scan) list(ctx context.Context, fn func(*object) error) error {
 		}
 		return fn(&object{key: i.Key, size: i.Size, name: name, ready: make(chan struct{})})
 	}
-	if s.filter.From.IsZero() || time.Since(s.filter.From) > maxDays*24*time.Hour {
-		return s.store.List(ctx, "dt=", each)
-	}
 	// Only the days on which such an object can have been sealed. Tomorrow is
 	// asked for too: an aggregator's clock may be ahead of ours.
-	day := s.filter.From.Add(-ClockSkew).UTC().Truncate(24 * time.Hour)
-	last := time.Now().Add(24 * time.Hour)
-	for ; !day.After(last); day = day.Add(24 * time.Hour) {
-		if err := s.store.List(ctx, day.Format("dt=2006-01-02/"), each); err != nil {
+	days, few := Days(s.filter.From.Add(-ClockSkew), time.Now().Add(24*time.Hour))
+	if !few {
+		days = []string{"dt="}
+	}
+	for _, day := range days {
+		if err := s.store.List(ctx, day, each); err != nil {
 			return err
 		}
 	}
@@ -158,9 +155,7 @@ func Retry(ctx context.Context, fn func() error) error {
 			errors.Is(err, archive.ErrVersion) || errors.Is(err, sinks.ErrNotFound) {
 			return err
 		}
-		select {
-		case <-time.After(time.Duration(n*n) * 200 * time.Millisecond):
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, time.Duration(n*n)*200*time.Millisecond) != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/loghaul/loghaul/archive/gaps"
 	"github.com/loghaul/loghaul/audit"
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/elastic"
 )
@@ -30,8 +31,8 @@ type Options struct {
 	// Patience is how long an index that does not answer is waited for, BusyPatience
 	// one that pushes back and takes nothing; 0 is not at all.
 	Patience, BusyPatience time.Duration
-	// First and Max bound the random waits between attempts; 0 is half a second
-	// and half a minute.
+	// First and Max bound the waits between attempts, see backoff.Delay; 0 is half
+	// a second and half a minute.
 	First, Max time.Duration
 	// Settle is how long after its end a stretch of time is left alone, because
 	// objects of it may still turn up.
@@ -177,8 +178,9 @@ func (e *Engine) count(d *done, lines int64) {
 	r.Rejected += int64(d.filled.Rejected)
 }
 
-// wait pauses before another attempt, and says errGivenUp if there is to be none.
-func (e *Engine) wait(ctx context.Context, attempt int, cause error) error {
+// wait pauses after failures in a row, and says errGivenUp if there is to be no
+// other attempt.
+func (e *Engine) wait(ctx context.Context, failures int, cause error) error {
 	e.mu.Lock()
 	silent := time.Since(e.last)
 	e.mu.Unlock()
@@ -190,15 +192,7 @@ func (e *Engine) wait(ctx context.Context, attempt int, cause error) error {
 		return fmt.Errorf("%w: %w", errGivenUp, cause)
 	}
 	e.o.Progress.Waiting.Store(&cause)
-	d := min(e.o.First<<min(attempt, 16), e.o.Max)
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
+	return backoff.Sleep(ctx, backoff.Delay(e.o.First, e.o.Max, failures))
 }
 
 // took notes that the index takes something.

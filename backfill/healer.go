@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/archive/gaps"
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/internal/metrics"
 )
 
@@ -79,12 +80,8 @@ func NewHealer(d HealerDeps) *Healer {
 func (h *Healer) Run(ctx context.Context) {
 	t, wait := h.d.Timing, h.d.Timing.Every
 	for {
-		timer := time.NewTimer(wait/2 + rand.N(wait/2+1))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if backoff.Sleep(ctx, backoff.Jitter(wait)) != nil {
 			return
-		case <-timer.C:
 		}
 		if h.d.Files() == 0 {
 			wait = t.Every

@@ -62,7 +62,7 @@ func (e *Engine) fill(ctx context.Context, j *job) done {
 		return d.unreadable()
 	}
 	spans := clip(rows, g.Lines)
-	for attempt := 0; len(spans) > 0; attempt++ {
+	for failures := 1; len(spans) > 0; failures++ {
 		f, err := e.o.Index.Fill(ctx, g, spans)
 		took := d.add(f)
 		e.o.Progress.Done.Add(int64(took))
@@ -83,11 +83,11 @@ func (e *Engine) fill(ctx context.Context, j *job) done {
 		}
 		if took > 0 {
 			e.took()
-			attempt = 0
+			failures = 1
 		}
 		switch {
 		case errors.Is(err, elastic.ErrPushback), errors.Is(err, elastic.ErrUnavailable):
-			err = e.wait(ctx, attempt, err)
+			err = e.wait(ctx, failures, err)
 		case ctx.Err() == nil:
 			e.o.Warn(fmt.Errorf("%s: %w; its lines stay in the ledger of gaps: see loghaul audit verify", j.key, err))
 			return d.unreadable()

@@ -23,8 +23,8 @@ import (
 	"github.com/loghaul/loghaul/backfill"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
-	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/elastic"
 	"github.com/loghaul/loghaul/sinks/objectstore"
@@ -75,14 +75,6 @@ func folder(t *testing.T) objectstore.Store {
 // lines have the seconds before that as their times.
 func (w *world) archive(writer string, sealed time.Time, n int) *sinks.Group {
 	w.t.Helper()
-	f, err := parser.Compile("httplog")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	e, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Writer: writer})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	var raw bytes.Buffer
 	for i := range n {
 		at := sealed.Add(time.Duration(i-n) * time.Second)
@@ -91,15 +83,10 @@ func (w *world) archive(writer string, sealed time.Time, n int) *sinks.Group {
 	}
 	// The lines of each object are a source of their own.
 	id := fmt.Sprintf("%x%020x", len(writer), sealed.UnixNano()+int64(n))
-	b := archive.Batch{Raw: raw.Bytes(), Header: wire.Header{
+	g := archivetest.Group(w.t, archive.Options{Formats: archivetest.Formats(w.t, "httplog"), Writer: writer}, sealed, archive.Batch{Raw: raw.Bytes(), Header: wire.Header{
 		Source: wire.Source{ID: strings.Repeat("0", 24-len(id)) + id, Node: "web-1", Path: "/var/log/haproxy.log"},
 		To:     int64(raw.Len()), Records: n, ReadAt: sealed,
-	}}
-	o, err := e.Encode([]archive.Batch{b}, sealed)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	g := &sinks.Group{Key: o.Key, Body: o.Body, SHA256: o.SHA256, Lines: o.Lines, RawBytes: o.RawBytes}
+	}})
 	if err := w.store.Write(w.t.Context(), g); err != nil {
 		w.t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/ship"
 	"github.com/loghaul/loghaul/internal/metrics"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // Names of the metrics.
@@ -91,7 +92,7 @@ type meter struct {
 
 type pathMeter struct {
 	readBytes, readLines, ackedBytes, ackedLines, cut *metrics.Counter
-	lostBytes, lostLines                              []*metrics.Counter // by ledger.Reasons
+	lostBytes, lostLines                              []*metrics.Counter // by wire.Reasons
 }
 
 func newMeter(f *Forwarder, reg *metrics.Registry) *meter {
@@ -144,7 +145,7 @@ func (m *meter) update(f *Forwarder, now time.Time) {
 		set(pm.readLines, p.ReadLines.Load())
 		set(pm.ackedBytes, p.AckedBytes.Load())
 		set(pm.ackedLines, p.AckedLines.Load())
-		for i, reason := range ledger.Reasons() {
+		for i, reason := range wire.Reasons() {
 			set(pm.lostBytes[i], p.Lost(reason).Bytes.Load())
 			set(pm.lostLines[i], p.Lost(reason).Lines.Load())
 		}
@@ -180,7 +181,7 @@ func (m *meter) path(p *ledger.Account) *pathMeter {
 		ackedBytes: m.reg.Counter(mAckedBytes, p.Path), ackedLines: m.reg.Counter(mAckedLines, p.Path),
 		cut: m.reg.Counter(mCut, p.Path),
 	}
-	for _, reason := range ledger.Reasons() {
+	for _, reason := range wire.Reasons() {
 		pm.lostBytes = append(pm.lostBytes, m.reg.Counter(mLost, p.Path, reason))
 		pm.lostLines = append(pm.lostLines, m.reg.Counter(mLostLines, p.Path, reason))
 	}

@@ -5,18 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/internal/metrics"
 )
 
 // RetryPolicy says how long Retry waits between attempts.
 type RetryPolicy struct {
-	// First is the wait after the first failure. Each further failure doubles
-	// it, up to Max. The real wait is a random part, between half and all, of
-	// it, so that many writers do not come back together.
+	// First and Max bound the waits after failures, see backoff.Delay.
 	First, Max time.Duration
 	// Permanent is the wait after an error that wraps ErrPermanent. An
 	// operator may well make the missing bucket while a daemon holds lines
@@ -33,13 +31,10 @@ func DefaultRetryPolicy() RetryPolicy {
 
 // delay is the wait after the given number of failures in a row, at least 1.
 func (p RetryPolicy) delay(failures int, permanent bool) time.Duration {
-	d := p.Max
 	if permanent {
-		d = p.Permanent
-	} else if shift := failures - 1; shift < 32 && p.First<<shift>>shift == p.First {
-		d = min(d, p.First<<shift)
+		return backoff.Jitter(p.Permanent)
 	}
-	return d/2 + rand.N(d/2+1)
+	return backoff.Delay(p.First, p.Max, failures)
 }
 
 // Metric names of Retry.
@@ -133,13 +128,9 @@ func (r *Retrying) Write(ctx context.Context, g *Group) error {
 			r.ends(g, false)
 			return err
 		}
-		wait := time.NewTimer(r.policy.delay(failures, permanent))
-		select {
-		case <-ctx.Done():
-			wait.Stop()
+		if end := backoff.Sleep(ctx, r.policy.delay(failures, permanent)); end != nil {
 			r.ends(g, false)
-			return fmt.Errorf("storing %s was given up: %w; last failure: %w", g.Key, ctx.Err(), err)
-		case <-wait.C:
+			return fmt.Errorf("storing %s was given up: %w; last failure: %w", g.Key, end, err)
 		}
 	}
 }

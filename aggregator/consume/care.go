@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/loghaul/loghaul/internal/backoff"
 )
 
 // What a consumer can say about a message, to its reply subject.
@@ -123,12 +125,8 @@ func (c *care) ack(ctx context.Context, msgs []*Message) error {
 			c.mu.Unlock()
 			return nil
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return fmt.Errorf("acknowledge %d messages: %w; last failure: %w", len(msgs), ctx.Err(), err)
-		case <-t.C:
+		if end := backoff.Sleep(ctx, wait); end != nil {
+			return fmt.Errorf("acknowledge %d messages: %w; last failure: %w", len(msgs), end, err)
 		}
 	}
 }

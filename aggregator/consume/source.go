@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/wire"
 )
@@ -145,12 +146,7 @@ func (s *Source) shard(ctx, pull context.Context, n int) {
 			return
 		}
 		s.setUnbound(n, err)
-		t := time.NewTimer(wait)
-		select {
-		case <-pull.Done():
-		case <-t.C:
-		}
-		t.Stop()
+		_ = backoff.Sleep(pull, wait) // the loop sees the end
 		last := lastWait
 		if errors.Is(err, broker.ErrMissing) {
 			last = longestWait

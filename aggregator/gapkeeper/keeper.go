@@ -1,6 +1,7 @@
 package gapkeeper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/gaps"
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/internal/metrics"
 )
 
@@ -26,7 +28,7 @@ type Timing struct {
 	// Dead is how long another's heartbeat has to stay as it is until it is taken
 	// for dead.
 	Dead time.Duration
-	// First and Max bound the waits after failures, as in sinks.RetryPolicy.
+	// First and Max bound the waits after failures, see backoff.Delay.
 	First, Max time.Duration
 }
 
@@ -76,7 +78,7 @@ type Keeper struct {
 	count  counts
 
 	// Of the goroutine that runs.
-	tried   troubles
+	tried   backoff.Attempts
 	beats   []gaps.Beat // own ones that are there; the last is the newest
 	beaten  time.Time
 	looked  time.Time
@@ -102,15 +104,9 @@ type Keeper struct {
 
 // New makes a Keeper that has done nothing yet.
 func New(d Deps) *Keeper {
-	if d.Logger == nil {
-		d.Logger = slog.New(slog.DiscardHandler)
-	}
-	if d.Metrics == nil {
-		d.Metrics = metrics.New(Metrics()...)
-	}
-	if d.Timing == (Timing{}) {
-		d.Timing = DefaultTiming()
-	}
+	d.Logger = cmp.Or(d.Logger, slog.New(slog.DiscardHandler))
+	d.Metrics = cmp.Or(d.Metrics, metrics.New(Metrics()...))
+	d.Timing = cmp.Or(d.Timing, DefaultTiming())
 	if d.Now == nil {
 		d.Now = time.Now
 	}
@@ -119,9 +115,21 @@ func New(d Deps) *Keeper {
 		seen: map[gaps.Beat]time.Time{}, foreign: map[string]bool{}, wake: make(chan struct{}, 1),
 		open: map[*Window]struct{}{}, expected: map[string]time.Time{},
 	}
-	k.tried = troubles{timing: d.Timing, log: d.Logger, failed: func() { k.count.failures.Inc() }}
+	k.tried = backoff.Attempts{First: d.Timing.First, Max: d.Timing.Max, Failed: k.failed, Succeeded: k.succeeded}
 	k.count.register(d.Metrics, k)
 	return k
+}
+
+func (k *Keeper) failed(err error, begins bool) {
+	k.count.failures.Inc()
+	if begins {
+		k.log.Error("the gap ledger cannot be kept; lines are archived and indexed all the same, and what the index lacks waits in memory: "+
+			"the archive's credential has to be able to store and to delete below _gaps/ (deploy/s3/writer-policy.json)", "error", err)
+	}
+}
+
+func (k *Keeper) succeeded(after time.Duration, failures int) {
+	k.log.Info("the gap ledger is kept again", "after", after, "failures", failures)
 }
 
 // Gap notes what is not in the index.
@@ -240,7 +248,7 @@ func (k *Keeper) Start(ctx context.Context) {
 	k.started = k.now()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	k.tried.result(ctx, k.step(ctx))
+	k.tried.Result(ctx, k.step(ctx))
 }
 
 // Run writes, renews and lists until ctx ends. What fails is tried again.
@@ -251,8 +259,8 @@ func (k *Keeper) Run(ctx context.Context) {
 	tick := time.NewTicker(min(time.Second, k.timing.Flush/2, k.timing.Beat/2, k.timing.Look/2))
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if k.tried.due() {
-			k.tried.result(ctx, k.step(ctx))
+		if k.tried.Due() {
+			k.tried.Result(ctx, k.step(ctx))
 		}
 		select {
 		case <-ctx.Done():
@@ -404,16 +412,12 @@ func (k *Keeper) Finish(ctx context.Context) {
 		if err == nil {
 			return
 		}
-		k.tried.result(ctx, err)
-		wait := time.NewTimer(k.tried.delay())
-		select {
-		case <-ctx.Done():
-			wait.Stop()
+		k.tried.Result(ctx, err)
+		if backoff.Sleep(ctx, k.tried.Delay()) != nil {
 			all, _ := k.Lines()
 			k.log.Error("not everything that the index lacks was written into the gap ledger before the end; if this aggregator has left a heartbeat there, "+
 				"it is found at the next start; else `loghaul backfill --from --to` brings it", "error", err, "lines", all)
 			return
-		case <-wait.C:
 		}
 	}
 }

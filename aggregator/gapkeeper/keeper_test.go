@@ -19,8 +19,8 @@ import (
 	"github.com/loghaul/loghaul/backfill"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
-	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
@@ -74,23 +74,11 @@ func (b *bucket) entries() (all []gaps.Entry) {
 // archive stores an object of n lines.
 func (b *bucket) archive(writer string, sealed time.Time, n int) *sinks.Group {
 	b.t.Helper()
-	f, err := parser.Compile("httplog")
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	e, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Writer: writer})
-	if err != nil {
-		b.t.Fatal(err)
-	}
 	raw := strings.Repeat("no request\n", n)
-	o, err := e.Encode([]archive.Batch{{Raw: []byte(raw), Header: wire.Header{
+	g := archivetest.Group(b.t, archive.Options{Formats: archivetest.Formats(b.t, "httplog"), Writer: writer}, sealed, archive.Batch{Raw: []byte(raw), Header: wire.Header{
 		Source: wire.Source{ID: fmt.Sprintf("%024x", sealed.UnixNano()), Node: "web-1", Path: "/var/log/haproxy.log"},
 		To:     int64(len(raw)), Records: n, ReadAt: sealed,
-	}}}, sealed)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	g := &sinks.Group{Key: o.Key, Body: o.Body, SHA256: o.SHA256, Lines: o.Lines, RawBytes: o.RawBytes}
+	}})
 	if err := b.Write(b.t.Context(), g); err != nil {
 		b.t.Fatal(err)
 	}

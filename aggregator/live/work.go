@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser/filter"
 )
@@ -154,13 +155,8 @@ func (v *View) pause(ctx context.Context, start time.Time) time.Time {
 	if d <= 0 {
 		return end
 	}
-	v.tend() // nobody waits for what was found already
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
+	v.tend()                  // nobody waits for what was found already
+	_ = backoff.Sleep(ctx, d) // the caller sees the end
 	return time.Now()
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/loghaul/loghaul/archive"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
-	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/sinks"
 )
 
@@ -45,19 +45,7 @@ func window100k(b *testing.B) *sinks.Group {
 			To:     int64(len(part)), Records: 2000,
 		}})
 	}
-	f, err := parser.Compile("httplog")
-	if err != nil {
-		b.Fatal(err)
-	}
-	e, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Writer: "a"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	o, err := e.Encode(batches, time.Date(2026, 11, 26, 4, 0, 0, 0, time.UTC))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return &sinks.Group{Key: o.Key, Body: o.Body, SHA256: o.SHA256}
+	return archivetest.Group(b, archive.Options{Formats: archivetest.Formats(b, "httplog"), Writer: "a"}, time.Date(2026, 11, 26, 4, 0, 0, 0, time.UTC), batches...)
 }
 
 // BenchmarkObject gives what an object of 100,000 lines costs the notary, in CPU

@@ -27,7 +27,7 @@ type Timing struct {
 	// Delay is how long after the hour its manifest is written: a random part of
 	// it, so that not all aggregators write at once.
 	Delay time.Duration
-	// First and Max bound the waits after failures, as in sinks.RetryPolicy.
+	// First and Max bound the waits after failures, see backoff.Delay.
 	First, Max time.Duration
 	// Again is how long after the start a writer that crashed looks a second time
 	// for what it had stored: longer than a request to the store may take.

@@ -1,6 +1,7 @@
 package notary
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/manifest"
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/internal/metrics"
 )
 
@@ -42,7 +44,7 @@ type Notary struct {
 	chain   *chain    // nil until it was found
 	hour    time.Time // the end of the last hour that was closed
 	written time.Time // when the newest manifest was
-	tried   troubles
+	tried   backoff.Attempts
 	again   *secondLook // nil if it is done
 	others  others
 
@@ -69,15 +71,9 @@ func New(cfg Config, d Deps) (*Notary, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if d.Logger == nil {
-		d.Logger = slog.New(slog.DiscardHandler)
-	}
-	if d.Metrics == nil {
-		d.Metrics = metrics.New(Metrics()...)
-	}
-	if cfg.Timing == (Timing{}) {
-		cfg.Timing = DefaultTiming()
-	}
+	d.Logger = cmp.Or(d.Logger, slog.New(slog.DiscardHandler))
+	d.Metrics = cmp.Or(d.Metrics, metrics.New(Metrics()...))
+	cfg.Timing = cmp.Or(cfg.Timing, DefaultTiming())
 	if d.Now == nil {
 		d.Now = time.Now
 	}
@@ -89,7 +85,7 @@ func New(cfg Config, d Deps) (*Notary, error) {
 		clerk: *k, timing: cfg.Timing, log: d.Logger, wake: make(chan struct{}, 1),
 		delay: rand.N(cfg.Timing.Delay + 1), signed: cfg.KeyFile != "" || cfg.Key != "", mine: map[string]struct{}{}, unsure: map[string]string{},
 	}
-	n.tried.policy, n.tried.log, n.tried.failed = n.timing, n.log, n.failed
+	n.tried = backoff.Attempts{First: n.timing.First, Max: n.timing.Max, Failed: n.failed, Succeeded: n.succeeded}
 	n.others.refused, n.others.settled = map[string]struct{}{}, map[string]time.Time{}
 	if n.summer, err = archive.NewSummarizer(); err != nil {
 		return nil, err
@@ -117,8 +113,8 @@ func (n *Notary) Run(ctx context.Context) {
 	tick := time.NewTicker(n.timing.Check)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if n.tried.due() {
-			n.tried.result(ctx, n.step(ctx))
+		if n.tried.Due() {
+			n.tried.Result(ctx, n.step(ctx))
 		}
 		select {
 		case <-ctx.Done():
@@ -136,14 +132,10 @@ func (n *Notary) Finish(ctx context.Context) {
 		if err == nil {
 			return
 		}
-		wait := time.NewTimer(n.tried.delay())
-		select {
-		case <-ctx.Done():
-			wait.Stop()
+		if backoff.Sleep(ctx, n.tried.Delay()) != nil {
 			n.log.Error("not all manifests were written before the end; what they have to list is found in the archive at the next start",
 				"error", err, "objects", n.Waiting())
 			return
-		case <-wait.C:
 		}
 	}
 }
@@ -391,8 +383,16 @@ func (n *Notary) refuse(err error) {
 	n.log.Error("an object in the archive is damaged, or is not what it says", "error", err)
 }
 
-// failed counts a failed attempt.
-func (n *Notary) failed() { n.count.failures.Inc() }
+func (n *Notary) failed(err error, begins bool) {
+	n.count.failures.Inc()
+	if begins {
+		n.log.Error("manifests cannot be written; lines are archived all the same, and listed when it works again", "error", err)
+	}
+}
+
+func (n *Notary) succeeded(after time.Duration, failures int) {
+	n.log.Info("manifests are written again", "after", after, "failures", failures)
+}
 
 // Waiting counts the stored objects that no manifest lists yet.
 func (n *Notary) Waiting() int {

@@ -46,7 +46,7 @@ func (n *Notary) round(ctx context.Context) error {
 	}
 	// After an outage everybody looks dead. Others get the time that they are
 	// given anyway to show up.
-	if works := n.tried.works; !works.IsZero() && time.Since(works) >= n.timing.Dead {
+	if works := n.tried.Works(); !works.IsZero() && time.Since(works) >= n.timing.Dead {
 		if err := n.closeOthers(ctx, s); err != nil {
 			return err
 		}

@@ -20,8 +20,8 @@ import (
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/internal/metrics"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
-	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/sinks"
 )
 
@@ -150,24 +150,11 @@ func (b *bucket) put(key string, body []byte) {
 // objectOf makes an object of a few real lines; n makes it unlike others.
 func objectOf(t testing.TB, writer string, sealed time.Time, n int) *sinks.Group {
 	t.Helper()
-	f, err := parser.Compile("httplog")
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Writer: writer})
-	if err != nil {
-		t.Fatal(err)
-	}
 	raw := fmt.Appendf(nil, "10.0.0.%d:%d [26/Nov/2026:04:00:01.000] fe be/s1 0/0/0/1/1 200 %d - - ---- 1/1/0/0/0 0/0 \"GET /%d HTTP/1.1\"\n", n%250, 1000+n%60000, n, n)
-	b := archive.Batch{Raw: raw, Header: wire.Header{
+	return archivetest.Group(t, archive.Options{Formats: archivetest.Formats(t, "httplog"), Writer: writer}, sealed, archive.Batch{Raw: raw, Header: wire.Header{
 		Source: wire.Source{ID: strings.Repeat("a", 24), Node: "web-1", Path: "/var/log/haproxy.log"},
 		From:   int64(n) * 1000, To: int64(n)*1000 + int64(len(raw)), Records: 1, ReadAt: sealed,
-	}}
-	o, err := e.Encode([]archive.Batch{b}, sealed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &sinks.Group{Key: o.Key, Body: o.Body, SHA256: o.SHA256, Lines: o.Lines, RawBytes: o.RawBytes}
+	}})
 }
 
 func newKey(t testing.TB) (text string, ring *manifest.Keyring) {

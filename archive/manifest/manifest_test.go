@@ -15,8 +15,8 @@ import (
 
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/manifest"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
-	"github.com/loghaul/loghaul/parser"
 )
 
 var hour = time.Date(2026, 11, 26, 4, 0, 0, 0, time.UTC)
@@ -63,11 +63,7 @@ func batchOf(source string, from int64, clients ...string) archive.Batch {
 
 func encoder(t testing.TB) *archive.Encoder {
 	t.Helper()
-	f, err := parser.Compile("httplog")
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Writer: "agg-1"})
+	e, err := archive.NewEncoder(archive.Options{Formats: archivetest.Formats(t, "httplog"), Writer: "agg-1"})
 	if err != nil {
 		t.Fatal(err)
 	}

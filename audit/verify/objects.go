@@ -11,12 +11,8 @@ import (
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
-const (
-	// objectsAhead is how many objects wait for their turn to be told.
-	objectsAhead = 64
-	// maxDays is how many days are listed one by one.
-	maxDays = 60
-)
+// objectsAhead is how many objects wait for their turn to be told.
+const objectsAhead = 64
 
 // finding is a verdict with what else comes of it.
 type finding struct {
@@ -103,14 +99,15 @@ func (r *run) list(ctx context.Context, prefix string, fn func(objectstore.Info)
 	if last.IsZero() {
 		last = r.Now.Add(24 * time.Hour)
 	}
-	if r.From.IsZero() || last.Sub(r.From) > maxDays*24*time.Hour {
+	days, few := audit.Days(r.From, last)
+	if !few {
 		return r.listAll(ctx, prefix, each)
 	}
 	if prefix == "dt=" {
 		prefix = ""
 	}
-	for day := r.From.UTC().Truncate(24 * time.Hour); !day.After(last); day = day.Add(24 * time.Hour) {
-		if err := r.listAll(ctx, prefix+day.Format("dt=2006-01-02/"), each); err != nil {
+	for _, day := range days {
+		if err := r.listAll(ctx, prefix+day, each); err != nil {
 			return err
 		}
 	}

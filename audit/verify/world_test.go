@@ -14,8 +14,8 @@ import (
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/audit/verify"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
-	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
@@ -145,11 +145,7 @@ func lost(src wire.Source, from, to int64, reason string) archive.Batch {
 func (x *writer) encode(sealed time.Time, batches ...archive.Batch) *archive.Object {
 	x.w.t.Helper()
 	if x.enc == nil { // a copy of a writer makes its own
-		f, err := parser.Compile("httplog")
-		if err != nil {
-			x.w.t.Fatal(err)
-		}
-		enc, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{f}, Writer: x.name, CreatedBy: "test"})
+		enc, err := archive.NewEncoder(archive.Options{Formats: archivetest.Formats(x.w.t, "httplog"), Writer: x.name, CreatedBy: "test"})
 		if err != nil {
 			x.w.t.Fatal(err)
 		}

@@ -14,10 +14,9 @@ import (
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
-	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
-	"github.com/loghaul/loghaul/sinks"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
@@ -42,27 +41,17 @@ func fillArchiveAt(t *testing.T, url string, o objectstore.Options, n int, seale
 	if err != nil {
 		t.Fatal(err)
 	}
-	format, err := parser.Compile("httplog")
-	if err != nil {
-		t.Fatal(err)
-	}
-	enc, err := archive.NewEncoder(archive.Options{Formats: []*parser.Format{format}, Writer: "agg-1", CreatedBy: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	options := archive.Options{Formats: archivetest.Formats(t, "httplog"), Writer: "agg-1", CreatedBy: "test"}
 	size := int64(len(demoLines))
 	for i := range int64(n) {
-		obj, err := enc.Encode([]archive.Batch{{
+		g := archivetest.Group(t, options, sealed.Add(time.Duration(i)*time.Second), archive.Batch{
 			Header: wire.Header{
 				Source: wire.Source{ID: strings.Repeat("0a", 12), Node: "web-1", Path: "/var/log/haproxy.log"},
 				From:   i * size, To: (i + 1) * size, Records: wire.CountRecords(demoLines), CRC: wire.Checksum(demoLines), ReadAt: time.Unix(1_800_000_000, 0),
 			},
 			Raw: demoLines,
-		}}, sealed.Add(time.Duration(i)*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := store.Write(t.Context(), &sinks.Group{Key: obj.Key, Body: obj.Body, SHA256: obj.SHA256, Lines: obj.Lines, RawBytes: obj.RawBytes}); err != nil {
+		})
+		if err := store.Write(t.Context(), g); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -153,10 +142,6 @@ func TestAuditOfLossesAndContainers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	enc, err := archive.NewEncoder(archive.Options{Writer: "agg-1", CreatedBy: "test", Wrapper: wrapper.Auto})
-	if err != nil {
-		t.Fatal(err)
-	}
 	raw := []byte("2026-11-22T16:17:55.1Z stdout P one \n2026-11-22T16:17:55.2Z stdout F line\n")
 	at := time.Unix(1_800_000_000, 0)
 	lost := func(id, path string, from, to int64, lines int, reason string) archive.Batch {
@@ -165,8 +150,8 @@ func TestAuditOfLossesAndContainers(t *testing.T) {
 			From:   from, To: to, Records: lines, Lost: reason, Encoding: wire.Plain, ReadAt: at,
 		}}
 	}
-	obj, err := enc.Encode([]archive.Batch{
-		{Header: wire.Header{
+	g := archivetest.Group(t, archive.Options{Writer: "agg-1", CreatedBy: "test", Wrapper: wrapper.Auto}, at,
+		archive.Batch{Header: wire.Header{
 			Source: wire.Source{ID: strings.Repeat("0a", 12), Node: "web-1", Path: "/var/log/pods/n_p_1/c/0.log"},
 			To:     int64(len(raw)), Records: 2, CRC: wire.Checksum(raw), ReadAt: at,
 		}, Raw: raw},
@@ -174,12 +159,8 @@ func TestAuditOfLossesAndContainers(t *testing.T) {
 		lost("0a", "/var/log/pods/n_p_1/c/0.log", 150, 250, 2, "gone"),
 		lost("0b", "haproxy:/run/haproxy.sock", 0, 1, 1, "haproxy_dropped"),
 		lost("0c", "udp://127.0.0.1:514", 0, 12, 12, "kernel_dropped"),
-		lost("0d", "/var/log/pods/n_p_1/c/1.log", 0, 70, 0, "joined"),
-	}, at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Write(t.Context(), &sinks.Group{Key: obj.Key, Body: obj.Body, SHA256: obj.SHA256, Lines: obj.Lines, RawBytes: obj.RawBytes}); err != nil {
+		lost("0d", "/var/log/pods/n_p_1/c/1.log", 0, 70, 0, "joined"))
+	if err := store.Write(t.Context(), g); err != nil {
 		t.Fatal(err)
 	}
 	code, out, errs := call(t, "audit", "sources", "--archive", url)

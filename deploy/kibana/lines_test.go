@@ -17,6 +17,7 @@ import (
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/sinks"
@@ -56,27 +57,12 @@ func groups(t *testing.T) (all []*sinks.Group) {
 		`203.0.113.7:40001 [23/Nov/2026:06:58:59.123] fe be_slow/s1 0/1500/1/2500/4001 200 17 - - ---- 1/1/1/1/+3 2/5 "GET /slow?x HTTP/1.1"` + "\n" +
 		`203.0.113.7:40002 [23/Nov/2026:06:59:59.456] fe be_slow/s1 0/900/-1/-1/901 503 217 - - sC-- 1/1/1/1/3 1/0 "GET /slow HTTP/1.1"` + "\n")
 	for i, raw := range [][]byte{append(corpus(t, "http/httplog.log.gz"), more...), corpus(t, "tcp/tcplog.log")} {
-		var formats []*parser.Format
-		for _, name := range []string{"httplog", "tcplog"} {
-			f, err := parser.Compile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			formats = append(formats, f)
-		}
-		enc, err := archive.NewEncoder(archive.Options{Formats: formats, Writer: "agg-1", CreatedBy: "test"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		o := archive.Options{Formats: archivetest.Formats(t, "httplog", "tcplog"), Writer: "agg-1", CreatedBy: "test"}
 		at := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
-		o, err := enc.Encode([]archive.Batch{{Raw: raw, Header: wire.Header{
+		all = append(all, archivetest.Group(t, o, at.Add(time.Second), archive.Batch{Raw: raw, Header: wire.Header{
 			Source: wire.Source{ID: fmt.Sprintf("%024x", i+1), Node: fmt.Sprintf("lb-%d", i+1), Path: "/var/log/haproxy.log"},
 			To:     int64(len(raw)), Records: wire.CountRecords(raw), CRC: wire.Checksum(raw), ReadAt: at,
-		}}}, at.Add(time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, &sinks.Group{Key: o.Key, Body: o.Body, SHA256: o.SHA256, Lines: o.Lines, RawBytes: o.RawBytes})
+		}}))
 	}
 	return all
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
@@ -74,15 +75,7 @@ var ( //nolint:gochecknoglobals // constants
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	var formats []*parser.Format
-	for _, name := range parser.WellKnown() {
-		f, err := parser.Compile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		formats = append(formats, f)
-	}
-	enc, err := archive.NewEncoder(archive.Options{Formats: formats, Wrapper: wrapper.Auto, Writer: "agg-1"})
+	enc, err := archive.NewEncoder(archive.Options{Formats: archivetest.Formats(t, parser.WellKnown()...), Wrapper: wrapper.Auto, Writer: "agg-1"})
 	if err != nil {
 		t.Fatal(err)
 	}

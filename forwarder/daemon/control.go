@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder"
+	"github.com/loghaul/loghaul/internal/backoff"
 )
 
 // SocketPath is where a running forwarder answers status, in its state folder:
@@ -74,12 +75,7 @@ func (c *control) accept(ctx context.Context, l net.Listener) {
 			c.log.Error("status can't be answered; trying again", "socket", l.Addr().String(), "why", err)
 		}
 		failing = true
-		again := time.NewTimer(acceptAgain)
-		select {
-		case <-ctx.Done():
-		case <-again.C:
-		}
-		again.Stop()
+		_ = backoff.Sleep(ctx, acceptAgain) // the loop sees the end
 	}
 	requests.Wait()
 }

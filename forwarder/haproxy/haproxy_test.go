@@ -16,6 +16,7 @@ import (
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 func TestWhatHAProxyDropsIsDeclared(t *testing.T) {
@@ -28,7 +29,7 @@ func TestWhatHAProxyDropsIsDeclared(t *testing.T) {
 		t.Fatalf("%+v, HAProxy counts %d", run, dropped)
 	}
 	account := n.ledger.Account("haproxy:" + d.stats)
-	if got := account.Lost(ledger.HAProxyDropped).Lines.Load(); got != dropped || n.w.Stats().Dropped.Load() != dropped {
+	if got := account.Lost(wire.HAProxyDropped).Lines.Load(); got != dropped || n.w.Stats().Dropped.Load() != dropped {
 		t.Errorf("the ledger says %d", got)
 	}
 	n.poll()

@@ -21,6 +21,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 const limit = 20 * time.Second
@@ -68,7 +69,7 @@ func (n *node) read() map[string]source.Run {
 	all := map[string]source.Run{}
 	for src := n.w.Next(n.now); src != nil; src = n.w.Next(n.now) {
 		run, err := src.Read(nil, 1<<20, nil)
-		if err != nil || run.Empty() || run.Lost != ledger.HAProxyDropped || run.LostLines != run.To-run.From {
+		if err != nil || run.Empty() || run.Lost != wire.HAProxyDropped || run.LostLines != run.To-run.From {
 			n.t.Fatalf("%+v %v", run, err)
 		}
 		all[src.Name().ID] = run

@@ -89,8 +89,8 @@ func (p *process) Read([]byte, int64, source.Sink) (source.Run, error) {
 	if n == 0 {
 		return source.Run{}, nil
 	}
-	run := source.Run{From: p.read, To: p.total, Lost: ledger.HAProxyDropped, LostLines: n}
-	p.account.Lose(ledger.HAProxyDropped, 0, n)
+	run := source.Run{From: p.read, To: p.total, Lost: wire.HAProxyDropped, LostLines: n}
+	p.account.Lose(wire.HAProxyDropped, 0, n)
 	p.read = p.total
 	return run, nil
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/backoff"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // Pauses between attempts of a spool that says there is room and takes nothing,
@@ -25,12 +26,7 @@ func Store(ctx context.Context, s Spool, st *Stats, records []byte, n int) error
 		if pause == 0 {
 			continue
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		_ = backoff.Sleep(ctx, pause) // WaitRoom says that it has ended
 	}
 	st.Records.Add(int64(n))
 	st.Bytes.Add(int64(len(records)))
@@ -41,6 +37,6 @@ func Store(ctx context.Context, s Spool, st *Stats, records []byte, n int) error
 // no room at the end of ctx are declared as lost.
 func Put(ctx context.Context, s Spool, st *Stats, records []byte, n int) {
 	if Store(ctx, s, st, records, n) != nil {
-		s.Lose(ledger.SpoolFull, int64(n), int64(len(records)))
+		s.Lose(wire.SpoolFull, int64(n), int64(len(records)))
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // failing says that there is room, and takes nothing before a time.
@@ -54,7 +54,7 @@ func TestTheEndOfWaitingIsALoss(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		Put(ctx, f, &st, []byte("a\nb\n"), 2)
-		if took := time.Since(start); took > time.Minute+longestPause || f.lost[ledger.SpoolFull] != [2]int64{2, 4} || st.Records.Load() != 0 {
+		if took := time.Since(start); took > time.Minute+longestPause || f.lost[wire.SpoolFull] != [2]int64{2, 4} || st.Records.Load() != 0 {
 			t.Errorf("%v, lost %v", took, f.lost)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // maxPaths bounds the paths that are counted one by one. Those beyond it are
@@ -16,35 +18,6 @@ const maxPaths = 1000
 
 // Others is the path under which the paths beyond the bound are counted.
 const Others = "(others)"
-
-// Reasons for which something is lost. They are values of a metric's label and
-// travel to the archive with the range that is lost.
-const (
-	// Truncated: a file was cut short or overwritten before its last bytes
-	// were read.
-	Truncated = "truncated"
-	// Gone: a file went away, while nobody held it open, with bytes unread.
-	// Only those seen before are counted; more may have followed.
-	Gone = "gone"
-	// SpoolFull: a datagram came while the spool was at its bound.
-	SpoolFull = "spool_full"
-	// SpoolDamaged: bytes of the spool could not be read back, or the end that
-	// a crash tore off.
-	SpoolDamaged = "spool_damaged"
-	// KernelDropped: the kernel had no room for a datagram.
-	KernelDropped = "kernel_dropped"
-	// Joined is no loss and in no account: the bytes at the beginning of a file
-	// are the rest of a line that the generation before it begins, and travel
-	// with that.
-	Joined = "joined"
-	// HAProxyDropped: HAProxy itself could not send a line.
-	HAProxyDropped = "haproxy_dropped"
-)
-
-// Reasons lists them all.
-func Reasons() []string {
-	return []string{Truncated, Gone, SpoolFull, SpoolDamaged, KernelDropped, HAProxyDropped}
-}
 
 // Ledger holds the accounts. Everybody may use it at any time.
 type Ledger struct {
@@ -102,16 +75,16 @@ type Account struct {
 	// that was seen, in nanoseconds since 1970, 0 when there is none.
 	LagBytes, LagSince atomic.Int64
 
-	lost [6]Loss // one for each of Reasons
+	lost [6]Loss // one for each of wire.Reasons
 }
 
 // Loss counts what was lost for one reason. Where only the one is known the
 // other stays behind: bytes of files have no lines, HAProxy's lines no bytes.
 type Loss struct{ Bytes, Lines atomic.Int64 }
 
-// Lost gives the loss for a reason, which must be one of Reasons.
+// Lost gives the loss for a reason, which must be one of wire.Reasons.
 func (a *Account) Lost(reason string) *Loss {
-	for i, r := range Reasons() {
+	for i, r := range wire.Reasons() {
 		if r == reason {
 			return &a.lost[i]
 		}
@@ -122,7 +95,7 @@ func (a *Account) Lost(reason string) *Loss {
 // Losses gives the reasons for which something was lost, and how much.
 func (a *Account) Losses() iter.Seq2[string, *Loss] {
 	return func(yield func(string, *Loss) bool) {
-		for i, r := range Reasons() {
+		for i, r := range wire.Reasons() {
 			l := &a.lost[i]
 			if (l.Bytes.Load() > 0 || l.Lines.Load() > 0) && !yield(r, l) {
 				return

@@ -16,6 +16,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
 	"github.com/loghaul/loghaul/internal/durable"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 const records, recordSize = 40, 400
@@ -142,7 +143,7 @@ func TestCorruptions(t *testing.T) {
 		}
 	}
 	damaged := func(from, to int64, lines int64) source.Run {
-		return source.Run{From: from, To: to, Lost: ledger.SpoolDamaged, LostLines: lines}
+		return source.Run{From: from, To: to, Lost: wire.SpoolDamaged, LostLines: lines}
 	}
 	end := int64(records * recordSize)
 	last := (records + 8) / 9
@@ -258,7 +259,7 @@ func TestCorruptions(t *testing.T) {
 			for _, l := range losses {
 				lost += l.To - l.From
 			}
-			if n := s.acct.Lost(ledger.SpoolDamaged).Bytes.Load(); n != lost {
+			if n := s.acct.Lost(wire.SpoolDamaged).Bytes.Load(); n != lost {
 				t.Errorf("the ledger has %d bytes lost, %d were declared", n, lost)
 			}
 			if test.said == "" && strings.Contains(s.out.String(), "level=ERROR") || !strings.Contains(s.out.String(), test.said) {

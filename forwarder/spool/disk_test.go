@@ -11,6 +11,7 @@ import (
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/durable/faulty"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // sick is a spool on a disk that fails on request.
@@ -186,7 +187,7 @@ func TestUnreadable(t *testing.T) {
 		fail()
 	}
 	run, err := s.Read(make([]byte, 300), 1000, k)
-	if err != nil || run.Lost != ledger.SpoolDamaged || run.To != s.end {
+	if err != nil || run.Lost != wire.SpoolDamaged || run.To != s.end {
 		t.Fatalf("%+v, %v", run, err)
 	}
 	s.disk.Fail(faulty.Faults{})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/durable/faulty"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 const fuzzID = "0123456789abcdef01234567"
@@ -46,7 +47,7 @@ func FuzzOpen(f *testing.F) {
 	off := int64(0)
 	for i := range 5 {
 		if i == 3 {
-			b = maker.record(b, off, &loss{reason: ledger.SpoolFull, lines: 3, bytes: 5})
+			b = maker.record(b, off, &loss{reason: wire.SpoolFull, lines: 3, bytes: 5})
 			off += 5
 			continue
 		}

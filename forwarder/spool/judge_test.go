@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/durable/faulty"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // settle lets everything come to rest, on a disk that works, and judges.
@@ -63,7 +63,7 @@ func (w *world) judge() error {
 				if line.Len() > 0 {
 					return fmt.Errorf("%s: a loss at %d cuts the line %.40q", id, off, line.String())
 				}
-				if l.Lost == ledger.SpoolDamaged {
+				if l.Lost == wire.SpoolDamaged {
 					damaged++
 					w.reached["damage declared"]++
 				} else {

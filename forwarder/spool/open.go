@@ -57,7 +57,7 @@ func open(on host, cfg Config, pos int64, id string, a *ledger.Account, log *slo
 	}
 	if torn.bytes > 0 {
 		s.log.Error("lines are lost from the spool", "bytes", torn.bytes, "why", torn.why)
-		l := loss{reason: ledger.SpoolDamaged, bytes: torn.bytes}
+		l := loss{reason: wire.SpoolDamaged, bytes: torn.bytes}
 		s.account.Lose(l.reason, l.bytes, 0)
 		s.limbo = s.record(nil, s.end, &l)
 		s.end += l.advance()

@@ -8,8 +8,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 type cut struct {
@@ -329,7 +329,7 @@ func (r *reader) skip(next int64) (more bool, lost *loss, err error) {
 
 // lose declares what lies before to, and counts it.
 func (r *reader) lose(to, lines int64, why string) *loss {
-	l := &loss{reason: ledger.SpoolDamaged, lines: min(lines, to-r.off), bytes: to - r.off}
+	l := &loss{reason: wire.SpoolDamaged, lines: min(lines, to-r.off), bytes: to - r.off}
 	r.s.account.Lose(l.reason, l.bytes, l.lines)
 	r.s.log.Error("lines of the spool can't be read back; they are declared lost", "dir", r.s.cfg.Dir, "from", r.off, "to", to, "why", why)
 	r.off = to

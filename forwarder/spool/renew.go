@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // mend tries again what failed, when that is due. mu is not held during I/O: what
@@ -116,7 +116,7 @@ func (s *Spool) collect() []byte {
 		return out
 	}
 	lost := func(to int64) {
-		l := loss{reason: ledger.SpoolDamaged, bytes: to - off}
+		l := loss{reason: wire.SpoolDamaged, bytes: to - off}
 		s.account.Lose(l.reason, l.bytes, 0)
 		s.log.Error("lines are lost: fsync failed, and they can't be read back", "bytes", l.bytes)
 		out = s.record(out, off, &l)

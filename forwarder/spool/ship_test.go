@@ -60,7 +60,7 @@ func TestShipped(t *testing.T) {
 				t.Fatal(err)
 			}
 			if lines++; lines%100 == 0 {
-				s.Lose(ledger.KernelDropped, 3, 0)
+				s.Lose(wire.KernelDropped, 3, 0)
 				lost += 3
 			}
 		}

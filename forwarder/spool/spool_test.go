@@ -20,6 +20,7 @@ import (
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/durable"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -53,7 +54,7 @@ func TestManyWriters(t *testing.T) {
 							}
 						}
 						if i%10 == 0 {
-							s.Lose(ledger.KernelDropped, 1, 100)
+							s.Lose(wire.KernelDropped, 1, 100)
 						}
 					}
 				})
@@ -105,7 +106,7 @@ func TestManyWriters(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
-			if account.InFlight() != 0 || account.AckedLines.Load() != writers*each || account.Lost(ledger.KernelDropped).Lines.Load() != lost {
+			if account.InFlight() != 0 || account.AckedLines.Load() != writers*each || account.Lost(wire.KernelDropped).Lines.Load() != lost {
 				t.Errorf("the ledger is wrong: %d in flight, %d lines", account.InFlight(), account.AckedLines.Load())
 			}
 			if names, err := os.ReadDir(cfg.Dir); err != nil || len(names) > 2 {
@@ -204,9 +205,9 @@ func TestFullAndRoom(t *testing.T) {
 	if !errors.Is(err, ErrFull) || n < 50 || n > 64 {
 		t.Fatalf("after %d appends: %v", n, err)
 	}
-	sp.Lose(ledger.SpoolFull, 7, 7000)
+	sp.Lose(wire.SpoolFull, 7, 7000)
 	sp.tend(time.Now())
-	sp.Lose(ledger.SpoolFull, 5, 5000)
+	sp.Lose(wire.SpoolFull, 5, 5000)
 	sp.tend(time.Now()) // not yet: it is coalesced
 	s.must(sp.sync())
 	if len(sp.pending) != 1 || sp.used > s.cfg.Bytes {
@@ -217,7 +218,7 @@ func TestFullAndRoom(t *testing.T) {
 	waited := make(chan error, 1)
 	go func() { waited <- sp.WaitRoom(ctx) }()
 	raw, losses := drain(t, sp)
-	if len(raw) != (n-1)*1000 || len(losses) != 1 || losses[0].Lost != ledger.SpoolFull || losses[0].LostLines != 7 || losses[0].To-losses[0].From != 7000 {
+	if len(raw) != (n-1)*1000 || len(losses) != 1 || losses[0].Lost != wire.SpoolFull || losses[0].LostLines != 7 || losses[0].To-losses[0].From != 7000 {
 		t.Errorf("read %d, lost %+v", len(raw), losses)
 	}
 	if err := <-waited; err != nil {
@@ -287,7 +288,7 @@ func TestEmptyKnowsOfAMarkThatIsBeingWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Lose(ledger.SpoolFull, 1, 1)
+		s.Lose(wire.SpoolFull, 1, 1)
 		written := make(chan struct{})
 		go func() { defer close(written); s.mark(s.now()) }()
 		for busy := true; busy; {

@@ -157,7 +157,7 @@ func (w *world) onDisk(power bool) loss {
 	}
 	if power || w.cfg.SyncEvery == 0 {
 		for _, m := range w.sp.marks {
-			if m.reason != ledger.SpoolDamaged {
+			if m.reason != wire.SpoolDamaged {
 				l.lines, l.bytes = l.lines-m.lines, l.bytes-m.bytes
 			}
 		}
@@ -201,7 +201,7 @@ func (w *world) do(what string) error {
 	case "append much":
 		return w.append(20 + w.r.IntN(60))
 	case "lose":
-		l := loss{reason: ledger.SpoolFull, lines: w.r.Int64N(5), bytes: w.r.Int64N(500)}
+		l := loss{reason: wire.SpoolFull, lines: w.r.Int64N(5), bytes: w.r.Int64N(500)}
 		w.sp.Lose(l.reason, l.lines, l.bytes)
 		w.declared.lines, w.declared.bytes = w.declared.lines+l.lines, w.declared.bytes+l.bytes
 		w.certain.lines, w.certain.bytes = w.certain.lines+l.lines, w.certain.bytes+l.bytes

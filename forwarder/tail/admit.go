@@ -3,7 +3,7 @@ package tail
 import (
 	"os"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // admit takes up a file that is not known by its inode. It returns nil if the
@@ -192,5 +192,5 @@ func (t *Tailer) verify(f *File, c *candidate) {
 	_ = fd.Close()
 	f.live = false
 	t.stats.Truncations.Add(1)
-	t.cutOff(f, ledger.Truncated, why)
+	t.cutOff(f, wire.Truncated, why)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
-	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
@@ -168,8 +167,8 @@ func (t *Tailer) relocate(f *File, fd *os.File, st info, name string) {
 	t.attach(f, fd, st, name)
 	if known > st.size && f.hole.to == 0 { // written after the copy was made, and gone with the original
 		f.size = known
-		f.account.Lose(ledger.Truncated, known-st.size, 0)
-		f.hole = hole{from: st.size, to: known, reason: ledger.Truncated}
+		f.account.Lose(wire.Truncated, known-st.size, 0)
+		f.hole = hole{from: st.size, to: known, reason: wire.Truncated}
 	}
 	t.log.Info("the source goes on in the copy that was made of it", "path", f.path, "copy", name,
 		"source", f.src.ID, "read", f.read, "size", st.size)
@@ -185,7 +184,7 @@ func (t *Tailer) truncated(f *File) {
 	fd, name, live, own := f.fd, f.name, f.live, f.loc == f.id
 	f.fd = nil
 	t.open--
-	t.cutOff(f, ledger.Truncated, "it was truncated or written anew")
+	t.cutOff(f, wire.Truncated, "it was truncated or written anew")
 	st, err := statFile(fd)
 	if err != nil || !own || t.byLoc[st.key] != nil {
 		_ = fd.Close()
@@ -231,7 +230,7 @@ func (t *Tailer) restore(e *checkpoint.Entry) error {
 	if f.done && f.unread() > 0 { // it was truncated while its last batches were on their way
 		t.log.Error("batches of a truncated log file were not acknowledged before the last stop",
 			"path", f.path, "source", f.src.ID, "lost_at_most", f.unread())
-		t.lose(f, cmp.Or(f.hole.reason, ledger.Truncated))
+		t.lose(f, cmp.Or(f.hole.reason, wire.Truncated))
 	}
 	if f.holed() {
 		t.activate(f, t.now)

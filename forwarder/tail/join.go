@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // partWait is how long the rest of a line that a container's runtime cut into
@@ -174,6 +174,6 @@ func (t *Tailer) rejoin(f *File) {
 			}
 		}
 	}
-	f.account.Lose(ledger.Gone, f.joint.n, 0)
-	f.hole = hole{from: max(f.joint.at, f.acked), to: f.joint.at + f.joint.n, reason: ledger.Gone}
+	f.account.Lose(wire.Gone, f.joint.n, 0)
+	f.hole = hole{from: max(f.joint.at, f.acked), to: f.joint.at + f.joint.n, reason: wire.Gone}
 }

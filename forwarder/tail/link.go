@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // A file that is rotated away with bytes that are not confirmed gets a second
@@ -201,7 +201,7 @@ func (t *Tailer) bound() {
 		t.log.Error("a deleted log file is given up unread: deleted files hold more than they may", "path", f.path, "source", f.src.ID,
 			"lost_at_least", f.unread(), "bound", t.cfg.KeepBytes)
 		t.end(f)
-		t.lose(f, ledger.Gone)
+		t.lose(f, wire.Gone)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 func TestDeletedWhileDownIsReadFromItsLink(t *testing.T) {
@@ -50,7 +51,7 @@ func TestKeptFilesAreBounded(t *testing.T) {
 	w.scan()
 	first := int64(len(w.gens[0].bytes))
 	w.ledger.Each(func(a *ledger.Account) {
-		if n := a.Lost(ledger.Gone).Bytes.Load(); n != first {
+		if n := a.Lost(wire.Gone).Bytes.Load(); n != first {
 			t.Errorf("%d bytes are given up, want the %d of the oldest", n, first)
 		}
 	})

@@ -1,8 +1,8 @@
 package tail
 
 import (
-	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // hole is a stretch of a source that is not to be had. The source declares it
@@ -43,7 +43,7 @@ func (f *File) filled() {
 	if f.hole.to > f.acked {
 		return
 	}
-	if f.hole.to == f.size && f.hole.reason == ledger.Truncated && !f.done {
+	if f.hole.to == f.size && f.hole.reason == wire.Truncated && !f.done {
 		f.t.end(f) // nothing follows in a copy that lacks the end
 	}
 	f.hole = hole{}
@@ -62,7 +62,7 @@ func (f *File) unread() int64 {
 func (f *File) declare() source.Run {
 	run := source.Run{From: f.read, To: f.hole.to, Lost: f.hole.reason}
 	if f.read < f.joined {
-		run.To, run.Lost = f.joined, ledger.Joined
+		run.To, run.Lost = f.joined, wire.Joined
 	}
 	f.read = run.To
 	f.cuts = append(f.cuts, cut{to: f.read, lost: true})

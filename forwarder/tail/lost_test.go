@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // TestLossIsDeclaredBehindTheData: also after a restart, until it is confirmed,
@@ -20,7 +21,7 @@ func TestLossIsDeclaredBehindTheData(t *testing.T) {
 	w.must(os.Truncate(w.log, 0))
 	w.scan()
 	w.ship(1)
-	if n := len(w.flights); n != 2 || w.flights[1].run.Lost != ledger.Truncated || w.flights[1].run.From != 23 || w.flights[1].run.To != 34 {
+	if n := len(w.flights); n != 2 || w.flights[1].run.Lost != wire.Truncated || w.flights[1].run.From != 23 || w.flights[1].run.To != 34 {
 		t.Fatalf("in flight: %+v", w.flights)
 	}
 	if n := w.lostNow(); n != 11 {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // sinceSlack is how far the kernel's coarse clock, which stamps files, may be
@@ -187,7 +187,7 @@ func (t *Tailer) replaced(f *File, c *candidate) bool {
 	if f.fd != nil || f.born == 0 || c.born == 0 || f.born == c.born {
 		return false
 	}
-	t.cutOff(f, ledger.Gone, "the file is gone and its inode was given to another one")
+	t.cutOff(f, wire.Gone, "the file is gone and its inode was given to another one")
 	return true
 }
 
@@ -215,7 +215,7 @@ func (t *Tailer) absent() {
 			t.log.Error("log file went away with unread bytes", "path", f.path, "source", f.src.ID,
 				"read", f.read, "lost_at_least", f.unread(),
 				"hint", "compress with delaycompress, and rotate inside the same folder")
-			t.lose(f, ledger.Gone)
+			t.lose(f, wire.Gone)
 		}
 	}
 }

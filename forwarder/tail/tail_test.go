@@ -10,6 +10,7 @@ import (
 
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
 	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // plain makes a world whose writer is driven by the test alone.
@@ -150,8 +151,8 @@ func TestTruncationLosesAndSaysSo(t *testing.T) {
 		t.Errorf("%d sources, want 2", len(w.broker.streams))
 	}
 	w.ledger.Each(func(p *ledger.Account) {
-		if p.Lost(ledger.Truncated).Bytes.Load() != 11 || p.InFlight() != 0 {
-			t.Errorf("lost %d bytes, want 11; in flight %d", p.Lost(ledger.Truncated).Bytes.Load(), p.InFlight())
+		if p.Lost(wire.Truncated).Bytes.Load() != 11 || p.InFlight() != 0 {
+			t.Errorf("lost %d bytes, want 11; in flight %d", p.Lost(wire.Truncated).Bytes.Load(), p.InFlight())
 		}
 	})
 	if w.tail.Stats().Truncations.Load() != 1 {

@@ -4,7 +4,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // A rotated file that was compressed before it was read to its end is read on in
@@ -184,7 +184,7 @@ func (t *Tailer) reopenArchive(f *File, c *candidate) {
 		if !f.begins(a, a.window) {
 			a.close()
 			_ = fd.Close()
-			t.cutOff(f, ledger.Gone, "another file has its inode")
+			t.cutOff(f, wire.Gone, "another file has its inode")
 			return
 		}
 		t.adoptArchive(f, c, fd, a)
@@ -218,8 +218,8 @@ func (t *Tailer) unpack(f *File) bool {
 		if err != nil {
 			t.log.Error("a compressed log file is damaged", "path", f.name, "source", f.src.ID, "why", err, "lost_at_least", f.size-a.end())
 		}
-		f.account.Lose(ledger.Gone, f.size-a.end(), 0)
-		f.hole = hole{from: a.end(), to: f.size, reason: ledger.Gone}
+		f.account.Lose(wire.Gone, f.size-a.end(), 0)
+		f.hole = hole{from: a.end(), to: f.size, reason: wire.Gone}
 	}
 	switch {
 	case f.holed() || f.read < a.end():
@@ -244,7 +244,7 @@ func (t *Tailer) giveUp(f *File, err error) {
 		"lost_at_least", f.unread())
 	t.end(f)
 	t.deactivate(f)
-	t.lose(f, ledger.Gone)
+	t.lose(f, wire.Gone)
 }
 
 func candidateInfo(f *File) info {

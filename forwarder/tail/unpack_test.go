@@ -9,6 +9,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // compress does what logrotate has done: the file goes, its time stays.
@@ -150,7 +151,7 @@ func TestDamagedArchive(t *testing.T) {
 		}
 	}
 	var lost int64
-	w.ledger.Each(func(a *ledger.Account) { lost += a.Lost(ledger.Gone).Bytes.Load() })
+	w.ledger.Each(func(a *ledger.Account) { lost += a.Lost(wire.Gone).Bytes.Load() })
 	if lost == 0 || lost != w.lost.declared {
 		t.Errorf("%d bytes are counted as lost, %d declared", lost, w.lost.declared)
 	}

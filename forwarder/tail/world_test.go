@@ -18,6 +18,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder/checkpoint"
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 // failer is a *testing.T, or what collects the failure of one schedule.
@@ -355,7 +356,7 @@ func (w *world) ack(n int) {
 	for _, fl := range w.flights[:n] {
 		w.broker.store(fl.f.src.ID, fl.run, fl.raw)
 		fl.f.Confirm(fl.run.To)
-		if fl.run.Lost != "" && fl.run.Lost != ledger.Joined {
+		if fl.run.Lost != "" && fl.run.Lost != wire.Joined {
 			w.lost.declared += fl.run.To - fl.run.From
 		}
 	}

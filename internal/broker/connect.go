@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
@@ -88,7 +89,7 @@ func Connect(ctx context.Context, cfg Config, o Options) (*nats.Conn, error) {
 	order := rand.Perm(len(d.cfg.Servers))
 	for n := 0; ; n++ {
 		if !o.Once {
-			if err := sleep(ctx, d.delay(n, time.Now())); err != nil {
+			if err := backoff.Sleep(ctx, d.delay(n, time.Now())); err != nil {
 				return nil, fmt.Errorf("connect to the broker at %s: %w", d.cfg.servers(), err)
 			}
 		}
@@ -193,18 +194,4 @@ func (d *dialing) options(o Options) (nats.Options, error) {
 		}
 	}
 	return opts, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

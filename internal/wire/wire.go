@@ -41,10 +41,6 @@ const (
 	headerLost     = "Lh-Lost"
 )
 
-// Joined is a value of Header.Lost that is no loss: the forwarder has sent these
-// bytes as the end of another source, whose last line went on in this one.
-const Joined = "joined"
-
 // MaxBatch is the most raw bytes one batch may declare. A reader refuses
 // larger declarations before it allocates anything.
 const MaxBatch = 16 << 20

@@ -247,15 +247,7 @@ func twoDigits(s []byte) int {
 	return int(a)*10 + int(b)
 }
 
+// daysIn is the day before the first of the next month.
 func daysIn(month, year int) int {
-	switch month {
-	case 4, 6, 9, 11:
-		return 30
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	}
-	return 31
+	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }

@@ -29,6 +29,8 @@ import (
 
 	"github.com/loghaul/loghaul/forwarder/input"
 	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/backoff"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 const (
@@ -149,12 +151,7 @@ func (j *Journal) Run(ctx context.Context) error {
 		if j.problem.Swap(&err) == nil {
 			j.deps.Logger.Error("no entries of the journal come", "why", err)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		_ = backoff.Sleep(ctx, wait) // the loop sees the end
 		wait = min(2*wait, restartMax)
 	}
 	return j.cursor.save()
@@ -258,7 +255,7 @@ func (j *Journal) take(ctx context.Context, e *entry) error {
 	}
 	if e.skipped > 0 {
 		cut++
-		j.deps.Spool.Lose(ledger.Truncated, 0, e.skipped)
+		j.deps.Spool.Lose(wire.Truncated, 0, e.skipped)
 	}
 	j.stats.Cut.Add(cut)
 	j.deps.Account.CutLines.Add(cut)

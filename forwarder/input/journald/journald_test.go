@@ -13,6 +13,7 @@ import (
 	"github.com/loghaul/loghaul/forwarder/input/inputtest"
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
 )
@@ -179,7 +180,7 @@ func TestAFullSpoolMakesJournalctlWait(t *testing.T) {
 	})
 	w.stop()
 	got += string(small.Take())
-	if lost := small.Lost(ledger.SpoolFull); lost.Lines != 0 {
+	if lost := small.Lost(wire.SpoolFull); lost.Lines != 0 {
 		t.Errorf("%+v", lost)
 	}
 	n := strings.Count(got, "\n")

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/loghaul/loghaul/forwarder/input"
-	"github.com/loghaul/loghaul/forwarder/ledger"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 const (
@@ -211,7 +211,7 @@ func (d *datagrams) append(records []byte) {
 	n := bytes.Count(records, []byte{'\n'})
 	if err := d.deps.Spool.Append(records, n); err != nil {
 		d.stats.Refusals.Add(1)
-		d.deps.Spool.Lose(ledger.SpoolFull, int64(n), int64(len(records)))
+		d.deps.Spool.Lose(wire.SpoolFull, int64(n), int64(len(records)))
 		if d.said.New("full", sayEvery) {
 			d.deps.Logger.Error("the spool takes nothing: datagrams are lost, and counted", "url", d.url, "why", err)
 		}
@@ -225,7 +225,7 @@ func (d *datagrams) append(records []byte) {
 func (d *datagrams) cut(bytes int) {
 	d.stats.Cut.Add(1)
 	d.deps.Account.CutLines.Add(1)
-	d.deps.Spool.Lose(ledger.Truncated, 0, int64(bytes))
+	d.deps.Spool.Lose(wire.Truncated, 0, int64(bytes))
 	if d.said.New("cut", sayEvery) {
 		d.deps.Logger.Warn("a datagram is longer than what is kept of one", "url", d.url, "kept", maxDatagram, "cut", bytes)
 	}
@@ -249,7 +249,7 @@ func (d *datagrams) dropped(counter uint32) {
 	}
 	d.drops = counter
 	d.stats.KernelDrops.Add(int64(n))
-	d.deps.Spool.Lose(ledger.KernelDropped, int64(n), 0)
+	d.deps.Spool.Lose(wire.KernelDropped, int64(n), 0)
 	if d.said.New("drops", sayEvery) {
 		d.deps.Logger.Error("the kernel had no room for datagrams: they are lost, and counted", "url", d.url, "datagrams", n,
 			"receive_buffer", d.room, "do", "raise receive_buffer, and net.core.rmem_max; or give the forwarder more CPU")

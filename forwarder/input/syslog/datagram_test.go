@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/loghaul/loghaul/forwarder/input/inputtest"
-	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 func udpURL(t testing.TB, host string) string {
@@ -89,7 +89,7 @@ func TestALongDatagramIsCut(t *testing.T) {
 	if got[0] != strings.Repeat("a", maxDatagram) || got[1] != "b" {
 		t.Errorf("%d bytes, then %.20q", len(got[0]), got[1])
 	}
-	if n := w.spool.Lost(ledger.Truncated).Bytes; n != 5 || w.in.Stats().Cut.Load() != 1 || w.account.CutLines.Load() != 1 {
+	if n := w.spool.Lost(wire.Truncated).Bytes; n != 5 || w.in.Stats().Cut.Load() != 1 || w.account.CutLines.Load() != 1 {
 		t.Errorf("%d bytes are lost, %d datagrams cut", n, w.in.Stats().Cut.Load())
 	}
 }
@@ -122,7 +122,7 @@ func TestFullSpool(t *testing.T) {
 	w.eventually("there is room again", func() bool { return string(w.spool.Data()) == "after\n" })
 	w.stop()
 	kept, _ := w.spool.Records()
-	lost := w.spool.Lost(ledger.SpoolFull)
+	lost := w.spool.Lost(wire.SpoolFull)
 	if kept-1+int(lost.Lines) != sent || lost.Bytes != 9*lost.Lines || lost.Lines == 0 {
 		t.Errorf("%d kept, %+v", kept-1, lost)
 	}
@@ -148,13 +148,13 @@ func TestKernelDrops(t *testing.T) {
 			}
 			w.run()
 			// No datagram follows, so no control message brings the counter.
-			w.eventually("the drops are declared", func() bool { return w.spool.Lost(ledger.KernelDropped).Lines == table })
+			w.eventually("the drops are declared", func() bool { return w.spool.Lost(wire.KernelDropped).Lines == table })
 			// The next one brings it, and it has not grown.
 			send(t, c, "last")
 			w.records(sent - int(table) + 1)
 			w.stop()
 			kept, _ := w.spool.Records()
-			if lost := w.spool.Lost(ledger.KernelDropped); int64(kept-1)+lost.Lines != sent || w.in.Stats().KernelDrops.Load() != lost.Lines {
+			if lost := w.spool.Lost(wire.KernelDropped); int64(kept-1)+lost.Lines != sent || w.in.Stats().KernelDrops.Load() != lost.Lines {
 				t.Errorf("%d kept, %+v lost, %d sent", kept-1, lost, sent)
 			}
 			w.logged("the kernel had no room")
@@ -218,7 +218,7 @@ func TestDropsComeWithADatagram(t *testing.T) {
 	drain()
 	send(t, c, "one more")
 	drain()
-	if got, want := w.spool.Lost(ledger.KernelDropped).Lines, procDrops(t, cfg.URL); got != want || want == 0 {
+	if got, want := w.spool.Lost(wire.KernelDropped).Lines, procDrops(t, cfg.URL); got != want || want == 0 {
 		t.Errorf("%d drops declared, the kernel counts %d", got, want)
 	}
 	w.run()
@@ -232,7 +232,7 @@ func TestTheCounterOfDropsWraps(t *testing.T) {
 	d.dropped(1<<32 - 2) // of a datagram that was queued before
 	d.dropped(4)
 	d.dropped(4)
-	if got := w.spool.Lost(ledger.KernelDropped).Lines; got != 7 {
+	if got := w.spool.Lost(wire.KernelDropped).Lines; got != 7 {
 		t.Errorf("%d drops, want 7", got)
 	}
 	w.run()
@@ -319,7 +319,7 @@ func TestUDPAtFullRate(t *testing.T) {
 	w.eventually("every line is kept or declared", func() bool { return st.Records.Load()+st.KernelDrops.Load() == 2*each })
 	w.stop()
 	n, appends := w.spool.Records()
-	if lost := w.spool.Lost(ledger.KernelDropped).Lines; int64(n)+lost != 2*each {
+	if lost := w.spool.Lost(wire.KernelDropped).Lines; int64(n)+lost != 2*each {
 		t.Errorf("%d kept, %d lost, %d sent", n, lost, 2*each)
 	}
 	t.Logf("%d kept in %d calls of Append, %d dropped by the kernel", n, appends, st.KernelDrops.Load())

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/forwarder/input"
+	"github.com/loghaul/loghaul/internal/backoff"
 )
 
 const (
@@ -210,12 +211,7 @@ func (s *stream) failed(ctx context.Context, err error) {
 	if s.problem.Swap(&err) == nil {
 		s.deps.Logger.Error("can't accept connections", "url", s.cfg.URL, "why", err)
 	}
-	timer := time.NewTimer(troubled)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	_ = backoff.Sleep(ctx, troubled) // the caller sees the end
 }
 
 func (s *stream) accepted() {

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/loghaul/loghaul/forwarder/input/inputtest"
-	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/internal/testenv"
+	"github.com/loghaul/loghaul/internal/wire"
 )
 
 func tcpURL(t testing.TB) string {
@@ -175,7 +175,7 @@ func TestTheEndWithAFullSpool(t *testing.T) {
 	w.eventually("the spool is full", func() bool { return w.in.Stats().Refusals.Load() > 0 })
 	w.stop()
 	kept, _ := w.spool.Records()
-	lost := w.spool.Lost(ledger.SpoolFull)
+	lost := w.spool.Lost(wire.SpoolFull)
 	if int64(kept)+lost.Lines != 2 || w.spool.Bytes()+lost.Bytes != 20 {
 		t.Errorf("%d kept, %+v", kept, lost)
 	}

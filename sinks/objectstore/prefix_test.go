@@ -1,6 +1,19 @@
 package objectstore
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/loghaul/loghaul/archive/gaps"
+	"github.com/loghaul/loghaul/archive/manifest"
+)
+
+// TestPrefixesAreThoseOfTheArchive: they are said twice, as a store is to link no
+// Parquet.
+func TestPrefixesAreThoseOfTheArchive(t *testing.T) {
+	if ManifestPrefix != manifest.Prefix || GapPrefix != gaps.Prefix {
+		t.Errorf("%q and %q, want %q and %q", ManifestPrefix, GapPrefix, manifest.Prefix, gaps.Prefix)
+	}
+}
 
 // TestGapFilesAreNeverLocked: they go when the index has what they name.
 func TestGapFilesAreNeverLocked(t *testing.T) {
