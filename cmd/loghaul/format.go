@@ -41,6 +41,9 @@ find is so, but there may be more.
 				}
 				formats := make([]*parser.Format, len(operands))
 				for i, spec := range operands {
+					if err := checkFormat(spec); err != nil {
+						return formatError("format explain", err)
+					}
 					f, err := parser.Compile(spec)
 					if err != nil {
 						return formatError("format explain", err)

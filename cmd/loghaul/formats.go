@@ -15,7 +15,7 @@ func checkFormat(spec string) error {
 	if _, err := parser.Compile(spec); err != nil {
 		return err
 	}
-	if strings.Contains(spec, "%") || slices.Contains(parser.WellKnown(), spec) {
+	if strings.Contains(spec, "%") || slices.Contains(parser.WellKnown(), spec) || spec == parser.EventFormat {
 		return nil
 	}
 	if near := config.Nearest(spec, parser.WellKnown()); near != "" {

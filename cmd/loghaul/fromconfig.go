@@ -93,6 +93,9 @@ func candidates(w io.Writer, specs, configs []string) ([]*parser.Format, error) 
 	}
 	var formats []*parser.Format
 	for _, spec := range specs {
+		if err := checkFormat(spec); err != nil {
+			return nil, formatError("--format", err)
+		}
 		f, err := parser.Compile(spec)
 		if err != nil {
 			return nil, formatError("--format", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -132,15 +133,37 @@ func parseFiles(ctx context.Context, s streams, p *lineParser, files []string) e
 	if len(files) == 0 {
 		files = []string{"-"}
 	}
+	var failed []error // a file that cannot be read keeps no other from being printed
 	for _, name := range files {
-		if err := parseFile(ctx, s.in, out, p, name, len(files) > 1); err != nil {
-			return errors.Join(err, out.Flush())
+		err := parseFile(ctx, s.in, out, p, name, len(files) > 1)
+		if err == nil {
+			continue
+		}
+		failed = append(failed, err)
+		if ctx.Err() != nil || out.Flush() != nil {
+			return errors.Join(failed...)
 		}
 	}
 	if err := out.Flush(); err != nil {
-		return fmt.Errorf("writing to stdout: %w", err)
+		failed = append(failed, fmt.Errorf("writing to stdout: %w", err))
 	}
-	return nil
+	return errors.Join(failed...)
+}
+
+// compressed names what compressed a file that begins with line, and what
+// prints such a file; nothing that HAProxy writes begins so.
+func compressed(line []byte) (by, tool string) {
+	switch {
+	case bytes.HasPrefix(line, []byte("\x1f\x8b\x08")):
+		return "gzip", "zcat"
+	case bytes.HasPrefix(line, []byte("\x28\xb5\x2f\xfd")):
+		return "zstd", "zstdcat"
+	case bytes.HasPrefix(line, []byte("BZh")) && bytes.Contains(line, []byte("1AY&SY")):
+		return "bzip2", "bzcat"
+	case bytes.HasPrefix(line, []byte("\xfd7zXZ\x00")):
+		return "xz", "xzcat"
+	}
+	return "", ""
 }
 
 func parseFile(ctx context.Context, in io.Reader, out *bufio.Writer, p *lineParser, name string, named bool) error {
@@ -159,8 +182,11 @@ func parseFile(ctx context.Context, in io.Reader, out *bufio.Writer, p *linePars
 		return parseJournal(ctx, in, out, p, label)
 	}
 	r := bufio.NewReaderSize(in, maxParseLine)
-	for {
+	for first := true; ; first = false {
 		line, err := r.ReadSlice('\n')
+		if by, tool := compressed(line); first && by != "" {
+			return fmt.Errorf("reading %s: it is compressed by %s: %s FILE | loghaul parse", label, by, tool)
+		}
 		long := errors.Is(err, bufio.ErrBufferFull)
 		if len(line) > 0 {
 			if _, err := out.Write(p.record(line, long)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -107,6 +108,36 @@ func TestParseFiles(t *testing.T) {
 	}
 }
 
+// TestParseGoesOnBehindAFile that cannot be read.
+func TestParseGoesOnBehindAFile(t *testing.T) {
+	a, zipped, b := write(t, "a.log", "1\n"), write(t, "b.log.gz", "\x1f\x8b\x08\x00junk\nmore\n"), write(t, "c.log", "3\n")
+	code, out, errs := callWith(t, "", "parse", "--format", "%ST", a, "/nonexistent/x.log", zipped, b)
+	if code != exitFailed || !strings.Contains(out, `"fields":{"ST":1}`) || !strings.Contains(out, `"fields":{"ST":3}`) ||
+		strings.Count(out, "\n") != 2 || !strings.Contains(errs, "no such file") ||
+		!strings.Contains(errs, "b.log.gz: it is compressed by gzip: zcat FILE | loghaul parse") {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
+	}
+	for begin, want := range map[string]string{"\x28\xb5\x2f\xfd": "zstd", "\xfd7zXZ\x00": "xz", "BZh91AY&SY": "bzip2"} {
+		if code, out, errs := callWith(t, begin+"junk\n", "parse"); code != exitFailed || out != "" || !strings.Contains(errs, "stdin: it is compressed by "+want) {
+			t.Errorf("%s: exit code %d, %q, %q", want, code, out, errs)
+		}
+	}
+}
+
+// full is a stdout without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestParseIntoAFullDisk(t *testing.T) {
+	a, b := write(t, "a.log", "1\n"), write(t, "b.log", "2\n")
+	var errs bytes.Buffer
+	code := run(t.Context(), []string{"parse", a, b}, streams{in: strings.NewReader(""), out: full{}, err: &errs})
+	if want := "loghaul: writing to stdout: no space left on device\n"; code != exitFailed || errs.String() != want {
+		t.Errorf("exit code %d, %q, want %q", code, errs.String(), want)
+	}
+}
+
 func TestParseAndFormatErrors(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
@@ -118,6 +149,8 @@ func TestParseAndFormatErrors(t *testing.T) {
 		{[]string{"parse", "--haproxy-config", "/nonexistent/haproxy.cfg"}, exitUsage, "/nonexistent/haproxy.cfg: cannot read it: no such file or directory; give"},
 		{[]string{"parse", "--format", "%ci %foo"}, exitUsage, "there is no alias 'foo': did you mean %f?\n%ci %foo\n    ^\n"},
 		{[]string{"format", "explain", "\t%{+json}o %(a)xx"}, exitUsage, "\n\t%{+json}o %(a)xx\n\t          ^\n"},
+		{[]string{"parse", "--format", "httplgo"}, exitUsage, `--format: there is no format "httplgo", did you mean "httplog"?`},
+		{[]string{"format", "explain", "tcplog", "htplog"}, exitUsage, `there is no format "htplog", did you mean "httplog"?`},
 		{[]string{"format", "explain"}, exitUsage, "want a format"},
 		{[]string{"format", "explain", "httplog", "--output", "xml"}, exitUsage, "--output"},
 	} {
