@@ -153,11 +153,15 @@ func (r *Record) Reset(f *Format) {
 func (v *Value) Items(yield func(item []byte) bool) {
 	rest := v.Text
 	for range v.Int {
-		item, tail, _ := bytes.Cut(rest, []byte{'|'})
+		item := rest
+		if i := bytes.IndexByte(rest, '|'); i >= 0 {
+			item, rest = rest[:i], rest[i+1:]
+		} else {
+			rest = nil
+		}
 		if !yield(item) {
 			return
 		}
-		rest = tail
 	}
 }
 

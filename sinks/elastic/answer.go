@@ -42,8 +42,7 @@ type answers struct {
 // indexed, otherwise items has theirs in order.
 func (a *answers) parse(n int) (all bool, err error) {
 	text := a.text.Bytes()
-	// The common case without decoding: no errors, and as many items.
-	if bytes.HasPrefix(text, []byte(`{"errors":false,`)) && bytes.Count(text, []byte(`{"status":201}`)) == n {
+	if allTaken(text, n) { // the common case, without decoding
 		return true, nil
 	}
 	clear(a.items[:cap(a.items)])
@@ -63,6 +62,29 @@ func (a *answers) parse(n int) (all bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// What Elasticsearch answers if all is well, but for the comma after the last item.
+const (
+	takenHead = `{"errors":false,"items":[`
+	takenItem = `{"create":{"status":201}},`
+	takenTail = `]}`
+)
+
+// allTaken reports whether text is the answer for n documents that were all indexed,
+// as Elasticsearch writes it. Of another one that says the same it knows nothing.
+func allTaken(text []byte, n int) bool {
+	if n < 1 || n > len(text) || len(text) != len(takenHead)+n*len(takenItem)-1+len(takenTail) || string(text[:len(takenHead)]) != takenHead {
+		return false
+	}
+	text = text[len(takenHead):]
+	for range n - 1 {
+		if string(text[:len(takenItem)]) != takenItem {
+			return false
+		}
+		text = text[len(takenItem):]
+	}
+	return string(text) == takenItem[:len(takenItem)-1]+takenTail
 }
 
 // temporary reports whether a status means that the same may work later.

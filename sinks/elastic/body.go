@@ -3,7 +3,9 @@ package elastic
 import (
 	"bytes"
 	"io"
+	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"github.com/loghaul/loghaul/archive"
@@ -41,21 +43,62 @@ func (b *buffer) Write(p []byte) (int, error) {
 func (b *buffer) reader(data []byte) io.ReadCloser {
 	b.users.Add(1)
 	r := &usedReader{users: b.users}
-	r.Reset(data)
+	r.data.Reset(data)
 	return r
 }
 
-// usedReader says when the HTTP client reads no more.
+// usedReader is the body of a request. It says when the HTTP client reads no more:
+// when it has closed the reader and a read that was going on has ended. A client
+// whose request was given up does both in goroutines of its own, in any order.
 type usedReader struct {
-	bytes.Reader
-	users  *atomic.Int32
-	closed atomic.Bool
+	users *atomic.Int32
+
+	mu              sync.Mutex
+	data            bytes.Reader
+	reading, closed bool
 }
 
-func (r *usedReader) Close() error {
-	if r.closed.CompareAndSwap(false, true) {
+func (r *usedReader) Read(p []byte) (n int, err error) {
+	if !r.begin() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	defer r.end()
+	return r.data.Read(p)
+}
+
+// WriteTo writes what was not read yet in one call.
+func (r *usedReader) WriteTo(w io.Writer) (n int64, err error) {
+	if !r.begin() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	defer r.end()
+	return r.data.WriteTo(w)
+}
+
+// begin reports whether the reader may be read from; end has to follow.
+func (r *usedReader) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reading = !r.closed
+	return r.reading
+}
+
+func (r *usedReader) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reading = false; r.closed {
 		r.users.Add(-1)
 	}
+}
+
+// Close never waits.
+func (r *usedReader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed && !r.reading {
+		r.users.Add(-1)
+	}
+	r.closed = true
 	return nil
 }
 

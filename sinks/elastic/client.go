@@ -49,8 +49,8 @@ func newClient(cfg *Config) (*client, error) {
 	}
 	c := &client{authorization: cfg.authorization(), transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialLimit}).DialContext,
-		WriteBufferSize:       128 << 10, // the default makes a call for every 4 KiB
+		DialContext:           dial,
+		ReadBufferSize:        32 << 10, // the default makes a call for every 4 KiB
 		MaxIdleConnsPerHost:   cfg.Senders + 1,
 		IdleConnTimeout:       time.Minute,
 		TLSHandshakeTimeout:   10 * time.Second,

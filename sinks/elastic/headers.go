@@ -121,6 +121,9 @@ func emitList(w *writer, s *step, v *parser.Value) {
 		}
 	}
 	w.b = append(w.b, ']')
+	if len(s.headers) == 0 {
+		return
+	}
 	i := 0
 	for item := range v.Items {
 		if i == len(s.headers) {

@@ -86,7 +86,7 @@ func without(dst, doc []byte, field string) ([]byte, bool) {
 	}
 	dst = appendMember(dst, unmappedField)
 	dst = append(dst, '"')
-	dst = appendEscaped(dst, strings.Join(taken, " "))
+	dst = appendEscaped(dst, []byte(strings.Join(taken, " ")))
 	return append(dst, '"', '}'), true
 }
 
@@ -95,7 +95,7 @@ func appendMember(dst []byte, name string) []byte {
 		dst = append(dst, ',')
 	}
 	dst = append(dst, '"')
-	dst = appendEscaped(dst, name)
+	dst = appendEscaped(dst, []byte(name))
 	return append(dst, '"', ':')
 }
 

@@ -3,6 +3,7 @@ package elastic
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -94,7 +95,28 @@ func (w *writer) once(key string, bit uint32) bool {
 	return true
 }
 
-func (w *writer) int(n int64) { w.b = strconv.AppendInt(w.b, n, 10) }
+func (w *writer) int(n int64) { w.b = appendInt(w.b, n) }
+
+// appendInt appends a number. Most have few digits.
+func appendInt(b []byte, n int64) []byte {
+	u := uint64(n) //nolint:gosec // the sign is looked at
+	if n < 0 {
+		b = append(b, '-')
+		u = -u
+	}
+	switch {
+	case u < 10:
+		return append(b, '0'+byte(u))
+	case u < 100:
+		return append(b, '0'+byte(u/10), '0'+byte(u%10))
+	case u < 1000:
+		return append(b, '0'+byte(u/100), '0'+byte(u/10%10), '0'+byte(u%10))
+	case u < 10000:
+		return append(b, '0'+byte(u/1000), '0'+byte(u/100%10), '0'+byte(u/10%10), '0'+byte(u%10))
+	default:
+		return strconv.AppendUint(b, u, 10)
+	}
+}
 
 func (w *writer) bool(v bool) { w.b = strconv.AppendBool(w.b, v) }
 
@@ -155,69 +177,84 @@ func (w *writer) time(s *second, ms int64) {
 // the exact bytes are in the archive.
 func appendString(b, s []byte) []byte {
 	b = append(b, '"')
-	n := plainPrefix(s)
-	b = append(b, s[:n]...)
-	if n < len(s) {
-		b = appendEscaped(b, s[n:])
-	}
+	b = appendEscaped(b, s)
 	return append(b, '"')
+}
+
+// appendEscaped appends the inside of a JSON string.
+func appendEscaped(b, s []byte) []byte {
+	for {
+		b = slices.Grow(b, len(s)+8)
+		n := copyPlain(b[len(b):cap(b)], s)
+		b, s = b[:len(b)+n], s[n:]
+		if len(s) == 0 {
+			return b
+		}
+		b, n = appendOdd(b, s)
+		s = s[n:]
+	}
+}
+
+// appendOdd appends what stands for the first character of s, which does not stand
+// for itself or is not ASCII, and gives how many bytes of s that is.
+func appendOdd(b, s []byte) ([]byte, int) {
+	const hex = "0123456789abcdef"
+	switch c := s[0]; {
+	case c >= utf8.RuneSelf:
+		r, n := utf8.DecodeRune(s)
+		if r == utf8.RuneError && n == 1 {
+			return append(b, "\ufffd"...), 1
+		}
+		return append(b, s[:n]...), n
+	case c == '"' || c == '\\':
+		return append(b, '\\', c), 1
+	case c == '\t':
+		return append(b, '\\', 't'), 1
+	default:
+		return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15]), 1
+	}
 }
 
 const ones = 0x0101010101010101
 
-// plainPrefix gives how many bytes at the beginning stand for themselves in a
-// JSON string. It looks at eight at once: of each byte the highest bit of found
-// is set if it is below 0x20, a quote, a backslash, or not ASCII. A borrow can
-// only spoil bytes behind such a one.
-func plainPrefix(s []byte) int {
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		x := binary.LittleEndian.Uint64(s[i:])
-		quote, slash := x^ones*'"', x^ones*'\\'
-		found := ((x - ones*' ') | (quote - ones) | (slash - ones) | x) & (ones * 0x80)
-		if found != 0 {
-			return i + bits.TrailingZeros64(found)/8
-		}
-	}
-	for ; i < len(s); i++ {
-		if !plain(s[i]) {
-			return i
-		}
-	}
-	return i
+// odd marks with the highest bit of each byte of x that it does not stand for itself
+// in a JSON string, or is not ASCII: below 0x20, a quote, a backslash, from 0x80 on.
+// A borrow can only spoil bytes behind such a one.
+func odd(x uint64) uint64 {
+	quote, slash := x^ones*'"', x^ones*'\\'
+	return ((x - ones*' ') | (quote - ones) | (slash - ones) | x) & (ones * 0x80)
 }
 
-func plain(c byte) bool { return c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf }
-
-// appendEscaped appends the inside of a JSON string.
-func appendEscaped[S string | []byte](b []byte, s S) []byte {
-	const hex = "0123456789abcdef"
-	for len(s) > 0 {
-		switch c := s[0]; {
-		case c >= utf8.RuneSelf:
-			r, n := utf8.DecodeRuneInString(string(s[:min(utf8.UTFMax, len(s))]))
-			if r != utf8.RuneError || n > 1 {
-				b = append(b, s[:n]...)
-				s = s[n:]
-				continue
-			}
-			b = append(b, "\ufffd"...)
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c == '\t':
-			b = append(b, '\\', 't')
-		case c < ' ':
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			n := 1
-			for n < len(s) && plain(s[n]) {
-				n++
-			}
-			b = append(b, s[:n]...)
-			s = s[n:]
-			continue
+// copyPlain copies s to dst up to the first byte that odd marks, and gives how many
+// bytes these are. It goes by words: dst has 8 bytes more than s, and what is behind
+// the copy is undefined.
+func copyPlain(dst, s []byte) int {
+	all := len(s)
+	for len(s) >= 8 && len(dst) >= 8 {
+		x := binary.LittleEndian.Uint64(s)
+		binary.LittleEndian.PutUint64(dst, x)
+		if found := odd(x); found != 0 {
+			return all - len(s) + bits.TrailingZeros64(found)/8
 		}
-		s = s[1:]
+		s, dst = s[8:], dst[8:]
 	}
-	return b
+	if len(s) == 0 {
+		return all
+	}
+	x := short(s)
+	binary.LittleEndian.PutUint64(dst, x)
+	// The bytes that are not there are odd.
+	return all - len(s) + min(bits.TrailingZeros64(odd(x))/8, len(s))
+}
+
+// short gives less than eight bytes as a word.
+func short(s []byte) uint64 {
+	switch n := len(s); {
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(s)) | uint64(binary.LittleEndian.Uint32(s[n-4:]))<<(8*n-32)
+	case n >= 2:
+		return uint64(binary.LittleEndian.Uint16(s)) | uint64(binary.LittleEndian.Uint16(s[n-2:]))<<(8*n-16)
+	default:
+		return uint64(s[0])
+	}
 }
