@@ -263,14 +263,25 @@ func (p *decodedPage) checkCodes(entries int) error {
 	if len(p.codes) < p.values {
 		return fmt.Errorf("%d codes, want %d", len(p.codes), p.values)
 	}
-	most := uint32(0)
-	for _, c := range p.codes[:p.values] {
-		most = max(most, uint32(c)) //nolint:gosec // a negative one is greater than any entry
-	}
-	if p.values > 0 && int64(most) >= int64(entries) {
+	if most := greatest(p.codes[:p.values]); p.values > 0 && int64(most) >= int64(entries) {
 		return fmt.Errorf("code %d in a dictionary of %d", int32(most), entries) //nolint:gosec // as it was
 	}
 	return nil
+}
+
+// greatest gives the greatest code; a negative one is greater than any entry.
+// Those of four do not wait for each other.
+func greatest(codes []int32) uint32 {
+	var a, b, c, d uint32
+	for ; len(codes) >= 8; codes = codes[8:] {
+		k := (*[8]int32)(codes)
+		a, b = max(a, uint32(k[0]), uint32(k[4])), max(b, uint32(k[1]), uint32(k[5])) //nolint:gosec // see above
+		c, d = max(c, uint32(k[2]), uint32(k[6])), max(d, uint32(k[3]), uint32(k[7])) //nolint:gosec // see above
+	}
+	for _, code := range codes {
+		a = max(a, uint32(code)) //nolint:gosec // see above
+	}
+	return max(a, b, c, d)
 }
 
 // has reports whether row has a value. Rows must be asked for in order.
