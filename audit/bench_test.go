@@ -76,7 +76,7 @@ func BenchmarkCat(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := r.Rows(func(*archive.Row) error { n++; return nil }); err != nil || n == 0 {
+				if err := r.Lines(func(*archive.Row) error { n++; return nil }); err != nil || n == 0 {
 					b.Fatal(err)
 				}
 			}

@@ -23,9 +23,10 @@ type CatOptions struct {
 	Filter Filter
 	// Memory bounds the bytes of lines that are held; 0 is DefaultMemory. The
 	// objects being read and, if lines were spilled, up to 64 buffers of
-	// about 1 MiB come on top.
+	// about 300 KiB, or of a longer line, come on top.
 	Memory int64
-	// TempDir is where sorted lines are spilled; "" is the system's.
+	// TempDir is where sorted lines are spilled, as they are: it needs room for
+	// all that pass Memory. "" is the system's.
 	TempDir string
 	// Wrapped prints what lay in the files: lines of containers with what the
 	// runtime put around them, each record by itself.

@@ -25,8 +25,8 @@ const (
 // any more, so nothing is left behind however the process ends. A segment is a
 // header of numbers, least byte first (source and lines, of 4 bytes; offset,
 // time and length, of 8; a CRC-32C of the numbers before it and of the bytes, of
-// 4), and then the bytes. They are not compressed: to compress and decompress
-// lines takes more time than to render them. A run is read once.
+// 4), and then the bytes. They are not compressed: that takes as much time
+// as to render the lines. A run is read once.
 type run struct {
 	file    *os.File
 	size    int64 // of the file

@@ -59,11 +59,15 @@ func fill(t *testing.T, s *sorter, rng *rand.Rand, n int) []modelLine {
 		noLF   bool
 	}
 	var stretches [][]piece
+	end := int64(0) // of the stretch before
 	for total := 0; total < n; {
 		src := wire.Source{Node: fmt.Sprintf("node-%d", rng.IntN(2)), ID: fmt.Sprintf("%024x", rng.IntN(3))}
 		offset := rng.Int64N(1 << 20)
-		if rng.IntN(3) == 0 {
+		switch rng.IntN(3) {
+		case 0:
 			offset = rng.Int64N(1 << 40)
+		case 1:
+			offset = end // of another source, or of the same one
 		}
 		var own []piece
 		for range 1 + rng.IntN(60) {
@@ -74,13 +78,17 @@ func fill(t *testing.T, s *sorter, rng *rand.Rand, n int) []modelLine {
 			}
 			own = append(own, p)
 		}
+		end = offset
 		stretches = append(stretches, own)
 		total += len(own)
 		for rng.IntN(3) == 0 { // again, cut elsewhere
 			from := rng.IntN(len(own))
 			again := slices.Clone(own[from : from+1+rng.IntN(len(own)-from)])
 			if rng.IntN(2) == 0 {
-				again[rng.IntN(len(again))].text = randomLine(rng)
+				other := &again[rng.IntN(len(again))]
+				if other.text = randomLine(rng); rng.IntN(2) == 0 {
+					other.text = own[from].text + "\nor more" // also of another place
+				}
 			}
 			stretches = append(stretches, again)
 			total += len(again)
@@ -265,14 +273,21 @@ func TestSorterKeepsLinesTogether(t *testing.T) {
 
 func TestSorterMemoryIsBounded(t *testing.T) {
 	const limit = 4 << 20
-	for name, step := range map[string]int64{"lines that follow each other": 301, "others": 1000} {
+	for name, tc := range map[string]struct {
+		size, lines int
+		step        int64
+	}{
+		"lines that follow each other": {300, 100_000, 301},
+		"lines that do not":            {300, 100_000, 1000},
+		"long lines":                   {arenaChunk * 3 / 2, 100, arenaChunk * 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSorter(limit, t.TempDir())
 			defer s.close() //nolint:errcheck // not what is tested
-			raw := []byte(strings.Repeat("y", 300))
+			raw := []byte(strings.Repeat("y", tc.size))
 			src := s.source(wire.Source{Node: "n", ID: "i"})
-			for i := range int64(100_000) { // 34 MB
-				if err := s.add(line{raw: raw, offset: step * i, source: src}); err != nil {
+			for i := range tc.lines { // more than 30 MB
+				if err := s.add(line{raw: raw, offset: tc.step * int64(i), source: src}); err != nil {
 					t.Fatal(err)
 				}
 				var held int64

@@ -114,7 +114,8 @@ Lines come byte for byte, ordered by node, source and offset. What a container r
 them is taken off, unless --wrapped asks for what lay in the files; a header of syslog is HAProxy's
 own and stays. A line whose end is not known has no line feed. A line that the archive holds several
 times (delivery is at least once) is printed once; lines that claim the same place but differ are
-all printed, with a warning. Sorting is bounded in memory and goes through TMPDIR when it has to.
+all printed, with a warning. Sorting is bounded in memory and goes through TMPDIR when it has to,
+which then needs room for about all that is printed.
 An object that cannot be read is named on stderr, the others are printed, and the exit code is 1.
 
 --ref prints the rows that documents of the index name, in the order given: loghaul.archive.ref in
