@@ -18,6 +18,7 @@ func auditDedupeCommand() command {
 		name:  "audit dedupe-report",
 		args:  "--archive URL [--from T] [--to T] [--node N] [--source S] [--output table|json]",
 		short: "Count the lines that the archive holds several times",
+		alone: true,
 		long: `
 Delivery is at least once: what was not acknowledged in time is sent, and may be stored, again. Every
 command of audit leaves such repeats out; this one says how many there are, in objects of which writer
@@ -36,11 +37,11 @@ do are read. Sorting is bounded in memory and goes through TMPDIR when it has to
 			output := fs.String("output", "table", "`FORMAT`: table or json, one object")
 			memory := config.Size(audit.DefaultMemory)
 			fs.TextVar(&memory, "memory", memory, "the `SIZE` of what to hold before sorting through TMPDIR")
-			return func(ctx context.Context, s streams, operands []string) error {
+			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("output", *output, "table", "json"); err != nil {
 					return err
 				}
-				store, filter, err := f.open(ctx, operands)
+				store, filter, err := f.open(ctx)
 				if err != nil {
 					return err
 				}

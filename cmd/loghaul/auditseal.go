@@ -22,6 +22,7 @@ func auditSealCommand() command {
 		name:  "audit seal",
 		args:  "--archive URL --key FILE [--from T] [--to T] [--older-than D] [--dry-run] [--output table|json]",
 		short: "List objects in signed manifests that no manifest lists yet",
+		alone: true,
 		long: `
 Aggregators do this for what they store, and for others that died within the last two days. What is
 older, or was archived before there were manifests, is listed by this command: it reads every object
@@ -39,10 +40,7 @@ ended. The archive is written to: with --dry-run it is not, and nothing is read 
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			var o sealFlags
 			o.register(fs)
-			return func(ctx context.Context, s streams, operands []string) error {
-				if len(operands) > 0 {
-					return usagef("unexpected argument %q", operands[0])
-				}
+			return func(ctx context.Context, s streams, _ []string) error {
 				return o.run(ctx, s)
 			}
 		},

@@ -55,7 +55,7 @@ nobody overwrite has only one. What could not be done is named, the rest is done
 				case len(selected) == 0 && !filtered:
 					return usagef("say which objects: --from and --to, --node, --source, keys, or prefixes that end with a slash (dt=2026-03-01/)")
 				}
-				store, filter, err := f.open(ctx, nil)
+				store, filter, err := f.open(ctx)
 				if err != nil {
 					return err
 				}
