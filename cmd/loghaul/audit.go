@@ -51,6 +51,28 @@ func (a *auditFlags) open(ctx context.Context) (objectstore.Store, audit.Filter,
 	return store, filter, err
 }
 
+// reads gives the function of a command that prints what it reads, as --output says.
+func (a *auditFlags) reads(output *string, print func(context.Context, streams, objectstore.Store, audit.Filter) error) func(context.Context, streams, []string) error {
+	return func(ctx context.Context, s streams, _ []string) error {
+		if err := oneOf("output", *output, "table", "json"); err != nil {
+			return err
+		}
+		store, filter, err := a.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer store.Close() //nolint:errcheck // only read
+		return print(ctx, s, store, filter)
+	}
+}
+
+// partly reports whether a call of audit did its work but for some objects, of
+// which it has said which; its result is to be shown all the same.
+func partly(err error) bool {
+	_, incomplete := errors.AsType[*audit.IncompleteError](err)
+	return incomplete
+}
+
 // openArchive opens an archive that must be there, for reading.
 func openArchive(ctx context.Context, url string) (objectstore.Store, error) {
 	if url == "" {
@@ -203,22 +225,13 @@ covers the selected objects, LOST what was declared then, and MISSING is not kno
 			var f auditFlags
 			f.register(fs)
 			output := fs.String("output", "table", "`FORMAT`: table or json, an array of objects")
-			return func(ctx context.Context, s streams, _ []string) error {
-				if err := oneOf("output", *output, "table", "json"); err != nil {
-					return err
-				}
-				store, filter, err := f.open(ctx)
-				if err != nil {
-					return err
-				}
-				defer store.Close() //nolint:errcheck // only read
+			return f.reads(output, func(ctx context.Context, s streams, store objectstore.Store, filter audit.Filter) error {
 				sources, err := audit.Sources(ctx, store, filter, warner(s.err))
-				var incomplete *audit.IncompleteError
-				if err != nil && !errors.As(err, &incomplete) {
+				if err != nil && !partly(err) {
 					return err
 				}
 				return errors.Join(printSources(s.out, sources, *output), err)
-			}
+			})
 		},
 	}
 }
@@ -240,17 +253,9 @@ those that can hold a line which matches. Only the footers of the objects are re
 			var f auditFlags
 			f.register(fs)
 			output := fs.String("output", "table", "`FORMAT`: table or json, one object in each line")
-			return func(ctx context.Context, s streams, _ []string) error {
-				if err := oneOf("output", *output, "table", "json"); err != nil {
-					return err
-				}
-				store, filter, err := f.open(ctx)
-				if err != nil {
-					return err
-				}
-				defer store.Close() //nolint:errcheck // only read
+			return f.reads(output, func(ctx context.Context, s streams, store objectstore.Store, filter audit.Filter) error {
 				return listObjects(ctx, s, store, filter, *output)
-			}
+			})
 		},
 	}
 }
@@ -258,8 +263,7 @@ those that can hold a line which matches. Only the footers of the objects are re
 func listObjects(ctx context.Context, s streams, store objectstore.Store, filter audit.Filter, output string) error {
 	t := newObjectTable(s.out, output)
 	err := audit.Ls(ctx, store, filter, warner(s.err), t.add)
-	var incomplete *audit.IncompleteError
-	if err == nil || errors.As(err, &incomplete) {
+	if err == nil || partly(err) {
 		err = errors.Join(t.end(), err)
 	}
 	if n, qerr := audit.Quarantined(ctx, store); qerr == nil && n > 0 {

@@ -63,8 +63,7 @@ Prices are yours to give, of 1,000 requests and of a GiB and month.
 				defer store.Close() //nolint:errcheck // only read
 				d := du{By: *by, prices: price}
 				d.Usage, err = audit.Du(ctx, store, filter, *by, warner(s.err))
-				var incomplete *audit.IncompleteError
-				if err != nil && !errors.As(err, &incomplete) {
+				if err != nil && !partly(err) {
 					return err
 				}
 				if whole {

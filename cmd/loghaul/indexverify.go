@@ -104,8 +104,7 @@ func (v *indexVerify) run(ctx context.Context, s streams) error {
 	o.Index, o.Difference = server.Counts(from, to), t.add
 	report, err := indexed.Verify(ctx, o)
 	stop()
-	var incomplete *audit.IncompleteError
-	if err != nil && !errors.As(err, &incomplete) {
+	if err != nil && !partly(err) {
 		return errors.Join(t.out.Flush(), err)
 	}
 	if err := errors.Join(t.end(&report), err); err != nil {
