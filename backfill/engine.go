@@ -129,9 +129,6 @@ func (e *Engine) Heal(ctx context.Context) (Report, error) {
 	return e.report, nil
 }
 
-// Survey lists the ledger.
-func (e *Engine) Survey(ctx context.Context) (*gaps.Survey, error) { return e.o.Ledger.Survey(ctx) }
-
 // adopt makes gaps of the heartbeats of the dead.
 func (e *Engine) adopt(ctx context.Context, s *gaps.Survey) (adopted bool, err error) {
 	for _, run := range s.Runs() {

@@ -1,6 +1,7 @@
 package parser
 
-// Milliseconds by which clocks may differ, and for how long a wall clock that happened twice counts as just read.
+// Milliseconds by which clocks may differ, and for how long a wall clock that happened twice counts as just read. They
+// are wider than those of lines (see fold.go): a header has nothing else to go by, and relays' clocks are not HAProxy's.
 const (
 	clockSkew  = 15 * 60 * 1000
 	justBefore = 60 * 60 * 1000
@@ -10,16 +11,12 @@ const (
 // the clock was set back and the wall clock happened twice: the second one is taken if the line was received then or
 // within the hour after, give or take what clocks differ by.
 func (z *Zone) ResolveReceived(wallMilli, receivedMilli int64) (unixMilli int64, offsetSeconds int32) {
-	first, offset := z.Resolve(wallMilli)
-	sec := floorDiv(wallMilli, 1000)
-	// Only near a change of clocks does the offset a day later differ.
-	after := z.offsetAt(sec - int64(offset) + 86400)
-	if after >= offset {
-		return first, offset
+	unixMilli, offsetSeconds = z.Resolve(wallMilli)
+	if z.sides > 1 {
+		after := z.offsets[z.sides-1]
+		if second := wallMilli - int64(after)*1000; receivedMilli >= second-clockSkew && receivedMilli < second+justBefore {
+			return second, after
+		}
 	}
-	second := wallMilli - int64(after)*1000
-	if z.offsetAt(floorDiv(second, 1000)) != after || receivedMilli < second-clockSkew || receivedMilli >= second+justBefore {
-		return first, offset
-	}
-	return second, after
+	return unixMilli, offsetSeconds
 }

@@ -101,7 +101,7 @@ func (c *Client) Run(ctx context.Context, fn func(*Line) error, flush func() err
 func (c *Client) keepAsking(ctx context.Context) {
 	tick := time.NewTimer(time.Hour)
 	defer tick.Stop()
-	for wait := AskEvery / 16; ; wait = min(2*wait, AskEvery) {
+	for wait := askEvery / 16; ; wait = min(2*wait, askEvery) {
 		// Without a connection, or without the right, nobody answers: that shows.
 		_ = c.publish(askSubject+c.id, &c.ask)
 		tick.Reset(wait)

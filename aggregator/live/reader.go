@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// AskEvery is how often a reader repeats what he wants, and hears how it
+	// askEvery is how often a reader repeats what he wants, and hears how it
 	// goes.
-	AskEvery = 2 * time.Second
+	askEvery = 2 * time.Second
 	// lease is how long a reader is served who does not.
 	lease = 10 * time.Second
 	// window bounds the bytes that are on their way to a reader or lie with him,

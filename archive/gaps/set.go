@@ -226,15 +226,6 @@ func (s *Set) Remove(slot Slot) {
 	}
 }
 
-// Merge notes everything of other, which must not be used any more.
-func (s *Set) Merge(other *Set) {
-	for slot, o := range other.slots {
-		for _, e := range o.entries() {
-			s.AddEntry(slot, e)
-		}
-	}
-}
-
 // Len counts the entries.
 func (s *Set) Len() int { return s.entries }
 

@@ -27,6 +27,7 @@ func aggregateCommand() command {
 		name:  "aggregate",
 		args:  "--config FILE",
 		short: "Run an aggregator: broker to archive, then to the index",
+		alone: true,
 		long: `
 It takes batches from the broker, parses them, stores them in the archive, acknowledges them, and
 offers the same lines to the index. Any number of aggregators share the work. They keep no state.
@@ -41,10 +42,7 @@ aggregator. Every hour, and at the end, they list what they stored in a signed m
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			path := configFlag(fs, "aggregator")
 			http := fs.String("http", "", "serve /metrics, /healthz and /readyz on `ADDR` instead of the file's http")
-			return func(ctx context.Context, s streams, operands []string) error {
-				if len(operands) > 0 {
-					return usagef("unexpected argument %q", operands[0])
-				}
+			return func(ctx context.Context, s streams, _ []string) error {
 				cfg := defaultAggregatorFile()
 				if err := loadConfig(*path, &cfg); err != nil {
 					return err

@@ -18,6 +18,7 @@ func archiveCheckCommand() command {
 		name:  "archive check",
 		args:  "--archive URL [--output table|json]",
 		short: "Try what an archive's storage really enforces, and say what to rely on",
+		alone: true,
 		long: `
 It makes a few small objects below _check/ in the archive and tries what a writer, a reader and an
 attacker would do: store a key twice and from eight writers at once, send a wrong checksum, read
@@ -36,12 +37,9 @@ until that ends.
 			var url string
 			archiveFlag(fs, &url)
 			output := fs.String("output", "table", "`FORMAT`: table or json, an array of objects")
-			return func(ctx context.Context, s streams, operands []string) error {
+			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("output", *output, "table", "json"); err != nil {
 					return err
-				}
-				if len(operands) > 0 {
-					return usagef("unexpected argument %q", operands[0])
 				}
 				store, err := openArchive(ctx, url)
 				if err != nil {

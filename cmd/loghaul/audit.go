@@ -41,17 +41,36 @@ func archiveFlag(fs *flag.FlagSet, url *string) {
 }
 
 // open gives the store and the filter that the flags describe.
-func (a *auditFlags) open(ctx context.Context, operands []string) (objectstore.Store, audit.Filter, error) {
+func (a *auditFlags) open(ctx context.Context) (objectstore.Store, audit.Filter, error) {
 	filter := audit.Filter{Node: a.node, Source: a.source}
-	if len(operands) > 0 {
-		return nil, filter, usagef("unexpected argument %q", operands[0])
-	}
 	var err error
 	if filter.From, filter.To, err = parseRange(a.from, a.to, time.Now()); err != nil {
 		return nil, filter, err
 	}
 	store, err := openArchive(ctx, a.archive)
 	return store, filter, err
+}
+
+// reads gives the function of a command that prints what it reads, as --output says.
+func (a *auditFlags) reads(output *string, print func(context.Context, streams, objectstore.Store, audit.Filter) error) func(context.Context, streams, []string) error {
+	return func(ctx context.Context, s streams, _ []string) error {
+		if err := oneOf("output", *output, "table", "json"); err != nil {
+			return err
+		}
+		store, filter, err := a.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer store.Close() //nolint:errcheck // only read
+		return print(ctx, s, store, filter)
+	}
+}
+
+// partly reports whether a call of audit did its work but for some objects, of
+// which it has said which; its result is to be shown all the same.
+func partly(err error) bool {
+	_, incomplete := errors.AsType[*audit.IncompleteError](err)
+	return incomplete
 }
 
 // openArchive opens an archive that must be there, for reading.
@@ -109,6 +128,7 @@ func auditCatCommand() command {
 		name:  "audit cat",
 		args:  "--archive URL [--from T] [--to T] [--node N] [--source S] [--ref KEY#ROW]... [--wrapped]",
 		short: "Print the archived lines as HAProxy wrote them, each once",
+		alone: true,
 		long: `
 Lines come byte for byte, ordered by node, source and offset. What a container runtime put around
 them is taken off, unless --wrapped asks for what lay in the files; a header of syslog is HAProxy's
@@ -137,14 +157,14 @@ Kibana, or the fields loghaul.archive.key and loghaul.archive.row. Only their ob
 			wrapped := fs.Bool("wrapped", false, "print the records of container runtimes as they lay in the files")
 			memory := config.Size(audit.DefaultMemory)
 			fs.TextVar(&memory, "memory", memory, "the `SIZE` of lines to hold before sorting through TMPDIR")
-			return func(ctx context.Context, s streams, operands []string) error {
+			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("format", *format, "raw"); err != nil {
 					return err
 				}
 				if len(refs) > 0 {
-					return f.catRefs(ctx, s, refs, operands, *wrapped)
+					return f.catRefs(ctx, s, refs, *wrapped)
 				}
-				store, filter, err := f.open(ctx, operands)
+				store, filter, err := f.open(ctx)
 				if err != nil {
 					return err
 				}
@@ -164,7 +184,7 @@ Kibana, or the fields loghaul.archive.key and loghaul.archive.row. Only their ob
 }
 
 // catRefs is audit cat --ref.
-func (a *auditFlags) catRefs(ctx context.Context, s streams, texts, operands []string, wrapped bool) error {
+func (a *auditFlags) catRefs(ctx context.Context, s streams, texts []string, wrapped bool) error {
 	if a.from != "" || a.to != "" || a.node != "" || a.source != "" {
 		return usagef("--ref names rows: it takes no --from, --to, --node or --source")
 	}
@@ -176,7 +196,7 @@ func (a *auditFlags) catRefs(ctx context.Context, s streams, texts, operands []s
 		}
 		refs = append(refs, r)
 	}
-	store, _, err := a.open(ctx, operands)
+	store, _, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -189,6 +209,7 @@ func auditSourcesCommand() command {
 		name:  "audit sources",
 		args:  "--archive URL [--node N] [--source S] [--output table|json]",
 		short: "List the sources: node, path, byte ranges archived, lost and missing",
+		alone: true,
 		long: `
 A source is one byte stream on one node: a generation of a log file. Ranges are half open, in bytes
 of the source. LOST lists what the forwarder declared as lost, and why; a source that counts lines
@@ -205,22 +226,13 @@ covers the selected objects, LOST what was declared then, and MISSING is not kno
 			var f auditFlags
 			f.register(fs)
 			output := fs.String("output", "table", "`FORMAT`: table or json, an array of objects")
-			return func(ctx context.Context, s streams, operands []string) error {
-				if err := oneOf("output", *output, "table", "json"); err != nil {
-					return err
-				}
-				store, filter, err := f.open(ctx, operands)
-				if err != nil {
-					return err
-				}
-				defer store.Close() //nolint:errcheck // only read
+			return f.reads(output, func(ctx context.Context, s streams, store objectstore.Store, filter audit.Filter) error {
 				sources, err := audit.Sources(ctx, store, filter, warner(s.err))
-				var incomplete *audit.IncompleteError
-				if err != nil && !errors.As(err, &incomplete) {
+				if err != nil && !partly(err) {
 					return err
 				}
 				return errors.Join(printSources(s.out, sources, *output), err)
-			}
+			})
 		},
 	}
 }
@@ -230,6 +242,7 @@ func auditLsCommand() command {
 		name:  "audit ls",
 		args:  "--archive URL [--from T] [--to T] [--node N] [--source S] [--output table|json]",
 		short: "List the objects: lines, bytes, ratio, times, writer",
+		alone: true,
 		long: `
 One line for each object, in the order of their keys, and a total. Filters select whole objects:
 those that can hold a line which matches. Only the footers of the objects are read.
@@ -241,17 +254,9 @@ those that can hold a line which matches. Only the footers of the objects are re
 			var f auditFlags
 			f.register(fs)
 			output := fs.String("output", "table", "`FORMAT`: table or json, one object in each line")
-			return func(ctx context.Context, s streams, operands []string) error {
-				if err := oneOf("output", *output, "table", "json"); err != nil {
-					return err
-				}
-				store, filter, err := f.open(ctx, operands)
-				if err != nil {
-					return err
-				}
-				defer store.Close() //nolint:errcheck // only read
+			return f.reads(output, func(ctx context.Context, s streams, store objectstore.Store, filter audit.Filter) error {
 				return listObjects(ctx, s, store, filter, *output)
-			}
+			})
 		},
 	}
 }
@@ -259,8 +264,7 @@ those that can hold a line which matches. Only the footers of the objects are re
 func listObjects(ctx context.Context, s streams, store objectstore.Store, filter audit.Filter, output string) error {
 	t := newObjectTable(s.out, output)
 	err := audit.Ls(ctx, store, filter, warner(s.err), t.add)
-	var incomplete *audit.IncompleteError
-	if err == nil || errors.As(err, &incomplete) {
+	if err == nil || partly(err) {
 		err = errors.Join(t.end(), err)
 	}
 	if n, qerr := audit.Quarantined(ctx, store); qerr == nil && n > 0 {

@@ -19,6 +19,7 @@ func auditCompactCommand() command {
 		name:  "audit compact",
 		args:  "--archive URL --target URL [--from DAY] [--to DAY] [--lines N] [--size SIZE] [--output table|json]",
 		short: "Write a derived copy for SQL: large files by day, sorted by frontend and time, no repeats",
+		alone: true,
 		long: `
 The copy has the columns of the archive, so that deploy/sql reads it as well, in files named
 dt=DAY/hour=all/*.parquet by the day of the event, UTC; a line without a time is in that on which it
@@ -43,7 +44,7 @@ stderr, its days are left for the next time, and the exit code is 1.
 			fs.TextVar(&size, "size", size, "at most this `SIZE` of raw lines in a file")
 			fs.TextVar(&memory, "memory", memory, "the `SIZE` of what to hold before sorting through TMPDIR")
 			output := fs.String("output", "table", "`FORMAT`: table or json, one object")
-			return func(ctx context.Context, s streams, operands []string) error {
+			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("output", *output, "table", "json"); err != nil {
 					return err
 				}
@@ -53,7 +54,7 @@ stderr, its days are left for the next time, and the exit code is 1.
 				case *lines < 1 || size < 1 || memory < 1:
 					return usagef("--lines, --size and --memory must be positive")
 				}
-				store, filter, err := f.open(ctx, operands)
+				store, filter, err := f.open(ctx)
 				if err != nil {
 					return err
 				}

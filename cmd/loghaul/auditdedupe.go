@@ -11,6 +11,7 @@ import (
 
 	"github.com/loghaul/loghaul/audit"
 	"github.com/loghaul/loghaul/internal/config"
+	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
 func auditDedupeCommand() command {
@@ -18,6 +19,7 @@ func auditDedupeCommand() command {
 		name:  "audit dedupe-report",
 		args:  "--archive URL [--from T] [--to T] [--node N] [--source S] [--output table|json]",
 		short: "Count the lines that the archive holds several times",
+		alone: true,
 		long: `
 Delivery is at least once: what was not acknowledged in time is sent, and may be stored, again. Every
 command of audit leaves such repeats out; this one says how many there are, in objects of which writer
@@ -36,22 +38,13 @@ do are read. Sorting is bounded in memory and goes through TMPDIR when it has to
 			output := fs.String("output", "table", "`FORMAT`: table or json, one object")
 			memory := config.Size(audit.DefaultMemory)
 			fs.TextVar(&memory, "memory", memory, "the `SIZE` of what to hold before sorting through TMPDIR")
-			return func(ctx context.Context, s streams, operands []string) error {
-				if err := oneOf("output", *output, "table", "json"); err != nil {
-					return err
-				}
-				store, filter, err := f.open(ctx, operands)
-				if err != nil {
-					return err
-				}
-				defer store.Close() //nolint:errcheck // only read
+			return f.reads(output, func(ctx context.Context, s streams, store objectstore.Store, filter audit.Filter) error {
 				report, err := audit.Dedupe(ctx, store, audit.DedupeOptions{Filter: filter, Memory: int64(memory), Warn: warner(s.err)})
-				var incomplete *audit.IncompleteError
-				if err != nil && !errors.As(err, &incomplete) {
+				if err != nil && !partly(err) {
 					return err
 				}
 				return errors.Join(printDedupe(s.out, report, *output), err)
-			}
+			})
 		},
 	}
 }

@@ -83,7 +83,7 @@ func (f *findFlags) run(ctx context.Context, s streams, operands []string) error
 	if f.format == "parquet" && !f.count && isTerminal(s.out) {
 		return usagef("--format parquet is no text: write it to a file, as with > found.parquet")
 	}
-	store, filter, err := f.open(ctx, nil)
+	store, filter, err := f.open(ctx)
 	if err != nil {
 		return err
 	}

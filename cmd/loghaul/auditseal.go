@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/loghaul/loghaul/aggregator/notary"
@@ -22,6 +18,7 @@ func auditSealCommand() command {
 		name:  "audit seal",
 		args:  "--archive URL --key FILE [--from T] [--to T] [--older-than D] [--dry-run] [--output table|json]",
 		short: "List objects in signed manifests that no manifest lists yet",
+		alone: true,
 		long: `
 Aggregators do this for what they store, and for others that died within the last two days. What is
 older, or was archived before there were manifests, is listed by this command: it reads every object
@@ -39,10 +36,7 @@ ended. The archive is written to: with --dry-run it is not, and nothing is read 
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			var o sealFlags
 			o.register(fs)
-			return func(ctx context.Context, s streams, operands []string) error {
-				if len(operands) > 0 {
-					return usagef("unexpected argument %q", operands[0])
-				}
+			return func(ctx context.Context, s streams, _ []string) error {
 				return o.run(ctx, s)
 			}
 		},
@@ -87,11 +81,11 @@ func (o *sealFlags) run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer store.Close() //nolint:errcheck // every manifest is confirmed
-	table := newSealTable(s.out, o.output)
+	table := newRows(s.out, o.output, "WRITER\tOBJECTS\tBYTES\tFIRST\tLAST\tREFUSED\tMANIFESTS\tENDED")
 	refused := 0
 	err = notary.Seal(ctx, manifestStore{store}, notary.SealOptions{
 		By: o.by, Signer: signer, From: from, To: to, OlderThan: o.older, DryRun: o.dry,
-		Report:  table.add,
+		Report:  func(r notary.Sealed) error { return addSealed(table, r) },
 		Refused: func(err error) { refused++; warner(s.err)(err) },
 	})
 	if err = errors.Join(err, table.end()); err == nil && refused > 0 {
@@ -116,40 +110,11 @@ func (o *sealFlags) signer() (*manifest.Signer, error) {
 	return signer, nil
 }
 
-// sealTable prints what was sealed.
-type sealTable struct {
-	table *tabwriter.Writer
-	json  *json.Encoder
-	rows  int
-}
-
-func newSealTable(w io.Writer, output string) *sealTable {
-	if output == "json" {
-		return &sealTable{json: json.NewEncoder(w)}
-	}
-	return &sealTable{table: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
-}
-
-func (t *sealTable) add(r notary.Sealed) error {
-	if t.json != nil {
-		return t.json.Encode(r)
-	}
-	if t.rows == 0 {
-		fmt.Fprintln(t.table, "WRITER\tOBJECTS\tBYTES\tFIRST\tLAST\tREFUSED\tMANIFESTS\tENDED")
-	}
-	t.rows++
+// addSealed prints what was sealed of one aggregator.
+func addSealed(t *rows, r notary.Sealed) error {
 	ended := "-"
 	if r.Ended {
 		ended = "yes"
 	}
-	_, err := fmt.Fprintf(t.table, "%s\t%d\t%d\t%s\t%s\t%s\t%d\t%s\n", r.Writer, r.Objects, r.Bytes, second(r.From), second(r.To),
-		strconv.Itoa(r.Refused), r.Manifests, ended)
-	return err
-}
-
-func (t *sealTable) end() error {
-	if t.table == nil {
-		return nil
-	}
-	return t.table.Flush()
+	return t.add(r, "%s\t%d\t%d\t%s\t%s\t%d\t%d\t%s", r.Writer, r.Objects, r.Bytes, second(r.From), second(r.To), r.Refused, r.Manifests, ended)
 }

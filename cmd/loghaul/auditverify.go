@@ -21,6 +21,7 @@ func auditVerifyCommand() command {
 		name:  "audit verify",
 		args:  "--archive URL [--public-key FILE] [--from T] [--to T] [--deep] [--output table|json] [--html FILE]",
 		short: "Prove that the archive is complete and unchanged, or name what is not",
+		alone: true,
 		long: `
 Compares the archive with its manifests and prints one verdict for each object (ok, changed, missing,
 extra, unsigned; pending is too young for a manifest, unlisted has none, unread could not be read),
@@ -56,7 +57,7 @@ goes on. The exit code is 3 if there is any difference, else 1 if something coul
 			fs.StringVar(&v.output, "output", "table", "`FORMAT`: table or json, one verdict in each line")
 			fs.StringVar(&v.html, "html", "", "also write a report for people to `FILE`, one page of HTML")
 			fs.StringVar(&v.signKey, "sign-key", "", "sign the report with the private key in `FILE`; the signature goes to a file\nof the report's name and .sig")
-			return func(ctx context.Context, s streams, operands []string) error {
+			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("output", v.output, "table", "json"); err != nil {
 					return err
 				}
@@ -64,7 +65,7 @@ goes on. The exit code is 3 if there is any difference, else 1 if something coul
 				if err != nil {
 					return err
 				}
-				store, filter, err := f.open(ctx, operands)
+				store, filter, err := f.open(ctx)
 				if err != nil {
 					return err
 				}

@@ -29,6 +29,7 @@ func backfillCommand() command {
 		name:  "backfill",
 		args:  "--archive URL --index URL | --config FILE [--from T] [--to T] [--namespace N] [--dry-run]",
 		short: "Index from the archive what the index lacks, or any range of time",
+		alone: true,
 		long: `
 What the index did not take is noted in a ledger beside the archive (_gaps/, docs/elasticsearch.md).
 Without --from and --to the gaps of that ledger are filled, by exactly the lines that are missing, and
@@ -57,7 +58,7 @@ missing, which is said with the reason.
 			b.index.register(fs)
 			fs.BoolVar(&b.dry, "dry-run", false, "only show what is missing")
 			fs.StringVar(&b.output, "output", "table", "`FORMAT`: table or json")
-			return func(ctx context.Context, s streams, operands []string) error { return b.run(ctx, s, operands) }
+			return func(ctx context.Context, s streams, _ []string) error { return b.run(ctx, s) }
 		},
 	}
 }
@@ -70,12 +71,9 @@ type backfillCall struct {
 	output string
 }
 
-func (b *backfillCall) run(ctx context.Context, s streams, operands []string) error {
+func (b *backfillCall) run(ctx context.Context, s streams) error {
 	if err := oneOf("output", b.output, "table", "json"); err != nil {
 		return err
-	}
-	if len(operands) > 0 {
-		return usagef("unexpected argument %q", operands[0])
 	}
 	var filter audit.Filter
 	var err error

@@ -31,6 +31,7 @@ func brokerSetupCommand() command {
 		name:  "broker setup",
 		args:  "--config FILE [--update] [--output table|json]",
 		short: "Make the streams and consumers that the daemons bind to, and check them",
+		alone: true,
 		long: `
 Run it once, as an operator who may make streams. Running it again changes nothing. What exists and
 differs from the configuration is reported, with exit code 1, and only changed with --update.
@@ -43,8 +44,8 @@ differs from the configuration is reported, with exit code 1, and only changed w
 			path := configFlag(fs, "aggregator")
 			update := fs.Bool("update", false, "change what differs")
 			output := fs.String("output", "table", "`FORMAT`: table or json")
-			return func(ctx context.Context, s streams, operands []string) error {
-				return brokerReport(ctx, s.out, *path, *output, operands, func(ctx context.Context, js jetstream.JetStream, c broker.SetupConfig) (broker.Report, error) {
+			return func(ctx context.Context, s streams, _ []string) error {
+				return brokerReport(ctx, s.out, *path, *output, func(ctx context.Context, js jetstream.JetStream, c broker.SetupConfig) (broker.Report, error) {
 					c.Update = *update
 					return broker.Setup(ctx, js, c)
 				})
@@ -58,6 +59,7 @@ func brokerStatusCommand() command {
 		name:  "broker status",
 		args:  "--config FILE [--output table|json]",
 		short: "Show the streams and consumers and what waits in them, and check them",
+		alone: true,
 		long: `
 WAITING batches were not delivered to an aggregator yet, WITH AGGREGATORS are not acknowledged yet,
 REDELIVERED were delivered before. Exit code 1 if anything is missing or differs.
@@ -68,8 +70,8 @@ REDELIVERED were delivered before. Exit code 1 if anything is missing or differs
 		setup: func(fs *flag.FlagSet) func(context.Context, streams, []string) error {
 			path := configFlag(fs, "aggregator")
 			output := fs.String("output", "table", "`FORMAT`: table or json")
-			return func(ctx context.Context, s streams, operands []string) error {
-				return brokerReport(ctx, s.out, *path, *output, operands, broker.Status)
+			return func(ctx context.Context, s streams, _ []string) error {
+				return brokerReport(ctx, s.out, *path, *output, broker.Status)
 			}
 		},
 	}
@@ -78,10 +80,7 @@ REDELIVERED were delivered before. Exit code 1 if anything is missing or differs
 type brokerAction func(context.Context, jetstream.JetStream, broker.SetupConfig) (broker.Report, error)
 
 // brokerReport connects, does act, and prints what it reports.
-func brokerReport(ctx context.Context, w io.Writer, path, output string, operands []string, act brokerAction) error {
-	if len(operands) > 0 {
-		return usagef("unexpected argument %q", operands[0])
-	}
+func brokerReport(ctx context.Context, w io.Writer, path, output string, act brokerAction) error {
 	if err := oneOf("output", output, "table", "json"); err != nil {
 		return err
 	}

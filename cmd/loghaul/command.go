@@ -39,6 +39,8 @@ type command struct {
 	long string
 	// examples can be pasted into a shell, with their comments.
 	examples string
+	// alone says that there are no arguments but flags.
+	alone bool
 	// setup declares the flags and gives the function that uses them. The
 	// function gets the arguments that are not flags.
 	setup func(*flag.FlagSet) func(ctx context.Context, s streams, args []string) error
@@ -119,6 +121,8 @@ func dispatch(ctx context.Context, args []string, s streams) error {
 		return err
 	case err != nil:
 		return usagef("%s: %v; see loghaul %s --help", c.name, err, c.name)
+	case c.alone && len(operands) > 0:
+		return usagef("unexpected argument %q", operands[0])
 	}
 	return fn(ctx, s, operands)
 }

@@ -19,6 +19,7 @@ func auditDuCommand() command {
 		name:  "audit du",
 		args:  "--archive URL [--by day|source|node|writer|frontend] [--from T] [--to T] [--prices P]",
 		short: "Sum up what the archive takes: raw against stored bytes, objects, requests",
+		alone: true,
 		long: `
 RAW is the bytes of the lines as they lay in their sources, repeats included; STORED what the objects
 take. Days are those of sealing, in UTC. Days and writers are exact. An object with lines of several
@@ -40,7 +41,7 @@ Prices are yours to give, of 1,000 requests and of a GiB and month.
 			by := fs.String("by", "day", "`GROUP` by day, source, node, writer or frontend")
 			prices := fs.String("prices", "", "`P`: put=, list=, get= for 1,000 requests, gib-month=, with commas between")
 			output := fs.String("output", "table", "`FORMAT`: table or json, one object")
-			return func(ctx context.Context, s streams, operands []string) error {
+			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("output", *output, "table", "json"); err != nil {
 					return err
 				}
@@ -55,15 +56,14 @@ Prices are yours to give, of 1,000 requests and of a GiB and month.
 				if price != nil && !whole {
 					return usagef("--prices is about the whole archive: leave --from, --to, --node and --source out")
 				}
-				store, filter, err := f.open(ctx, operands)
+				store, filter, err := f.open(ctx)
 				if err != nil {
 					return err
 				}
 				defer store.Close() //nolint:errcheck // only read
 				d := du{By: *by, prices: price}
 				d.Usage, err = audit.Du(ctx, store, filter, *by, warner(s.err))
-				var incomplete *audit.IncompleteError
-				if err != nil && !errors.As(err, &incomplete) {
+				if err != nil && !partly(err) {
 					return err
 				}
 				if whole {

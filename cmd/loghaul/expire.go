@@ -24,6 +24,7 @@ func archiveExpireCommand() command {
 		name:  "archive expire",
 		args:  "--archive file:///DIR --older-than AGE [--dry-run] [--output table|json]",
 		short: "Delete from a folder archive what is older than an age",
+		alone: true,
 		long: `
 It deletes whole objects whose hour, that of sealing, ended longer ago than --older-than, and what
 lies under _quarantine/ and _gaps/ of such hours; then manifests, a day later than what they list.
@@ -40,12 +41,9 @@ that can delete, see deploy/s3/lifecycle.json.
 			fs.StringVar(&age, "older-than", "", "the `AGE`: days (400d) or hours (9600h), at least 1d")
 			dry := fs.Bool("dry-run", false, "only show what would be deleted")
 			output := fs.String("output", "table", "`FORMAT`: table or json, an array of objects")
-			return func(ctx context.Context, s streams, operands []string) error {
+			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("output", *output, "table", "json"); err != nil {
 					return err
-				}
-				if len(operands) > 0 {
-					return usagef("unexpected argument %q", operands[0])
 				}
 				d, err := parseAge(age)
 				if err != nil {

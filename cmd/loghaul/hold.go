@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/loghaul/loghaul/audit"
@@ -55,7 +52,7 @@ nobody overwrite has only one. What could not be done is named, the rest is done
 				case len(selected) == 0 && !filtered:
 					return usagef("say which objects: --from and --to, --node, --source, keys, or prefixes that end with a slash (dt=2026-03-01/)")
 				}
-				store, filter, err := f.open(ctx, nil)
+				store, filter, err := f.open(ctx)
 				if err != nil {
 					return err
 				}
@@ -64,7 +61,7 @@ nobody overwrite has only one. What could not be done is named, the rest is done
 				if !ok {
 					return usagef("archive %s: only S3 with Object Lock has legal holds; copy what must stay, or make the folder read-only", store)
 				}
-				h := hold{locker: locker, action: operands[0], table: newHoldTable(s.out, *output), warn: warner(s.err)}
+				h := hold{locker: locker, action: operands[0], table: newRows(s.out, *output, "HOLD\tRETENTION\tUNTIL\tKEY"), warn: warner(s.err)}
 				return h.run(ctx, store, filter, selected)
 			}
 		},
@@ -75,7 +72,7 @@ nobody overwrite has only one. What could not be done is named, the rest is done
 type hold struct {
 	locker objectstore.Locker
 	action string
-	table  *holdTable
+	table  *rows
 	warn   func(error)
 
 	done, failed int
@@ -91,7 +88,7 @@ type held struct {
 
 func (h *hold) run(ctx context.Context, store objectstore.Store, filter audit.Filter, selected []string) error {
 	err := h.each(ctx, store, filter, selected)
-	if flushErr := h.table.flush(); err == nil {
+	if flushErr := h.table.end(); err == nil {
 		err = flushErr
 	}
 	switch {
@@ -148,42 +145,9 @@ func (h *hold) one(ctx context.Context, key string) error {
 	if !p.Until.IsZero() {
 		out.Until = &p.Until
 	}
-	return h.table.add(out)
-}
-
-// holdTable prints objects as they are done.
-type holdTable struct {
-	json *json.Encoder
-	tab  *tabwriter.Writer
-	rows int
-}
-
-func newHoldTable(w io.Writer, output string) *holdTable {
-	if output == "json" {
-		return &holdTable{json: json.NewEncoder(w)}
-	}
-	return &holdTable{tab: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
-}
-
-func (t *holdTable) add(o held) error {
-	if t.json != nil {
-		return t.json.Encode(o)
-	}
-	if t.rows == 0 {
-		fmt.Fprintln(t.tab, "HOLD\tRETENTION\tUNTIL\tKEY") //nolint:errcheck // flush reports it
-	}
-	t.rows++
 	onOff := "off"
-	if o.Hold {
+	if p.Hold {
 		onOff = "on"
 	}
-	_, err := fmt.Fprintf(t.tab, "%s\t%s\t%s\t%s\n", onOff, orDash(o.Mode), second(o.Until), printable(o.Key))
-	return err
-}
-
-func (t *holdTable) flush() error {
-	if t.tab == nil {
-		return nil
-	}
-	return t.tab.Flush()
+	return h.table.add(out, "%s\t%s\t%s\t%s", onOff, orDash(out.Mode), second(out.Until), printable(key))
 }

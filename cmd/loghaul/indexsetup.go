@@ -16,6 +16,7 @@ func indexSetupCommand() command {
 		name:  "index setup",
 		args:  "--index URL | --config FILE [--output table|json] [--print | --print-role]",
 		short: "Install the index template in Elasticsearch, and say what is there and whether it will do",
+		alone: true,
 		long: `
 Run it once, as a user with the cluster privilege manage_index_templates; running it again changes
 nothing. It asks what answers at the URL, which privileges the user has, and whether the data stream's
@@ -39,13 +40,11 @@ needs: for PUT _security/role/loghaul.
 			show := fs.Bool("print", false, "print the index template, and do nothing else")
 			role := fs.Bool("print-role", false, "print the role for the aggregator's user, and do nothing else")
 			output := fs.String("output", "table", "`FORMAT`: table or json, one finding in each line")
-			return func(ctx context.Context, s streams, operands []string) error {
+			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("output", *output, "table", "json"); err != nil {
 					return err
 				}
 				switch {
-				case len(operands) > 0:
-					return usagef("unexpected argument %q", operands[0])
 				case *show && *role:
 					return usagef("--print and --print-role are given: keep one of the two")
 				case *role:

@@ -24,6 +24,7 @@ func indexVerifyCommand() command {
 		name:  "index verify",
 		args:  "--archive URL --index URL | --config FILE [--from T] [--to T] [--output table|json]",
 		short: "Compare the index with the archive, by hour and source, and name each difference",
+		alone: true,
 		long: `
 For each hour (of the documents' @timestamp) and source it counts the lines of the archive, each once,
 and the documents of the data stream. ARCHIVED is what should be in the index: lines that the rules of
@@ -48,7 +49,7 @@ It reads of each object the columns of place and time alone; with rules, whole o
 			v.index.register(fs)
 			fs.TextVar(&v.memory, "memory", v.memory, "the `SIZE` of what to hold of the archive")
 			fs.StringVar(&v.output, "output", "table", "`FORMAT`: table or json, one difference in each line and a total")
-			return func(ctx context.Context, s streams, operands []string) error { return v.run(ctx, s, operands) }
+			return func(ctx context.Context, s streams, _ []string) error { return v.run(ctx, s) }
 		},
 	}
 }
@@ -61,12 +62,9 @@ type indexVerify struct {
 	output string
 }
 
-func (v *indexVerify) run(ctx context.Context, s streams, operands []string) error {
+func (v *indexVerify) run(ctx context.Context, s streams) error {
 	if err := oneOf("output", v.output, "table", "json"); err != nil {
 		return err
-	}
-	if len(operands) > 0 {
-		return usagef("unexpected argument %q", operands[0])
 	}
 	from, to, err := parseRange(v.flags.from, v.flags.to, time.Now())
 	if err != nil {
@@ -106,8 +104,7 @@ func (v *indexVerify) run(ctx context.Context, s streams, operands []string) err
 	o.Index, o.Difference = server.Counts(from, to), t.add
 	report, err := indexed.Verify(ctx, o)
 	stop()
-	var incomplete *audit.IncompleteError
-	if err != nil && !errors.As(err, &incomplete) {
+	if err != nil && !partly(err) {
 		return errors.Join(t.out.Flush(), err)
 	}
 	if err := errors.Join(t.end(&report), err); err != nil {

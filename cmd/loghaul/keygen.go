@@ -27,6 +27,7 @@ func auditKeygenCommand() command {
 		name:  "audit keygen",
 		args:  "--out DIR | --private FILE --public FILE [--output text|json]",
 		short: "Make the pair of keys that manifests are signed and verified with",
+		alone: true,
 		long: `
 The private key (Ed25519, PEM) goes to the aggregators: manifest.key_file, or LOGHAUL_MANIFEST_KEY. Only
 they may read it: whoever has it can make manifests that verify. The public key goes to whoever
@@ -45,10 +46,7 @@ was signed before is verified with the old key.
 			private := fs.String("private", "", "the `FILE` for the private key, instead of --out")
 			public := fs.String("public", "", "the `FILE` for the public key")
 			output := fs.String("output", "text", "`FORMAT` of what is printed: text or json")
-			return func(_ context.Context, s streams, operands []string) error {
-				if len(operands) > 0 {
-					return usagef("unexpected argument %q", operands[0])
-				}
+			return func(_ context.Context, s streams, _ []string) error {
 				if err := oneOf("output", *output, "text", "json"); err != nil {
 					return err
 				}

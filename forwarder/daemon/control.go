@@ -16,9 +16,9 @@ import (
 	"github.com/loghaul/loghaul/internal/backoff"
 )
 
-// SocketPath is where a running forwarder answers status, in its state folder:
+// socketPath is where a running forwarder answers status, in its state folder:
 // whoever may read the positions may ask.
-func SocketPath(state string) string { return filepath.Join(state, "control") }
+func socketPath(state string) string { return filepath.Join(state, "control") }
 
 // answerWithin bounds a request: the forwarder answers between two batches.
 const answerWithin = 10 * time.Second

@@ -117,7 +117,7 @@ func run(ctx context.Context, o Options, cfg forwarder.Config, log *slog.Logger)
 	}()
 	go func() {
 		c := control{forwarder: f, version: o.Version, node: cfg.Node, log: log}
-		c.serve(after, SocketPath(cfg.State))
+		c.serve(after, socketPath(cfg.State))
 		beside <- nil
 	}()
 	go func() {

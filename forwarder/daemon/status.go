@@ -81,7 +81,7 @@ func Status(ctx context.Context, path, output string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, err) //nolint:errcheck // nobody is left to tell
 		return Wrong
 	}
-	body, err := ask(ctx, SocketPath(cfg.State))
+	body, err := ask(ctx, socketPath(cfg.State))
 	var s Snapshot
 	if err == nil {
 		if err = json.Unmarshal(body, &s); err != nil {

@@ -202,7 +202,7 @@ func TestSizeString(t *testing.T) {
 		if got := in.String(); got != want {
 			t.Errorf("%d: got %s, want %s", int64(in), got, want)
 		}
-		if back, err := ParseSize(want); err != nil || back != in {
+		if back, err := parseSize(want); err != nil || back != in {
 			t.Errorf("%s reads as %d, %v", want, int64(back), err)
 		}
 	}

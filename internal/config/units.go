@@ -40,8 +40,8 @@ func sizeUnits() []struct {
 	}
 }
 
-// ParseSize reads what Size.String writes, and fractions such as "1.5GiB".
-func ParseSize(s string) (Size, error) {
+// parseSize reads what Size.String writes, and fractions such as "1.5GiB".
+func parseSize(s string) (Size, error) {
 	number, unit := strings.TrimSpace(s), int64(1)
 	for _, u := range sizeUnits() {
 		if rest, ok := strings.CutSuffix(number, u.name); ok {
@@ -76,9 +76,9 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10) + "B"
 }
 
-// UnmarshalText reads a size, see ParseSize.
+// UnmarshalText reads a size, see parseSize.
 func (s *Size) UnmarshalText(b []byte) error {
-	v, err := ParseSize(string(b))
+	v, err := parseSize(string(b))
 	*s = v
 	return err
 }

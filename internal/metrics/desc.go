@@ -47,7 +47,7 @@ type Desc struct {
 	// Labels are the label names in the order in which values are given.
 	Labels []string
 	// Buckets are the upper bounds of a histogram, ascending, without +Inf;
-	// nil means DefaultBuckets.
+	// nil means those for durations in seconds, from 1 ms to two minutes.
 	Buckets []float64
 }
 

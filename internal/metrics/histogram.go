@@ -10,19 +10,10 @@ import (
 	"time"
 )
 
-// DefaultBuckets are for durations in seconds: from a cached read to a stalled
+// defaultBuckets are for durations in seconds: from a cached read to a stalled
 // store.
-func DefaultBuckets() []float64 {
+func defaultBuckets() []float64 {
 	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
-}
-
-// SizeBuckets are for bytes: 1 KiB to 256 MiB in powers of four.
-func SizeBuckets() []float64 {
-	var b []float64
-	for v := float64(1 << 10); v <= 256<<20; v *= 4 {
-		b = append(b, v)
-	}
-	return b
 }
 
 // Histogram counts observations in buckets with fixed upper bounds. It is safe
@@ -35,7 +26,7 @@ type Histogram struct {
 
 func newHistogram(bounds []float64) *Histogram {
 	if bounds == nil {
-		bounds = DefaultBuckets()
+		bounds = defaultBuckets()
 	}
 	return &Histogram{bounds: bounds, counts: make([]atomic.Uint64, len(bounds)+1)}
 }

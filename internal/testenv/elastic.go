@@ -147,9 +147,6 @@ func (s *ElasticServer) Pause() { s.proc.Pause() }
 // Resume ends a Pause.
 func (s *ElasticServer) Resume() { s.proc.Resume() }
 
-// Output gives the end of what the server printed.
-func (s *ElasticServer) Output() string { return s.proc.Output() }
-
 // own hands the server's folder to the user that it runs as.
 func (s *ElasticServer) own() {
 	s.t.Helper()

@@ -93,6 +93,3 @@ func (s *NATSServer) Signal(sig syscall.Signal) { s.proc.Signal(sig) }
 
 // Exited is closed when the server has ended.
 func (s *NATSServer) Exited() <-chan struct{} { return s.proc.Exited() }
-
-// Monitor is the address of its monitoring: http://127.0.0.1:PORT.
-func (s *NATSServer) Monitor() string { return s.monitor }

@@ -47,7 +47,7 @@ func (g *gathering) Read(p []byte) (int, error) {
 // long without a word that nothing is wrong with it. Zero is never.
 func (g *gathering) deadline() time.Time {
 	at := g.j.cursor.next()
-	if fine := time.Now().Add(quiet); g.j.problem.Load() != nil && (at.IsZero() || fine.Before(at)) {
+	if fine := time.Now().Add(quiet); g.j.Problem() != nil && (at.IsZero() || fine.Before(at)) {
 		return fine
 	}
 	return at

@@ -82,9 +82,9 @@ type Journal struct {
 	program string
 	cursor  cursor
 	stats   input.Stats
-	problem atomic.Pointer[error]
-	first   time.Duration // restartFirst, less in tests
-	child   atomic.Int64  // its process id, for tests
+	input.Trouble
+	first time.Duration // restartFirst, less in tests
+	child atomic.Int64  // its process id, for tests
 
 	out     []byte // records that the spool does not have yet
 	n       int
@@ -125,14 +125,6 @@ func (j *Journal) Name() string { return Name }
 // Stats gives the counters.
 func (j *Journal) Stats() *input.Stats { return &j.stats }
 
-// Problem says why no entries come, or nil.
-func (j *Journal) Problem() error {
-	if p := j.problem.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
-
 // Run takes entries until ctx ends. What journalctl has not given by then
 // comes after the next start.
 func (j *Journal) Run(ctx context.Context) error {
@@ -148,7 +140,7 @@ func (j *Journal) Run(ctx context.Context) error {
 		}
 		j.stats.Restarts.Add(1)
 		err = fmt.Errorf("journalctl ended, and is started again: %w", err)
-		if j.problem.Swap(&err) == nil {
+		if j.Begins(err) {
 			j.deps.Logger.Error("no entries of the journal come", "why", err)
 		}
 		_ = backoff.Sleep(ctx, wait) // the loop sees the end
@@ -230,7 +222,7 @@ func (j *Journal) read(ctx context.Context, from io.Reader) error {
 
 // well says that journalctl works.
 func (j *Journal) well() {
-	if j.problem.Load() != nil && j.problem.Swap(nil) != nil {
+	if j.Ends() {
 		j.deps.Logger.Info("the journal is followed again")
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -56,11 +55,11 @@ type Deps struct {
 
 // Stdin is standard input.
 type Stdin struct {
-	deps    Deps
-	file    *os.File
-	framer  input.Framer
-	stats   input.Stats
-	problem atomic.Pointer[error]
+	deps   Deps
+	file   *os.File
+	framer input.Framer
+	stats  input.Stats
+	input.Trouble
 }
 
 var _ input.Input = (*Stdin)(nil)
@@ -88,14 +87,6 @@ func (s *Stdin) Name() string { return Name }
 
 // Stats gives the counters.
 func (s *Stdin) Stats() *input.Stats { return &s.stats }
-
-// Problem says why reading failed, or nil.
-func (s *Stdin) Problem() error {
-	if p := s.problem.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
 
 // Run reads until the end of the input, or until ctx ends, and then what has
 // been written by then.
@@ -168,6 +159,6 @@ func (s *Stdin) ended(err error) error {
 		return nil
 	}
 	err = fmt.Errorf("reading standard input: %w", err)
-	s.problem.Store(&err)
+	_ = s.Begins(err)
 	return err
 }

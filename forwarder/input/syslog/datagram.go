@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,15 +38,15 @@ const (
 // datagrams is a listener for datagrams. All but Stats and Problem belongs to
 // the goroutine of Run.
 type datagrams struct {
-	deps    Deps
-	url     string
-	fd      int
-	file    *socketFile // for a socket in the file system
-	room    int         // the receive buffer, 0 where it is not ours
-	drops   uint32      // the kernel's counter, as far as it is declared
-	stats   input.Stats
-	said    input.Said
-	problem atomic.Pointer[error]
+	deps  Deps
+	url   string
+	fd    int
+	file  *socketFile // for a socket in the file system
+	room  int         // the receive buffer, 0 where it is not ours
+	drops uint32      // the kernel's counter, as far as it is declared
+	stats input.Stats
+	said  input.Said
+	input.Trouble
 }
 
 func newDatagram(cfg Config, a address, deps Deps) (*datagrams, error) {
@@ -97,14 +96,6 @@ func (d *datagrams) Name() string { return d.url }
 
 // Stats gives the counters.
 func (d *datagrams) Stats() *input.Stats { return &d.stats }
-
-// Problem says why nothing can be received, or nil.
-func (d *datagrams) Problem() error {
-	if p := d.problem.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
 
 // Run receives until ctx ends, and then what has arrived.
 func (d *datagrams) Run(ctx context.Context) (err error) {
@@ -258,13 +249,13 @@ func (d *datagrams) dropped(counter uint32) {
 
 func (d *datagrams) setProblem(err error) {
 	if err == nil {
-		if d.problem.Load() != nil && d.problem.Swap(nil) != nil {
+		if d.Ends() {
 			d.deps.Logger.Info("datagrams are received again", "url", d.url)
 		}
 		return
 	}
 	err = fmt.Errorf("%s: %w", d.url, err)
-	if d.problem.Swap(&err) == nil {
+	if d.Begins(err) {
 		d.deps.Logger.Error("can't receive datagrams", "url", d.url, "why", err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,7 +51,7 @@ type stream struct {
 	buffers  sync.Pool
 	stats    input.Stats
 	said     input.Said
-	problem  atomic.Pointer[error]
+	input.Trouble
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
@@ -113,14 +112,6 @@ func (s *stream) Name() string { return s.cfg.URL }
 
 // Stats gives the counters.
 func (s *stream) Stats() *input.Stats { return &s.stats }
-
-// Problem says why no connection can be accepted, or nil.
-func (s *stream) Problem() error {
-	if p := s.problem.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
 
 // Run takes connections until ctx ends, and then what they have sent.
 func (s *stream) Run(ctx context.Context) error {
@@ -208,14 +199,14 @@ func (s *stream) failed(ctx context.Context, err error) {
 		err = fmt.Errorf("%w: raise the limit of open files (systemd: LimitNOFILE=)", err)
 	}
 	err = fmt.Errorf("%s: %w", s.cfg.URL, err)
-	if s.problem.Swap(&err) == nil {
+	if s.Begins(err) {
 		s.deps.Logger.Error("can't accept connections", "url", s.cfg.URL, "why", err)
 	}
 	_ = backoff.Sleep(ctx, troubled) // the caller sees the end
 }
 
 func (s *stream) accepted() {
-	if s.problem.Load() != nil && s.problem.Swap(nil) != nil {
+	if s.Ends() {
 		s.deps.Logger.Info("connections are accepted again", "url", s.cfg.URL)
 	}
 }
