@@ -12,6 +12,7 @@ import (
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/logging"
+	"github.com/loghaul/loghaul/internal/ops"
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
@@ -131,6 +132,9 @@ func (c *Config) Validate() error {
 	bad := func(key, format string, a ...any) { errs = append(errs, config.Invalid(key, format, a...)) }
 	if c.Node == "" || len(c.Node) > maxNode {
 		bad("node", "%q is not 1 to %d bytes; the host's name is usual", c.Node, maxNode)
+	}
+	if err := ops.CheckAddress(c.HTTP); err != nil {
+		bad("http", "%v", err)
 	}
 	if c.State == "" {
 		bad("state", "name a folder that survives restarts, such as /var/lib/loghaul-forwarder")

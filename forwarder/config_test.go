@@ -66,6 +66,8 @@ func TestConfigIsChecked(t *testing.T) {
 		{"process: {memory: 10MiB}", "process.memory"},
 		{"process: {nice: 30}", "process.nice"},
 		{"process: {io: realtime}", "process.io"},
+		{"http: 9127", `http: serve HTTP on "9127": want an address such as 127.0.0.1:8080`},
+		{"http: 127.0.0.1:99127", "http: serve HTTP on"},
 	} {
 		cfg := DefaultConfig()
 		err := config.Parse("f.yaml", []byte(test.yaml), &cfg)

@@ -14,7 +14,8 @@ func Compile(spec string) (*Format, error) { return CompileWith(spec, Options{})
 type Options struct {
 	// Captures are the headers that the frontend captures, nil if that is not known.
 	Captures *Captures
-	// MaxLens are the lengths at which lines are cut (`log … len N`), besides those that are usual.
+	// MaxLens are the lengths at which lines are cut (`log … len N`). Without any a line of a usual length may be a cut
+	// one.
 	MaxLens []int
 }
 

@@ -147,6 +147,8 @@ func TestCutLength(t *testing.T) {
 		{"%ci %ST %HPO", nil, 176, false},
 		{"%ci %ST %HPO", []int{177}, 176, true},
 		{"%ci %ST %HPO", []int{177}, 177, false},
+		{"%ci %ST %HPO", []int{177}, 199, false}, // a round number, but the configuration says another one
+		{"%ci %ST %HPO", []int{177}, 1023, true}, // the default: before the configuration was changed
 		{"%ci %ST %{+Q}HPO", []int{177}, 176, false},
 		{"%[x] %ST %HPO", nil, 199, true}, // no field is certain if the line was cut
 	} {

@@ -24,7 +24,7 @@ type Field struct {
 type Format struct {
 	name, spec string
 	captures   *Captures // nil if not known
-	maxLens    []int     // where lines are cut besides the usual lengths
+	maxLens    []int     // where lines are cut; none if that is not known
 	encoding   encoding  // of the string as a whole
 	fields     []Field
 	timeFields []int // fields that tell the time of the event, best first

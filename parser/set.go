@@ -129,14 +129,21 @@ func (v *Value) equal(other *Value, k Kind) bool {
 	}
 }
 
+// defaultLen is `len` of `log` where it is not given.
+const defaultLen = 1024
+
 // minCut is where the smallest `len` of `log` cuts, 80 with the LF.
 const minCut = 80 - 1
 
 // cutAt reports whether HAProxy may be configured to cut lines at n bytes before the LF: `len` of `log` is 1,024 by
-// default, and a round number as a rule.
+// default, and a round number as a rule. Where the configuration is known it is what that says, or the default, as
+// lines may be older than the configuration.
 func (f *Format) cutAt(n int) bool {
 	n++
-	return n >= 200 && (n%100 == 0 || n%128 == 0) || slices.Contains(f.maxLens, n)
+	if len(f.maxLens) > 0 {
+		return n == defaultLen || slices.Contains(f.maxLens, n)
+	}
+	return n >= 200 && (n%100 == 0 || n%128 == 0)
 }
 
 // doubt takes from r, a record of line, what it would not have if line lacked its end.

@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/loghaul/loghaul/aggregator"
 	"github.com/loghaul/loghaul/internal/broker"
 	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/internal/logging"
+	"github.com/loghaul/loghaul/internal/ops"
 	"github.com/loghaul/loghaul/sinks/elastic"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
@@ -34,6 +36,19 @@ func defaultAggregatorFile() aggregatorFile {
 	}
 }
 
+// checkFile reports why a file that the configuration names cannot be read; ""
+// names none.
+func checkFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // Validate reports everything that cannot work.
 func (f *aggregatorFile) Validate() error {
 	errs := []error{
@@ -42,6 +57,16 @@ func (f *aggregatorFile) Validate() error {
 		config.Under("archive", f.Archive.Validate()),
 		config.Under("index", f.Index.Validate()),
 		config.Under("log", f.Log.Validate()),
+	}
+	if err := ops.CheckAddress(f.HTTP); err != nil {
+		errs = append(errs, config.Invalid("http", "%v", err))
+	}
+	if f.Index.URL != "" {
+		for key, path := range map[string]string{"city": f.Index.GeoIP.City, "asn": f.Index.GeoIP.ASN} {
+			if err := checkFile(path); err != nil {
+				errs = append(errs, config.Invalid("index.geoip."+key, "read the database: %v", err))
+			}
+		}
 	}
 	for i, format := range f.Aggregator.Formats {
 		if !strings.Contains(format, "%") { // what has fields is checked above

@@ -117,26 +117,27 @@ func (f *brokerFile) Validate() error {
 // loadBrokerFile reads a file of any kind that has a broker section.
 func loadBrokerFile(path string) (brokerFile, error) {
 	f := brokerFile{Broker: broker.DefaultConfig(), Streams: broker.DefaultStreams()}
-	var keys []string
-	if path != "" {
-		var err error
-		if keys, err = config.TopKeys(path); err != nil {
-			return f, loadConfig(path, &f)
-		}
+	data, err := readConfig(path)
+	if err != nil {
+		return f, err
+	}
+	keys, err := config.TopKeys(path, data)
+	if err != nil {
+		return f, parseConfig(path, data, &f)
 	}
 	switch {
 	case slices.Contains(keys, "archive"):
 		cfg := defaultAggregatorFile()
-		err := loadConfig(path, &cfg)
+		err := parseConfig(path, data, &cfg)
 		f.Broker, f.Streams = cfg.Aggregator.Broker, cfg.Streams
 		return f, err
 	case slices.Contains(keys, "inputs"):
 		cfg := forwarder.DefaultConfig()
-		err := loadConfig(path, &cfg)
+		err := parseConfig(path, data, &cfg)
 		f.Broker = cfg.Broker
 		return f, err
 	}
-	return f, loadConfig(path, &f)
+	return f, parseConfig(path, data, &f)
 }
 
 func printBroker(w io.Writer, r broker.Report, output string) error {

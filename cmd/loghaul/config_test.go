@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -53,7 +54,7 @@ func TestCommentedKeysOfExamplesLoad(t *testing.T) {
 		}
 		text := commented.ReplaceAllString(example(t, kind), "$1$2")
 		path := write(t, kind+".yaml", text)
-		_, err := checkConfig(path, kind)
+		_, err := checkConfig(path, []byte(text), kind)
 		for line := range strings.SplitSeq(errorText(err), "\n") {
 			if line != "" && !strings.Contains(line, "no such file") && !strings.Contains(line, "keep one") {
 				t.Errorf("%s: %s", kind, line)
@@ -120,6 +121,51 @@ func TestConfigCheckReportsEverything(t *testing.T) {
 	}
 	if report.Kind != "aggregator" || len(report.Problems) != 2 || report.Problems[0].Line != 2 {
 		t.Errorf("%+v", report)
+	}
+}
+
+// TestConfigIsReadOnce looks into pipes, as a shell makes them of <(…).
+func TestConfigIsReadOnce(t *testing.T) {
+	pipe := func(text string) string {
+		t.Helper()
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		return fmt.Sprintf("/dev/fd/%d", r.Fd())
+	}
+	for _, kind := range kinds() {
+		path := pipe(example(t, kind))
+		if code, out, errs := call(t, "config", "check", path); code != exitDone || out != path+": a valid "+kind+" configuration\n" {
+			t.Errorf("%s: exit code %d, %q, %q", kind, code, out, errs)
+		}
+	}
+	file := pipe("broker: {servers: ['nats://broker:4222'], shards: 3}\narchive: {url: 'file:///x'}\n")
+	if f, err := loadBrokerFile(file); err != nil || f.Broker.Shards != 3 {
+		t.Errorf("%+v, %v", f.Broker, err)
+	}
+}
+
+// TestConfigCheckFindsWhatEndsTheDaemon names addresses and files with which an
+// aggregator does not start.
+func TestConfigCheckFindsWhatEndsTheDaemon(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none.mmdb")
+	path := write(t, "a.yaml", "archive: {url: \"file:///x\"}\nindex:\n  url: http://localhost:9200\n  geoip: {asn: "+none+"}\nhttp: localhost\n")
+	code, _, errs := call(t, "config", "check", path)
+	for _, want := range []string{
+		path + ":4: index.geoip.asn: read the database: open " + none + ": no such file or directory\n",
+		path + `:5: http: serve HTTP on "localhost": want an address such as 127.0.0.1:8080 or :8080`,
+	} {
+		if code != exitUsage || !strings.Contains(errs, want) {
+			t.Errorf("exit code %d, no %q in\n%s", code, want, errs)
+		}
 	}
 }
 

@@ -71,12 +71,19 @@ The kind is told by the keys: inputs for a forwarder, archive for an aggregator.
 				if err := oneOf("output", *output, "text", "json"); err != nil {
 					return err
 				}
-				if *kind == "" {
-					*kind = detectKind(operands[0])
-				} else if err := oneOf("kind", *kind, kinds()...); err != nil {
+				if *kind != "" {
+					if err := oneOf("kind", *kind, kinds()...); err != nil {
+						return err
+					}
+				}
+				data, err := readConfig(operands[0])
+				if err != nil {
 					return err
 				}
-				warnings, err := checkConfig(operands[0], *kind)
+				if *kind == "" {
+					*kind = detectKind(operands[0], data)
+				}
+				warnings, err := checkConfig(operands[0], data, *kind)
 				return reportCheck(s, operands[0], *kind, *output, warnings, err)
 			}
 		},
@@ -85,10 +92,10 @@ The kind is told by the keys: inputs for a forwarder, archive for an aggregator.
 
 // detectKind tells a file by its keys; a file that has neither key is taken
 // for what it resembles most.
-func detectKind(path string) string {
-	keys, err := config.TopKeys(path)
+func detectKind(path string, data []byte) string {
+	keys, err := config.TopKeys(path, data)
 	if err != nil {
-		return "forwarder" // loading it reports the problem
+		return "forwarder" // parsing it reports the problem
 	}
 	for _, k := range []struct{ key, kind string }{
 		{"inputs", "forwarder"},
@@ -106,17 +113,17 @@ func detectKind(path string) string {
 	return "forwarder"
 }
 
-// checkConfig loads a file as its daemon does.
-func checkConfig(path, kind string) (warnings []string, err error) {
+// checkConfig checks a file as its daemon does.
+func checkConfig(path string, data []byte, kind string) (warnings []string, err error) {
 	if kind == "aggregator" {
 		cfg := defaultAggregatorFile()
-		if err := loadConfig(path, &cfg); err != nil {
+		if err := parseConfig(path, data, &cfg); err != nil {
 			return nil, err
 		}
 		return aggregatorWarnings(&cfg), nil
 	}
 	cfg := forwarder.DefaultConfig()
-	if err := loadConfig(path, &cfg); err != nil {
+	if err := parseConfig(path, data, &cfg); err != nil {
 		return nil, err
 	}
 	return forwarderWarnings(&cfg), nil

@@ -17,10 +17,28 @@ import (
 // loadConfig fills into from the file of --config. Everything that can be
 // wrong here ends with exit code 2: waiting cannot cure it.
 func loadConfig(path string, into any) error {
-	if path == "" {
-		return usagef("--config FILE is missing; `loghaul config example` prints a file to start from")
+	data, err := readConfig(path)
+	if err != nil {
+		return err
 	}
-	err := config.Load(path, into)
+	return parseConfig(path, data, into)
+}
+
+// readConfig gives the bytes of the file of --config.
+func readConfig(path string) ([]byte, error) {
+	if path == "" {
+		return nil, usagef("--config FILE is missing; `loghaul config example` prints a file to start from")
+	}
+	data, err := config.Read(path)
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	return data, nil
+}
+
+// parseConfig is loadConfig for bytes already read.
+func parseConfig(path string, data []byte, into any) error {
+	err := config.Parse(path, data, into)
 	var problems config.Problems
 	if err == nil || errors.As(err, &problems) {
 		return err

@@ -31,7 +31,7 @@ func parseFilter(where, text string) (*filter.Filter, error) {
 	if near := config.Nearest(syntax.Unknown, filter.Names()); syntax.Unknown != "" && near != "" {
 		msg += "; did you mean " + near + "?"
 	} else if syntax.Unknown != "" {
-		msg += "; the fields are HAProxy's aliases and the archive's columns, see docs/filter.md"
+		msg += "; the fields are HAProxy's aliases and the archive's columns, and a name that a format gives is written %(" + syntax.Unknown + "): see docs/filter.md"
 	}
 	// Each character as one, so that the caret stands below its own. Of a long filter what is around it.
 	visible := func(s string) []rune {

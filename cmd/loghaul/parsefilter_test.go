@@ -76,7 +76,7 @@ func TestParseFilterErrors(t *testing.T) {
 		{"ST>=500 é st=5", "--filter, column 9: \"é\" begins no test; want FIELD OPERATOR VALUE, as ST>=500\nST>=500 é st=5\n        ^\n"},
 		{"\tb=é st=5", "did you mean ST?\n b=é st=5\n     ^\n"},
 		{"b='\xff\xff\xff' st=5", "did you mean ST?\nb='\uFFFD\uFFFD\uFFFD' st=5\n        ^\n"},
-		{"zzzzzzz=1", "see docs/filter.md\nzzzzzzz=1\n^\n"},
+		{"zzzzzzz=1", "a name that a format gives is written %(zzzzzzz): see docs/filter.md\nzzzzzzz=1\n^\n"},
 		{"ST>=", "a value is missing behind >="},
 		{strings.Repeat("ST=1 ", 100) + "ST=x" + strings.Repeat(" ST=1", 100), "column 504: ST: \"x\""},
 		{" ", "the filter is empty"},

@@ -97,11 +97,17 @@ func (o *upOptions) complete() error {
 	if err := o.log.Validate(); err != nil {
 		return usagef("log %v", err)
 	}
+	if o.data == "" {
+		return usagef("--data: the name of the folder is empty; is a variable of the shell not set?")
+	}
 	var err error
 	if o.data, err = filepath.Abs(o.data); err != nil {
 		return usagef("--data: %v", err)
 	}
 	for i, t := range o.tail {
+		if t == "" {
+			return usagef("--tail: the pattern is empty; is a variable of the shell not set?")
+		}
 		if _, err := filepath.Match(t, ""); err != nil {
 			return usagef("--tail %s: %v", t, err)
 		}

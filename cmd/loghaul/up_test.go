@@ -256,6 +256,8 @@ func TestUpRefuses(t *testing.T) {
 		"a file for a folder": {[]string{"--demo", "--data", file}, []string{file, "--data"}},
 		"an expanded pattern": {[]string{"--tail", "a.log", "b.log"}, []string{"b.log", "quote"}},
 		"a broken pattern":    {[]string{"--tail", "[a"}, []string{"--tail [a"}},
+		"an empty pattern":    {[]string{"--data", t.TempDir(), "--tail", ""}, []string{"--tail: the pattern is empty"}},
+		"an empty folder":     {[]string{"--demo", "--data", ""}, []string{"--data: the name of the folder is empty"}},
 		"a log level":         {[]string{"--demo", "--log-level", "loud"}, []string{"level", "loud"}},
 	} {
 		t.Run(name, func(t *testing.T) {

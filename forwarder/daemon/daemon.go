@@ -78,6 +78,9 @@ func (o *Options) load() (forwarder.Config, error) {
 	if o.HTTP != "" {
 		cfg.HTTP = o.HTTP
 	}
+	if err := ops.CheckAddress(cfg.HTTP); err != nil { // of --http: the file's was checked
+		return cfg, fmt.Errorf("--http: %w", err)
+	}
 	return cfg, nil
 }
 

@@ -32,7 +32,7 @@ const MaxFile = 1 << 20
 // the file does not give keep the value they have. Errors about the content
 // are Problems; into is then partly filled and must not be used.
 func Load(path string, into any) error {
-	data, err := read(path)
+	data, err := Read(path)
 	if err != nil {
 		return err
 	}
@@ -51,13 +51,10 @@ func Parse(name string, data []byte, into any) error {
 	return d.result()
 }
 
-// TopKeys gives the keys at the top level of the file at path, in order.
-func TopKeys(path string) ([]string, error) {
-	data, err := read(path)
-	if err != nil {
-		return nil, err
-	}
-	root, err := document(path, data)
+// TopKeys gives the keys at the top level of a file's bytes, in order; name
+// stands for the file in problems.
+func TopKeys(name string, data []byte) ([]string, error) {
+	root, err := document(name, data)
 	if err != nil || root == nil || root.Kind != yaml.MappingNode {
 		return nil, err
 	}
@@ -68,7 +65,9 @@ func TopKeys(path string) ([]string, error) {
 	return keys, nil
 }
 
-func read(path string) ([]byte, error) {
+// Read gives the bytes of the file at path, which may be a pipe: whoever looks
+// into a file twice reads it once.
+func Read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)

@@ -182,7 +182,11 @@ func TestLoadReadsFiles(t *testing.T) {
 	if err := Load(path, &got); err != nil || got.Node != "x" {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	keys, err := TopKeys(path)
+	data, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := TopKeys(path, data)
 	if diff := cmp.Diff([]string{"node", "batch"}, keys); diff != "" || err != nil {
 		t.Errorf("%v (-want +got)\n%s", err, diff)
 	}

@@ -29,6 +29,26 @@ type Server struct {
 	pages    pages
 }
 
+// CheckAddress finds what is wrong with an address for Listen, without opening
+// it; "" serves nothing and is right.
+func CheckAddress(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
+	}
+	if err != nil {
+		return badAddress(addr, err)
+	}
+	return nil
+}
+
+func badAddress(addr string, err error) error {
+	return fmt.Errorf("serve HTTP on %q: want an address such as 127.0.0.1:8080 or :8080: %w", addr, err)
+}
+
 // Listen opens addr ("127.0.0.1:8080", ":8080"; port 0 takes a free one). ready
 // gives nil when the daemon does its work, else the reason why not; it is
 // called for each request, possibly concurrently, and must return at once. A
@@ -40,7 +60,7 @@ func Listen(ctx context.Context, addr string, reg *metrics.Registry, ready func(
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("serve HTTP on %s: the port is taken by another program; choose another address or stop it: %w", addr, err)
 	case err != nil:
-		return nil, fmt.Errorf("serve HTTP on %q: want an address such as 127.0.0.1:8080 or :8080: %w", addr, err)
+		return nil, badAddress(addr, err)
 	}
 	return &Server{listener: l, pages: pages{reg: reg, ready: ready}}, nil
 }

@@ -285,7 +285,11 @@ func (f *folder) fail(doing string, err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("archive %s: %s: the disk is full, make room: %w", f, doing, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
-		return fmt.Errorf("archive %s: %s: user %d must be able to write there: %w (%w)", f, doing, os.Getuid(), err, sinks.ErrPermanent)
+		need := "write there"
+		if what, _, _ := strings.Cut(doing, " "); what == "reading" || what == "listing" || what == "comparing" {
+			need = "read it"
+		}
+		return fmt.Errorf("archive %s: %s: user %d must be able to %s: %w (%w)", f, doing, os.Getuid(), need, err, sinks.ErrPermanent)
 	}
 	return fmt.Errorf("archive %s: %s: %w", f, doing, err)
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,26 @@ func TestFolder(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) objectstore.Store {
 		return openURL(t, folderURL(t.TempDir()), objectstore.Options{})
 	})
+}
+
+// TestFolderSaysWhichRight is missing: to read for a reader, to write for a
+// writer. A file in the folder's place denies both, also to root.
+func TestFolderSaysWhichRight(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "archive")
+	s := openURL(t, folderURL(dir), objectstore.Options{})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := s.List(t.Context(), "", func(objectstore.Info) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "must be able to read it: ") {
+		t.Errorf("listing: %v", err)
+	}
+	if err = s.Write(t.Context(), storetest.Group("a/b", []byte("one"))); err == nil || !strings.Contains(err.Error(), "must be able to write there: ") {
+		t.Errorf("storing: %v", err)
+	}
 }
 
 // TestFolderETag changes a file: its ETag shows it, although its size does not.

@@ -127,9 +127,12 @@ func parse(s string) (address, error) {
 	if err != nil || (u.Scheme != "udp" && u.Scheme != "tcp") || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
 		return address{}, fmt.Errorf("%q: %s", s, want)
 	}
+	if u.Port() == "" {
+		return address{}, fmt.Errorf("%q has no port: %s; 514 is usual", s, want)
+	}
 	port, err := strconv.ParseUint(u.Port(), 10, 16)
 	if err != nil {
-		return address{}, fmt.Errorf("%q has no port: %s; 514 is usual", s, want)
+		return address{}, fmt.Errorf("%q: a port is at most 65535; 514 is usual", s)
 	}
 	return address{scheme: u.Scheme, host: u.Hostname(), port: int(port)}, nil
 }

@@ -98,7 +98,8 @@ func TestConfigurations(t *testing.T) {
 	for want, cfg := range map[string]Config{
 		"want udp://addr:port":                config("http://x:1"),
 		"has no port":                         config("udp://127.0.0.1"),
-		"has no port: want":                   config("tcp://127.0.0.1:99999"),
+		"has no port: want":                   config("tcp://127.0.0.1:"),
+		"a port is at most 65535":             config("tcp://127.0.0.1:99999"),
 		"the path is not absolute":            config("unix://run/log"),
 		"a socket's path has at most 107":     config("unix:///" + strings.Repeat("x", 107)),
 		"tls is for tcp":                      with("udp://:1", func(c *Config) { c.TLS.Cert, c.TLS.Key = "c", "k" }),
