@@ -116,6 +116,7 @@ func New(cfg Config, d Deps) (*Sink, error) {
 	if cfg.isVictoria() {
 		s.target = victoria
 		s.strict.Store(false)
+		s.asking.forbidden.Store(true) // it has no ids
 	}
 	s.gate = newGate(int(cfg.Bulk), cfg.Senders, s.queue.busy)
 	s.queue.idle = s.gate.look

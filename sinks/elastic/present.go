@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -29,19 +30,19 @@ type asking struct {
 // absent gives those of docs that are in no backing index of the data stream, and
 // tells the account of the others. An id is unique in one backing index alone: a
 // document that was indexed though no answer came would be there twice if it were
-// sent again after a rollover, so whoever fills gaps asks first. That takes the
-// privileges read and maintenance; without them nothing is asked, which is said
-// once. With a reason none of docs is left: the account was told of all.
+// sent again after a rollover. So whoever fills gaps asks first, and so does what
+// is sent again without knowing what became of it. That takes the privileges read
+// and maintenance; without them nothing is asked, which is said once. With a reason
+// left has those that could not be asked for, too.
 func (s *sender) absent(ctx context.Context, docs []int) (left []int, reason string) {
 	left = docs[:0]
 	for len(docs) > 0 {
 		part := docs[:min(len(docs), mostAsked)]
-		docs = docs[len(part):]
 		there, reason := s.there(ctx, part)
 		if reason != "" {
-			s.drop(append(append(left, part...), docs...), reason)
-			return nil, reason
+			return append(left, docs...), reason
 		}
+		docs = docs[len(part):]
 		for _, i := range part {
 			if there[string(s.body.id(i))] {
 				s.exists(1)
@@ -52,6 +53,31 @@ func (s *sender) absent(ctx context.Context, docs []int) (left []int, reason str
 	}
 	return left, ""
 }
+
+// unseen is absent for documents that were sent with p before, and not answered. If
+// that cannot be asked, the result says so in the place of that of a request, and
+// the gate was told.
+func (s *sender) unseen(ctx context.Context, p pass, docs []int) (left []int, r result) {
+	s.asking.refreshed.Store(0) // what was sent since is what matters
+	left, reason := s.absent(ctx, docs)
+	r = result{how: outcomeTaken, reason: reason}
+	switch reason {
+	case dropShutdown:
+		r.how = outcomeLeft
+	case dropOverloaded:
+		r.how = outcomeRefused
+	case "":
+		if len(left) > 0 {
+			return left, r // the request tells the gate
+		}
+	default:
+		r.how = outcomeFailed
+	}
+	s.heard(r.how, errUnasked, s.gate.leave(p, r.how, 0, 0))
+	return left, r
+}
+
+var errUnasked = errors.New("what became of a request without an answer cannot be asked")
 
 // there asks which of docs, at most mostAsked, are in the data stream.
 func (s *sender) there(ctx context.Context, docs []int) (ids map[string]bool, reason string) {
@@ -125,7 +151,7 @@ func (s *sender) question(ctx context.Context, what esapi.Request) (text []byte,
 		return nil, dropOverloaded
 	}
 	if s.asking.forbidden.CompareAndSwap(false, true) {
-		s.log.Warn("what the index has already cannot be asked before gaps are filled; after a rollover of the data stream a line may be there twice",
+		s.log.Warn("what the index has already cannot be asked before lines are sent again; after a rollover of the data stream a line may be there twice",
 			"status", r.status, "reason", explain(r.text), "do", "give the user read and maintenance on "+s.cfg.stream())
 	}
 	return nil, ""

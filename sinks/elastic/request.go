@@ -27,6 +27,8 @@ type result struct {
 	// items says that there is an answer for each document, all that all were
 	// indexed; otherwise see s.answers.
 	items, all bool
+	// unseen says that the server may have carried the request out all the same.
+	unseen bool
 }
 
 // request sends docs, which have size bytes, once, and tells the gate.
@@ -41,7 +43,7 @@ func (s *sender) request(ctx context.Context, p pass, docs []int, size int) resu
 		label = strconv.Itoa(status)
 	}
 	s.reg.Counter(metricRequests, label).Inc()
-	r := result{how: outcomeTaken, reason: dropOverloaded, items: err == nil, all: all}
+	r := result{how: outcomeTaken, reason: dropOverloaded, items: err == nil, all: all, unseen: err != nil && !refusedWhole(status) && !unconnected(err)}
 	switch {
 	case err == nil:
 		for i := range s.answers.items {
@@ -67,6 +69,16 @@ func (s *sender) request(ctx context.Context, p pass, docs []int, size int) resu
 	}
 	s.heard(r.how, err, s.gate.leave(p, r.how, size, after))
 	return r
+}
+
+// refusedWhole reports whether a status means that nothing of a request was carried
+// out. A proxy says 502 and 504, and anybody 500, also after it was.
+func refusedWhole(status int) bool {
+	switch status {
+	case 0, http.StatusOK, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return false
+	}
+	return true
 }
 
 // data gives docs as they are sent, and the buffer that this lies in.

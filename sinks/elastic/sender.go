@@ -124,6 +124,7 @@ type part struct {
 	docs    []int
 	attempt int
 	again   bool // they were sent before
+	unseen  bool // and it is not known what became of them
 }
 
 // deliver sends the documents of the body, again what is refused, until the
@@ -139,8 +140,12 @@ func (s *sender) deliver(ctx context.Context) string {
 	docs := s.order
 	if s.low {
 		var reason string
-		if docs, reason = s.absent(ctx, docs); len(docs) == 0 {
+		if docs, reason = s.absent(ctx, docs); reason != "" {
+			s.drop(docs, reason)
 			return reason
+		}
+		if len(docs) == 0 {
+			return ""
 		}
 	}
 	s.parts = append(s.parts[:0], part{docs: docs})
@@ -167,33 +172,28 @@ func (s *sender) step(ctx context.Context, p part) (giveUp string) {
 	}
 	n, size := s.body.fit(p.docs, s.gate.bodySize())
 	if n < len(p.docs) {
-		s.parts = append(s.parts, part{p.docs[n:], p.attempt, p.again})
+		s.parts = append(s.parts, part{p.docs[n:], p.attempt, p.again, p.unseen})
 		p.docs = p.docs[:n]
 	}
-	if p.again {
-		s.resent.Add(n)
-	}
-	r := s.request(ctx, pass, p.docs, size)
-	left, mended := p.docs, []int(nil)
-	if r.items {
-		left, mended = s.settle(p.docs, r.all)
-	}
+	r, left, mended := s.exchange(ctx, pass, p, size)
 	if len(mended) > 0 {
-		s.parts = append(s.parts, part{mended, p.attempt, true})
+		s.parts = append(s.parts, part{mended, p.attempt, true, false})
 	}
+	again := part{left, p.attempt, true, r.unseen}
 	switch {
 	case len(left) == 0:
 		s.retries = s.cfg.Retries
 		return ""
 	case r.how == outcomeTooLarge && n > 1: // the window is smaller now
-		s.parts = append(s.parts, part{left, p.attempt, true})
+		s.parts = append(s.parts, again)
 		return ""
 	case r.how == outcomeLeft, r.how == outcomeRejected, r.how == outcomeTooLarge:
 	case pass.probe && !s.low: // bounded by expires
-		s.parts = append(s.parts, part{left, p.attempt, true})
+		s.parts = append(s.parts, again)
 		return ""
 	case p.attempt < s.retries:
-		s.parts = append(s.parts, part{left, p.attempt + 1, true})
+		again.attempt++
+		s.parts = append(s.parts, again)
 		return ""
 	}
 	s.drop(left, r.reason)
@@ -206,6 +206,30 @@ func (s *sender) step(ctx context.Context, p part) (giveUp string) {
 		return ""
 	}
 	return r.reason
+}
+
+// exchange sends the documents of p, which have size bytes, and gives what is left of
+// them: those to be sent again as they are, and those to be sent again mended. Of
+// those of which it is not known what became it asks first.
+func (s *sender) exchange(ctx context.Context, pass pass, p part, size int) (r result, left, mended []int) {
+	left = p.docs
+	if p.unseen {
+		if left, r = s.unseen(ctx, pass, left); r.reason != "" {
+			r.unseen = true
+		}
+		if len(left) == 0 || r.reason != "" {
+			return r, left, nil
+		}
+		_, size = s.body.fit(left, size)
+	}
+	if p.again {
+		s.resent.Add(len(left))
+	}
+	r = s.request(ctx, pass, left, size)
+	if r.items {
+		left, mended = s.settle(left, r.all)
+	}
+	return r, left, mended
 }
 
 // drop tells the account of documents that are given up, in stretches of
