@@ -13,7 +13,7 @@ import (
 	"github.com/loghaul/loghaul/internal/fault"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/internal/testenv"
-	"github.com/loghaul/loghaul/internal/testenv/archivetest"
+	"github.com/loghaul/loghaul/sinks/archivetest"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/loghaul/loghaul/archive"
-	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/parser"
 	"github.com/loghaul/loghaul/parser/wrapper"
+	"github.com/loghaul/loghaul/sinks/archivetest"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 

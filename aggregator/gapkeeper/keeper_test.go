@@ -19,9 +19,9 @@ import (
 	"github.com/loghaul/loghaul/backfill"
 	"github.com/loghaul/loghaul/internal/metrics"
 	"github.com/loghaul/loghaul/internal/testenv"
-	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/sinks"
+	"github.com/loghaul/loghaul/sinks/archivetest"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 

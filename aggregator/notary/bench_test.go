@@ -12,9 +12,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/loghaul/loghaul/archive"
-	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/sinks"
+	"github.com/loghaul/loghaul/sinks/archivetest"
 )
 
 // window100k makes an object of 100,000 real lines of 50 sources.

@@ -20,9 +20,9 @@ import (
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/internal/metrics"
-	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/sinks"
+	"github.com/loghaul/loghaul/sinks/archivetest"
 )
 
 // bucket is a create-only store in memory that fails on request.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/manifest"
-	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
+	"github.com/loghaul/loghaul/sinks/archivetest"
 )
 
 var hour = time.Date(2026, 11, 26, 4, 0, 0, 0, time.UTC)

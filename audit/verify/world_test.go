@@ -14,9 +14,9 @@ import (
 	"github.com/loghaul/loghaul/archive"
 	"github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/audit/verify"
-	"github.com/loghaul/loghaul/internal/testenv/archivetest"
 	"github.com/loghaul/loghaul/internal/wire"
 	"github.com/loghaul/loghaul/sinks"
+	"github.com/loghaul/loghaul/sinks/archivetest"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
