@@ -129,6 +129,9 @@ func syntaxProblem(name string, err error) error {
 		_, p.Msg, _ = strings.Cut(p.Msg, ": ")
 	}
 	p.Msg = "this is not YAML: " + p.Msg
+	if strings.Contains(p.Msg, "cannot start any token") {
+		p.Msg += "; indent with blanks, not with tabs, and put quotes around a text that begins with @, % or `"
+	}
 	return Problems{p}
 }
 

@@ -117,6 +117,7 @@ func TestProblems(t *testing.T) {
 		"text for file":     {"hello\n", `f.yml:1: the file: got "hello", want a section with keys (depth, width, node, on, rate, batch, inputs, labels, paths)`},
 		"section for text":  {"node: {a: b}\n", `f.yml:1: node: got a section, want text such as "web-1"`},
 		"secret":            {"token: s3cret\n", `f.yml:1: token is a secret and does not stand in this file: set LOGHAUL_TEST_TOKEN, or LOGHAUL_TEST_TOKEN_FILE to a file that holds it`},
+		"a tab":             {"batch:\n\tlinger: 1s\n", "f.yml:2: this is not YAML: found character that cannot start any token; indent with blanks, not with tabs, and put quotes around a text that begins with @, % or `"},
 		"not YAML":          {"node: a\n\tbatch: b\n", "f.yml:2: this is not YAML: found a tab character that violates indentation"},
 		"two documents":     {"node: a\n---\nnode: b\n", "f.yml:2: a second document starts here; want one per file"},
 		"all at once":       {"noed: x\nrate: fast\nbatch:\n  lingr: 1s\n", "f.yml:1: unknown key \"noed\", did you mean \"node\"?\nf.yml:2: rate: got \"fast\", want a number such as 0.5\nf.yml:4: unknown key \"lingr\" in batch, did you mean \"linger\"?"},
