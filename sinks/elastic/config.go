@@ -158,6 +158,9 @@ func (c Config) Validate() error {
 		if near := config.Nearest(c.Compress, []string{CompressNone, CompressGzip}); near != "" {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
+		if c.Compress == "zstd" {
+			hint = ", which is all that Elasticsearch takes"
+		}
 		bad("compress", "%q is not none or gzip%s", c.Compress, hint)
 	}
 	if c.Heal != HealAuto && c.Heal != HealOff {

@@ -92,6 +92,7 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 		{"drain", func(c *Config) { c.Drain = -1 }},
 		{"wait", func(c *Config) { c.Wait = -1 }},
 		{`compress: "gzp" is not none or gzip; did you mean "gzip"?`, func(c *Config) { c.Compress = "gzp" }},
+		{`compress: "zstd" is not none or gzip, which is all that Elasticsearch takes`, func(c *Config) { c.Compress = "zstd" }},
 		{"LOGHAUL_ELASTIC_API_KEY and LOGHAUL_ELASTIC_USER are set: choose one", func(c *Config) { c.APIKey, c.User = "k", "u" }},
 		{"LOGHAUL_ELASTIC_API_KEY and LOGHAUL_ELASTIC_TOKEN are set: choose one", func(c *Config) { c.APIKey, c.Token = "k", "u" }},
 		{"without LOGHAUL_ELASTIC_PASSWORD", func(c *Config) { c.User = "u" }},
