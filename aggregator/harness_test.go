@@ -363,5 +363,5 @@ func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	testenv.Eventually(t, 30*time.Second, what, ok)
+	testenv.Eventually(t, testenv.Patience, what, ok)
 }

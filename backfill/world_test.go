@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-const patience = 2 * time.Minute
+const patience = testenv.Patience
 
 // noon is when the lines of the tests begin.
 var noon = time.Date(2025, 11, 26, 12, 0, 0, 0, time.UTC)

@@ -38,18 +38,18 @@ func TestStatus(t *testing.T) {
 	c.forwarder.Start()
 	c.forwarder.AwaitReady()
 	l := startLoad(t, c.input, fullRate)
-	testenv.Eventually(t, 20*time.Second, "lines acknowledged", func() bool {
+	testenv.Eventually(t, testenv.Patience, "lines acknowledged", func() bool {
 		s, ok := c.snapshot()
 		return ok && s.Connected && len(s.Paths) == 1 && s.Paths[0].AckedLines > 0
 	})
 	l.Stop()
-	testenv.Eventually(t, 20*time.Second, "everything acknowledged", func() bool {
+	testenv.Eventually(t, testenv.Patience, "everything acknowledged", func() bool {
 		s, ok := c.snapshot()
 		return ok && len(s.Sources) == 1 && s.Sources[0].Acked == l.Bytes() && s.Sources[0].Size == l.Bytes() && s.Sources[0].OldestUnacked == 0 &&
 			s.Paths[0].ReadBytes == l.Bytes() && s.Paths[0].AckedBytes == l.Bytes() && s.Problem == ""
 	})
 	c.nats.Kill()
-	testenv.Eventually(t, 30*time.Second, "it says that the broker is away", func() bool {
+	testenv.Eventually(t, testenv.Patience, "it says that the broker is away", func() bool {
 		s, ok := c.snapshot()
 		return ok && !s.Connected && s.Problem != ""
 	})
@@ -71,13 +71,13 @@ func TestReloadBySIGHUP(t *testing.T) {
 	config := c.forwarderConfig(c.forwarder.http, settings{})
 	c.write("forwarder.yaml", strings.Replace(config, "inputs:", "inputz:", 1))
 	c.forwarder.proc.Signal(syscall.SIGHUP)
-	testenv.Eventually(t, 20*time.Second, "it names the mistake", func() bool {
+	testenv.Eventually(t, testenv.Patience, "it names the mistake", func() bool {
 		return strings.Contains(c.forwarder.proc.Output(), `did you mean \"inputs\"?`)
 	})
 	second := filepath.Join(c.dir, "second.log")
 	c.write("forwarder.yaml", strings.Replace(config, "inputs:\n", "labels: {zone: eu-1a}\ninputs:\n  - file: "+second+"\n", 1))
 	c.forwarder.proc.Signal(syscall.SIGHUP)
-	testenv.Eventually(t, 20*time.Second, "it is reloaded", func() bool {
+	testenv.Eventually(t, testenv.Patience, "it is reloaded", func() bool {
 		return strings.Contains(c.forwarder.proc.Output(), "the configuration is reloaded")
 	})
 	more := startLoad(t, second, 1000)
@@ -187,7 +187,7 @@ func TestPriorities(t *testing.T) {
 	c.forwarder.Start()
 	c.forwarder.AwaitReady()
 	l := startLoad(t, c.input, fullRate)
-	testenv.Eventually(t, 20*time.Second, "lines acknowledged", func() bool {
+	testenv.Eventually(t, testenv.Patience, "lines acknowledged", func() bool {
 		return c.forwarder.metric("loghaul_forwarder_acked_lines_total") > 0
 	})
 	l.Stop()

@@ -82,7 +82,7 @@ haproxy:
 	// are not archived, and HAProxy's count of them is declared.
 	dropped := int(haproxyInfo(t, stats, "DroppedLogs"))
 	c.lossy = dropped > 0
-	testenv.Eventually(t, 20*time.Second, fmt.Sprintf("%d dropped lines are counted", dropped), func() bool {
+	testenv.Eventually(t, testenv.Patience, fmt.Sprintf("%d dropped lines are counted", dropped), func() bool {
 		return int(c.forwarder.metric("loghaul_forwarder_lost_lines_total")) == dropped
 	})
 	proxy.Stop()

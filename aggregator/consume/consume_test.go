@@ -85,7 +85,7 @@ func (r *rig) publish(t *testing.T, shard, count, size int) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	testenv.Eventually(t, 20*time.Second, what, ok)
+	testenv.Eventually(t, testenv.Patience, what, ok)
 }
 
 // TestPullsAreBoundedInBytes: a pull by count gets a client disconnected that

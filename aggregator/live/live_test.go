@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	testenv.Eventually(t, 30*time.Second, what, ok)
+	testenv.Eventually(t, testenv.Patience, what, ok)
 }
 
 func serve(t *testing.T) *embedded.Server {

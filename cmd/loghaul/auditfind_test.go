@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -209,7 +208,7 @@ func TestFindIntoAClosedPipe(t *testing.T) {
 	if err := errors.Join(w.Close(), r.Close()); err != nil {
 		t.Fatal(err)
 	}
-	p.wait(20 * time.Second)
+	p.wait(upLimit)
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || status.Signal() != syscall.SIGPIPE || p.errs.String() != "" {
 		t.Errorf("%v, stderr %q", p.cmd.ProcessState, p.errs)

@@ -138,7 +138,7 @@ func TestExitCodesOfTheProcess(t *testing.T) {
 		{"audit cat --archive ftp://x", 2},
 		{"audit verify", 2},
 	} {
-		if code := startProcess(t, nil, strings.Fields(tc.args)...).wait(20 * time.Second); code != tc.code {
+		if code := startProcess(t, nil, strings.Fields(tc.args)...).wait(upLimit); code != tc.code {
 			t.Errorf("loghaul %s: exit code %d, want %d", tc.args, code, tc.code)
 		}
 	}
@@ -155,7 +155,7 @@ func TestCatIntoAClosedPipe(t *testing.T) {
 	if err := errors.Join(w.Close(), r.Close()); err != nil {
 		t.Fatal(err)
 	}
-	p.wait(20 * time.Second)
+	p.wait(upLimit)
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || status.Signal() != syscall.SIGPIPE || p.errs.String() != "" {
 		t.Errorf("%v, stderr %q", p.cmd.ProcessState, p.errs)

@@ -22,7 +22,7 @@ import (
 	"github.com/loghaul/loghaul/internal/testenv"
 )
 
-const upLimit = 30 * time.Second
+const upLimit = testenv.Patience
 
 // archived is what `audit cat` gives of a data folder.
 func archived(t *testing.T, data string) []byte {

@@ -24,7 +24,7 @@ import (
 	"github.com/loghaul/loghaul/internal/wire"
 )
 
-const limit = 20 * time.Second
+const limit = testenv.Patience
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -138,9 +138,9 @@ func (r *rig) do(fn func(now time.Time)) {
 }
 
 // awaitAll waits until the stream is confirmed to its end.
-func (r *rig) awaitAll(limit time.Duration) {
+func (r *rig) awaitAll() {
 	r.t.Helper()
-	testenv.Eventually(r.t, limit, "all lines are stored", func() bool { return r.src.confirmed.Load() == r.src.written.Load() })
+	testenv.Eventually(r.t, testenv.Patience, "all lines are stored", func() bool { return r.src.confirmed.Load() == r.src.written.Load() })
 }
 
 // server gives the URL of the server that is connected.

@@ -22,7 +22,7 @@ func TestLameDuckIsLeft(t *testing.T) {
 	r := start(t, testConfig("web-1", 1, urls...), src, nil)
 	const lines = 20_000
 	src.write(lines / 4)
-	r.awaitAll(30 * time.Second)
+	r.awaitAll()
 
 	was := r.server()
 	src.write(lines / 4)
@@ -39,7 +39,7 @@ func TestLameDuckIsLeft(t *testing.T) {
 		}
 	}
 	st := r.s.Stats()
-	testenv.Eventually(t, 20*time.Second, "the server is left", func() bool {
+	testenv.Eventually(t, testenv.Patience, "the server is left", func() bool {
 		src.write(1)
 		return st.Cuts(CutLameDuck).Load() == 1 && st.Connected.Load() == 1
 	})
@@ -47,7 +47,7 @@ func TestLameDuckIsLeft(t *testing.T) {
 		t.Errorf("connected to %q after %q", is, was)
 	}
 	src.write(lines / 4)
-	r.awaitAll(30 * time.Second)
+	r.awaitAll()
 	if n := st.Retries(ReasonDisconnected).Load(); n != 0 {
 		t.Errorf("%d batches were in flight when the server was left", n)
 	}
@@ -73,16 +73,16 @@ func TestLameDuckWithoutOthers(t *testing.T) {
 	src := newStream("web-1")
 	r := start(t, testConfig("web-1", 1, s.URL), src, nil)
 	src.write(1000)
-	r.awaitAll(20 * time.Second)
+	r.awaitAll()
 	s.Signal(syscall.SIGUSR2)
-	testenv.Eventually(t, 20*time.Second, "the notice is heard", func() bool {
+	testenv.Eventually(t, testenv.Patience, "the notice is heard", func() bool {
 		err := r.s.Problem()
 		return err != nil && strings.Contains(err.Error(), "about to stop")
 	})
 	batches := r.s.Stats().Batches.Load()
 	src.write(1000)
 	looks := 0
-	testenv.Eventually(t, 20*time.Second, "the rig has gone on", func() bool { r.do(func(time.Time) {}); looks++; return looks > 50 })
+	testenv.Eventually(t, testenv.Patience, "the rig has gone on", func() bool { r.do(func(time.Time) {}); looks++; return looks > 50 })
 	if n := r.s.Stats().Batches.Load(); n != batches {
 		t.Errorf("%d batches were cut for a server without streams", n-batches)
 	}
@@ -91,7 +91,7 @@ func TestLameDuckWithoutOthers(t *testing.T) {
 	}
 	s.Kill()
 	s.Start()
-	r.awaitAll(30 * time.Second)
+	r.awaitAll()
 	r.stop()
 	read(t, 1, s.URL).exactly(t, 2000)
 }

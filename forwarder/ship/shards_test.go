@@ -38,15 +38,15 @@ func TestShardsChange(t *testing.T) {
 	src := newStream(node)
 	r := start(t, testConfig(node, 2, s.URL), src, nil)
 	src.write(5000)
-	r.awaitAll(20 * time.Second)
+	r.awaitAll()
 	for _, shards := range []int{5, 3} {
 		s.Pause()
 		src.write(2000)
-		testenv.Eventually(t, 20*time.Second, "batches are in flight", func() bool { return r.s.Stats().InFlight.Load() == 4 })
+		testenv.Eventually(t, testenv.Patience, "batches are in flight", func() bool { return r.s.Stats().InFlight.Load() == 4 })
 		r.do(func(now time.Time) { r.s.Retarget(shards, now) })
 		s.Resume()
 		src.write(3000)
-		r.awaitAll(30 * time.Second)
+		r.awaitAll()
 	}
 	r.stop()
 	st := read(t, 5, s.URL)
@@ -80,7 +80,7 @@ func TestShardsChangeAndCrash(t *testing.T) {
 		r := start(t, testConfig(node, n, s.URL), src, nil)
 		src.write(2000)
 		lines += 2000
-		r.awaitAll(20 * time.Second)
+		r.awaitAll()
 		if i == len(shards)-1 {
 			r.stop()
 			break
@@ -88,7 +88,7 @@ func TestShardsChangeAndCrash(t *testing.T) {
 		s.Pause() // its host has the batches, and it has not read them
 		src.write(2000)
 		lines += 2000
-		testenv.Eventually(t, 20*time.Second, "batches are in flight", func() bool { return r.s.Stats().InFlight.Load() == 4 })
+		testenv.Eventually(t, testenv.Patience, "batches are in flight", func() bool { return r.s.Stats().InFlight.Load() == 4 })
 		before := src.confirmed.Load()
 		r.do(func(time.Time) {}) // the sender has had its turn
 		r.stop()
@@ -127,15 +127,15 @@ func TestRetargetWaitsForTheStream(t *testing.T) {
 	src := newStream(node)
 	r := start(t, testConfig(node, 2, s.URL), src, nil)
 	src.write(1000)
-	r.awaitAll(20 * time.Second)
+	r.awaitAll()
 	r.do(func(now time.Time) { r.s.Retarget(5, now) })
 	src.write(1000)
-	testenv.Eventually(t, 20*time.Second, "it says which stream is missing", func() bool {
+	testenv.Eventually(t, testenv.Patience, "it says which stream is missing", func() bool {
 		err := r.s.Problem()
 		return err != nil && containsAll(err.Error(), wire.StreamName(wire.Shard(node, 5)), "broker setup")
 	})
 	setUp(t, 5, 1, s.URL)
-	r.awaitAll(20 * time.Second)
+	r.awaitAll()
 	r.stop()
 	read(t, 5, s.URL).exactly(t, 2000)
 }

@@ -53,7 +53,7 @@ func TestUnscaledConnectionIsMadeAnew(t *testing.T) {
 			r := start(t, cfg, src, func(s *Shipper) { s.watch.every, s.watch.cutEvery = 5*time.Millisecond, time.Minute })
 			st := r.s.Stats()
 			seen := false
-			testenv.Eventually(t, 15*time.Second, "a bad connection is cut", func() bool {
+			testenv.Eventually(t, testenv.Patience, "a bad connection is cut", func() bool {
 				if i := st.TCP(); i != nil && !i.Scaled && i.SendWindow <= unscaled {
 					seen = true
 				}
@@ -66,7 +66,7 @@ func TestUnscaledConnectionIsMadeAnew(t *testing.T) {
 				t.Error("the connection had window scaling all along")
 			}
 			restore()
-			testenv.Eventually(t, 30*time.Second, "a connection with window scaling", func() bool {
+			testenv.Eventually(t, testenv.Patience, "a connection with window scaling", func() bool {
 				if l := src.written.Load(); l == src.confirmed.Load() {
 					src.write(4096)
 				}
@@ -77,7 +77,7 @@ func TestUnscaledConnectionIsMadeAnew(t *testing.T) {
 				r.do(func(time.Time) { r.s.link.socket.Cut() }) // made before restore
 				return false
 			})
-			r.awaitAll(60 * time.Second)
+			r.awaitAll()
 			if n := st.Cuts(CutNarrow).Load(); n != 1 {
 				t.Errorf("%d connections were cut, want one", n)
 			}

@@ -65,7 +65,7 @@ func setup(shards int) broker.SetupConfig {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	testenv.Eventually(t, 20*time.Second, what, ok)
+	testenv.Eventually(t, testenv.Patience, what, ok)
 }
 
 func TestSetupMakesWhatDaemonsBindTo(t *testing.T) {

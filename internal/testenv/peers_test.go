@@ -15,7 +15,7 @@ import (
 	"github.com/loghaul/loghaul/internal/testenv"
 )
 
-const natsBack = 20 * time.Second
+const natsBack = 2 * time.Minute
 
 func TestNATSKeepsWhatItAcked(t *testing.T) {
 	s := testenv.NATS(t, t.TempDir(), "")

@@ -76,6 +76,10 @@ func Root(t testing.TB) string {
 	}
 }
 
+// Patience is how long tests wait for what must happen: so long that a busy
+// machine does not fail them, and no longer than a person would wait.
+const Patience = 2 * time.Minute
+
 // Eventually polls until ok returns true and fails the test when that takes
 // longer than limit. what names the awaited state in the failure message.
 func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {

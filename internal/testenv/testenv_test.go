@@ -80,5 +80,5 @@ func TestElasticPausesAndResumes(t *testing.T) {
 		t.Fatalf("a paused server answered %d", code)
 	}
 	s.Resume()
-	testenv.Eventually(t, 10*time.Second, "an answer after Resume", func() bool { return get(t, health) == 200 })
+	testenv.Eventually(t, testenv.Patience, "an answer after Resume", func() bool { return get(t, health) == 200 })
 }

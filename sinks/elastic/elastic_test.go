@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-const patience = 2 * time.Minute
+const patience = testenv.Patience
 
 // lines makes n lines in the format httplog; no two are equal.
 func lines(n int) []byte {

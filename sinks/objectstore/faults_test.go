@@ -250,7 +250,7 @@ func TestS3OutageEnds(t *testing.T) {
 		outage[0]()
 		done := make(chan error)
 		go func() { done <- r.Write(t.Context(), storetest.Group(name, []byte(name))) }()
-		testenv.Eventually(t, 5*time.Second, name+": a failure", func() bool { return r.Err() != nil })
+		testenv.Eventually(t, testenv.Patience, name+": a failure", func() bool { return r.Err() != nil })
 		if err := r.Err(); errors.Is(err, sinks.ErrPermanent) || !strings.Contains(err.Error(), server.Endpoint) {
 			t.Errorf("%s: %v, want a temporary error that names %s", name, err, server.Endpoint)
 		}

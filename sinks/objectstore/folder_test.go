@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -68,7 +67,7 @@ func TestFolderETag(t *testing.T) {
 		return tag
 	}
 	first := tag()
-	testenv.Eventually(t, time.Second, "another ETag", func() bool { // the clock of a file system ticks slowly
+	testenv.Eventually(t, testenv.Patience, "another ETag", func() bool { // the clock of a file system ticks slowly
 		if err := os.WriteFile(filepath.Join(dir, "a"), []byte("two"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/loghaul/loghaul/internal/testenv"
 	"github.com/loghaul/loghaul/sinks"
@@ -66,7 +65,7 @@ func TestFolderOnAFullDiskRecovers(t *testing.T) {
 	r := retrying(s)
 	done := make(chan error)
 	go func() { done <- r.Write(t.Context(), g) }()
-	testenv.Eventually(t, 5*time.Second, "a failure on the full disk", func() bool { return r.Err() != nil })
+	testenv.Eventually(t, testenv.Patience, "a failure on the full disk", func() bool { return r.Err() != nil })
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/loghaul/loghaul/internal/testenv"
 )
 
-const limit = 30 * time.Second
+const limit = testenv.Patience
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/loghaul/loghaul/internal/testenv"
 )
 
-const limit = 20 * time.Second
+const limit = testenv.Patience
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

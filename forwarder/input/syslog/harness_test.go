@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -17,7 +16,7 @@ import (
 	"github.com/loghaul/loghaul/internal/testenv"
 )
 
-const limit = 20 * time.Second
+const limit = testenv.Patience
 
 func TestMain(m *testing.M) {
 	if v := os.Getenv(sendVariable); v != "" {
