@@ -132,7 +132,7 @@ func (w *world) real() *elastic.Sink {
 // keeper makes a Keeper that is quick.
 func (w *world) keeper(name string) *gapkeeper.Keeper {
 	return gapkeeper.New(gapkeeper.Deps{Ledger: w.ledger, Name: name, Timing: gapkeeper.Timing{
-		Flush: 20 * time.Millisecond, Beat: 50 * time.Millisecond, Look: 50 * time.Millisecond, Dead: 300 * time.Millisecond,
+		Flush: 20 * time.Millisecond, Beat: 50 * time.Millisecond, Look: 50 * time.Millisecond, Dead: 800 * time.Millisecond,
 		First: 10 * time.Millisecond, Max: 50 * time.Millisecond,
 	}})
 }

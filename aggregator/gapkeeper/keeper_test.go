@@ -138,7 +138,7 @@ func (b *bucket) start(name string) *process {
 	p.Keeper = gapkeeper.New(gapkeeper.Deps{
 		Ledger: gaps.New(p.way, b.ledger.Stream()), Name: name, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Metrics: p.reg,
 		Timing: gapkeeper.Timing{
-			Flush: 20 * time.Millisecond, Beat: 30 * time.Millisecond, Look: 40 * time.Millisecond, Dead: 200 * time.Millisecond,
+			Flush: 20 * time.Millisecond, Beat: 30 * time.Millisecond, Look: 40 * time.Millisecond, Dead: 700 * time.Millisecond,
 			First: 5 * time.Millisecond, Max: 20 * time.Millisecond,
 		},
 	})
@@ -163,7 +163,7 @@ func (p *process) kill() {
 // finish ends it as SIGTERM does.
 func (p *process) finish() {
 	p.stop()
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	p.Finish(ctx)
 }

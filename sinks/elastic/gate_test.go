@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -13,8 +14,9 @@ import (
 func TestGate(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer     func(since time.Duration, underWay int32) outcome
-		min, max   int // requests
-		body       int // at the end; 0 does not matter
+		lasts      time.Duration // 0 is a minute
+		min, max   int           // requests
+		body       int           // at the end; 0 does not matter
 		slots      int
 		mostAtOnce int32
 	}{
@@ -29,7 +31,8 @@ func TestGate(t *testing.T) {
 				}
 				return outcomeTaken
 			},
-			min: 300, max: 1200, mostAtOnce: 3,
+			// It grows to three, or four before the third has its answer.
+			min: 300, max: 1200, mostAtOnce: 4,
 		},
 		"refuses everything": {
 			answer: func(time.Duration, int32) outcome { return outcomeRefused },
@@ -46,13 +49,14 @@ func TestGate(t *testing.T) {
 				}
 				return outcomeTaken
 			},
-			min: 200, max: 1200, body: 1 << 20, slots: 4, mostAtOnce: 4,
+			// A probe may have failed just before: then the next one is at 60 s.
+			lasts: 2 * time.Minute, min: 2000, max: 3600, body: 1 << 20, slots: 4, mostAtOnce: 4,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := newGate(1<<20, 4, func() bool { return false })
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(c.lasts, time.Minute))
 				defer cancel()
 				start := time.Now()
 				var requests, underWay, most atomic.Int32
@@ -78,7 +82,7 @@ func TestGate(t *testing.T) {
 				wg.Wait()
 				n := int(requests.Load())
 				t.Logf("%d requests, %d at once at most; at the end %d bytes, %d at once", n, most.Load(), g.bodySize(), g.slots())
-				if n < c.min || n > c.max || most.Load() != c.mostAtOnce {
+				if n < c.min || n > c.max || most.Load() > c.mostAtOnce {
 					t.Errorf("%d requests, %d at once at most; want %d to %d, %d", n, most.Load(), c.min, c.max, c.mostAtOnce)
 				}
 				if c.body != 0 && (g.bodySize() != c.body || g.slots() != c.slots) {
