@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +44,9 @@ func archiveFlag(fs *flag.FlagSet, url *string) {
 // open gives the store and the filter that the flags describe.
 func (a *auditFlags) open(ctx context.Context) (objectstore.Store, audit.Filter, error) {
 	filter := audit.Filter{Node: a.node, Source: a.source}
+	if strings.Trim(a.source, "0123456789abcdef") != "" {
+		return nil, filter, usagef("--source %q is not the id of a source, nor how one begins: hexadecimal digits; loghaul audit sources lists them", a.source)
+	}
 	var err error
 	if filter.From, filter.To, err = parseRange(a.from, a.to, time.Now()); err != nil {
 		return nil, filter, err
@@ -50,6 +54,29 @@ func (a *auditFlags) open(ctx context.Context) (objectstore.Store, audit.Filter,
 	store, err := openArchive(ctx, a.archive)
 	return store, filter, err
 }
+
+// memorySize is the value of --memory.
+type memorySize struct{ config.Size }
+
+// memoryFlag declares --memory.
+func memoryFlag(fs *flag.FlagSet, what string) *memorySize {
+	m := &memorySize{audit.DefaultMemory}
+	fs.TextVar(m, "memory", m, "the `SIZE` of "+what+" to hold before sorting through TMPDIR")
+	return m
+}
+
+// UnmarshalText reads a size that is not too small for the work.
+func (m *memorySize) UnmarshalText(b []byte) error {
+	if err := m.Size.UnmarshalText(b); err != nil {
+		return err
+	}
+	if m.Size < 1<<20 {
+		return errors.New("it takes at least 1MiB: with less, a few lines would be a temporary file")
+	}
+	return nil
+}
+
+func (m *memorySize) bytes() int64 { return int64(m.Size) }
 
 // reads gives the function of a command that prints what it reads, as --output says.
 func (a *auditFlags) reads(output *string, print func(context.Context, streams, objectstore.Store, audit.Filter) error) func(context.Context, streams, []string) error {
@@ -155,8 +182,7 @@ Kibana, or the fields loghaul.archive.key and loghaul.archive.row. Only their ob
 			var refs list
 			fs.Var(&refs, "ref", "only the row `KEY#ROW` of an object, or the rows KEY#FIRST-LAST; may be given several times")
 			wrapped := fs.Bool("wrapped", false, "print the records of container runtimes as they lay in the files")
-			memory := config.Size(audit.DefaultMemory)
-			fs.TextVar(&memory, "memory", memory, "the `SIZE` of lines to hold before sorting through TMPDIR")
+			memory := memoryFlag(fs, "lines")
 			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("format", *format, "raw"); err != nil {
 					return err
@@ -169,7 +195,7 @@ Kibana, or the fields loghaul.archive.key and loghaul.archive.row. Only their ob
 					return err
 				}
 				defer store.Close() //nolint:errcheck // only read
-				report, err := audit.Cat(ctx, store, s.out, audit.CatOptions{Filter: filter, Memory: int64(memory), Wrapped: *wrapped, Warn: warner(s.err)})
+				report, err := audit.Cat(ctx, store, s.out, audit.CatOptions{Filter: filter, Memory: memory.bytes(), Wrapped: *wrapped, Warn: warner(s.err)})
 				if report.Conflicts > 0 {
 					warner(s.err)(fmt.Errorf("%d lines share node, source and offset with another line that differs", report.Conflicts))
 				}

@@ -40,9 +40,8 @@ stderr, its days are left for the next time, and the exit code is 1.
 			f.registerTimes(fs)
 			target := fs.String("target", "", "the `URL` of the copy, as that of the archive; a folder is made if it is not there")
 			lines := fs.Int("lines", audit.DefaultCompactLines, "at most `N` lines in a file")
-			size, memory := config.Size(audit.DefaultCompactBytes), config.Size(audit.DefaultMemory)
+			size, memory := config.Size(audit.DefaultCompactBytes), memoryFlag(fs, "what")
 			fs.TextVar(&size, "size", size, "at most this `SIZE` of raw lines in a file")
-			fs.TextVar(&memory, "memory", memory, "the `SIZE` of what to hold before sorting through TMPDIR")
 			output := fs.String("output", "table", "`FORMAT`: table or json, one object")
 			return func(ctx context.Context, s streams, _ []string) error {
 				if err := oneOf("output", *output, "table", "json"); err != nil {
@@ -51,8 +50,8 @@ stderr, its days are left for the next time, and the exit code is 1.
 				switch {
 				case *target == "":
 					return usagef("say where to: --target file:///dir or --target s3://bucket/prefix")
-				case *lines < 1 || size < 1 || memory < 1:
-					return usagef("--lines, --size and --memory must be positive")
+				case *lines < 1 || size < 1:
+					return usagef("--lines and --size must be positive")
 				}
 				store, filter, err := f.open(ctx)
 				if err != nil {
@@ -70,7 +69,7 @@ stderr, its days are left for the next time, and the exit code is 1.
 				}
 				defer to.Close() //nolint:errcheck // every file is confirmed
 				report, err := audit.Compact(ctx, store, to, audit.CompactOptions{
-					From: filter.From, To: filter.To, Lines: *lines, Bytes: int64(size), Memory: int64(memory),
+					From: filter.From, To: filter.To, Lines: *lines, Bytes: int64(size), Memory: memory.bytes(),
 					Archive: store.String(), CreatedBy: version, Warn: warner(s.err), Progress: func(d audit.CompactedDay) {
 						fmt.Fprintf(s.err, "%s: %d lines of %d objects in %d files\n", d.Day, d.Lines, len(d.Originals), len(d.Files)) //nolint:errcheck // nowhere left to report
 					},

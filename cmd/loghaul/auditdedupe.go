@@ -10,7 +10,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/loghaul/loghaul/audit"
-	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/sinks/objectstore"
 )
 
@@ -36,10 +35,9 @@ do are read. Sorting is bounded in memory and goes through TMPDIR when it has to
 			var f auditFlags
 			f.register(fs)
 			output := fs.String("output", "table", "`FORMAT`: table or json, one object")
-			memory := config.Size(audit.DefaultMemory)
-			fs.TextVar(&memory, "memory", memory, "the `SIZE` of what to hold before sorting through TMPDIR")
+			memory := memoryFlag(fs, "what")
 			return f.reads(output, func(ctx context.Context, s streams, store objectstore.Store, filter audit.Filter) error {
-				report, err := audit.Dedupe(ctx, store, audit.DedupeOptions{Filter: filter, Memory: int64(memory), Warn: warner(s.err)})
+				report, err := audit.Dedupe(ctx, store, audit.DedupeOptions{Filter: filter, Memory: memory.bytes(), Warn: warner(s.err)})
 				if err != nil && !partly(err) {
 					return err
 				}

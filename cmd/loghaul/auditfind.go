@@ -11,7 +11,6 @@ import (
 	"github.com/loghaul/loghaul/archive"
 	manifestfile "github.com/loghaul/loghaul/archive/manifest"
 	"github.com/loghaul/loghaul/audit"
-	"github.com/loghaul/loghaul/internal/config"
 	"github.com/loghaul/loghaul/parser/filter"
 )
 
@@ -22,7 +21,7 @@ type findFlags struct {
 	limit, tail                    int64
 	format, fields, output, public string
 	count, explain                 bool
-	memory                         config.Size
+	memory                         *memorySize
 }
 
 func auditFindCommand() command {
@@ -71,8 +70,7 @@ func (f *findFlags) register(fs *flag.FlagSet) {
 	fs.BoolVar(&f.explain, "explain", false, "say on stderr what was left out by what, and what was read")
 	fs.StringVar(&f.output, "output", "text", "`FORMAT` of --count and --explain: text or json")
 	fs.StringVar(&f.public, "public-key", "", "only believe manifests that are signed with a key of `FILE`")
-	f.memory = audit.DefaultMemory
-	fs.TextVar(&f.memory, "memory", f.memory, "the `SIZE` of lines to hold before sorting through TMPDIR")
+	f.memory = memoryFlag(fs, "lines")
 }
 
 func (f *findFlags) run(ctx context.Context, s streams, operands []string) error {
@@ -88,7 +86,7 @@ func (f *findFlags) run(ctx context.Context, s streams, operands []string) error
 		return err
 	}
 	defer store.Close() //nolint:errcheck // only read
-	o.Filter, o.Memory, o.Warn = filter, int64(f.memory), warner(s.err)
+	o.Filter, o.Memory, o.Warn = filter, f.memory.bytes(), warner(s.err)
 	started := time.Now()
 	progress := newFindProgress(s.err, started)
 	o.Progress = progress.show

@@ -116,6 +116,8 @@ func TestWrongUse(t *testing.T) {
 		{"audit cat --archive " + empty + " --from -1h --to -2h", "--from -1h is not before --to -2h"},
 		{"audit cat --archive " + empty + " --format json", `--format: got "json", want raw`},
 		{"audit cat --archive " + empty + " --memory lots", `audit cat: invalid value "lots" for flag -memory: "lots" is not a size such as 64KiB, 2MiB or 1GiB; see loghaul audit cat --help`},
+		{"audit cat --archive " + empty + " --memory 4KiB", `audit cat: invalid value "4KiB" for flag -memory: it takes at least 1MiB: with less, a few lines would be a temporary file; see loghaul audit cat --help`},
+		{"audit cat --archive " + empty + " --source web-1", `--source "web-1" is not the id of a source, nor how one begins: hexadecimal digits; loghaul audit sources lists them`},
 		{"audit sources --archive " + empty + " --output xml", `--output: got "xml", want table or json`},
 		{"audit ls --archive " + empty + " --output xml", `--output: got "xml", want table or json`},
 		{"version now", "version takes no arguments"},

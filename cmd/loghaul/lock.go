@@ -7,7 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"github.com/loghaul/loghaul/internal/durable"
 )
 
 // lockFolder takes a data folder for this process. The lock ends with the
@@ -17,7 +18,7 @@ func lockFolder(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := durable.Lock(f); err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(f, 32))
 		err = errors.Join(fmt.Errorf("the data folder %s is in use by another loghaul (process %s): stop that one, or choose another folder with --data",
 			dir, strings.TrimSpace(string(holder))), f.Close())

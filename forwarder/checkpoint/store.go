@@ -175,16 +175,15 @@ func (s *Store) tidy(dir string) {
 // stamp gives the time in the name of a file kept aside.
 func stamp(name string) string { return name[strings.LastIndexByte(name, '-')+1:] }
 
-// takeLock holds an flock(2) for the life of the process: it goes away with
-// the process however that ends.
+// takeLock takes the folder for the life of the process.
 func takeLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o640)
 	if err != nil {
 		return nil, explain("opening the state folder's lock", path, err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	err = durable.Lock(f)
 	switch {
-	case errors.Is(err, unix.EWOULDBLOCK):
+	case errors.Is(err, durable.ErrLocked):
 		return nil, errors.Join(fmt.Errorf("%w: another forwarder holds %s: stop it, or give this one another state folder",
 			ErrInUse, path), f.Close())
 	case err != nil:

@@ -27,8 +27,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/loghaul/loghaul/forwarder/ledger"
 	"github.com/loghaul/loghaul/forwarder/source"
 	"github.com/loghaul/loghaul/internal/durable"
@@ -168,8 +166,8 @@ func Open(cfg Config, pos int64, id string, a *ledger.Account, log *slog.Logger)
 	return s, nil
 }
 
-// takeLock makes the folder if it is missing and holds an flock(2) on it for the
-// life of the process: two writers would ruin it.
+// takeLock makes the folder if it is missing and locks it for the life of the
+// process: two writers would ruin it.
 func takeLock(dir string) (io.Closer, error) {
 	if err := durable.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("making the folder of a spool: %w", err)
@@ -178,7 +176,7 @@ func takeLock(dir string) (io.Closer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the folder of a spool: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := durable.Lock(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("spool %s: %w: another forwarder has it: stop that, or give this one another folder", dir, err), f.Close())
 	}
 	return f, nil

@@ -221,7 +221,11 @@ func (t *Tailer) stat(c *candidate) bool {
 		return false
 	case !c.regular:
 		if c.live {
-			t.trouble(c.name, "not a regular file", "only regular files can be tailed")
+			hint := "only regular files can be tailed"
+			if c.folder {
+				hint = "it is a folder: add /*.log to follow the files in it"
+			}
+			t.trouble(c.name, "not a regular file", hint)
 		}
 		return false
 	}

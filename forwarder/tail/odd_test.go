@@ -39,6 +39,9 @@ func TestWhatIsNoFileIsPassedOverAndSaidOnce(t *testing.T) {
 			t.Errorf("%s is named %d times, want once:\n%s", name, n, said.String())
 		}
 	}
+	if n := strings.Count(said.String(), "add /*.log to follow the files in it"); n != 1 {
+		t.Errorf("what to do about a folder is said %d times:\n%s", n, said.String())
+	}
 }
 
 // TestNothingMatchesYet: also in a folder that is not there yet.

@@ -18,6 +18,7 @@ type info struct {
 	born    int64 // birth time of the inode in nanoseconds, 0 where the file system has none
 	links   uint32
 	regular bool
+	folder  bool
 	mode    uint16
 	uid     uint32
 }
@@ -53,6 +54,7 @@ func fromStatx(st *unix.Statx_t) info {
 		mtime:   st.Mtime.Sec*1e9 + int64(st.Mtime.Nsec),
 		links:   st.Nlink,
 		regular: st.Mode&unix.S_IFMT == unix.S_IFREG,
+		folder:  st.Mode&unix.S_IFMT == unix.S_IFDIR,
 		mode:    st.Mode,
 		uid:     st.Uid,
 	}

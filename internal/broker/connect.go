@@ -62,6 +62,10 @@ const flushTimeout = 10 * time.Second
 // unnoticed: neither side has TCP keep-alive.
 const pingInterval = 25 * time.Second
 
+// inProcess stands for the server of Options.InProcess in what is logged: there
+// is no address.
+const inProcess = "nats://loghaul-up"
+
 // Connect connects to one of the servers. It waits a random time before each
 // attempt, the first one too, and tries until ctx ends. The connection comes
 // back by itself after a loss, with the same delays, for ever.
@@ -81,7 +85,7 @@ func Connect(ctx context.Context, cfg Config, o Options) (*nats.Conn, error) {
 		return nil, err
 	}
 	if opts.InProcessServer != nil {
-		d.cfg.Delay, d.cfg.Servers = Delay{}, []string{nats.DefaultURL} // the URL is not used
+		d.cfg.Delay, d.cfg.Servers = Delay{}, []string{inProcess}
 	}
 	if len(d.cfg.Servers) == 0 {
 		return nil, errors.New("connect to the broker: no server is configured: set broker.servers")
