@@ -6,7 +6,7 @@ import "encoding/binary"
 // what a field needs stays close, however many fields there are, and a caller that has its values by column need not
 // make records of them.
 //
-// The zero Printer is ready for use, by one goroutine at a time. It keeps its buffers.
+// The zero Printer is ready for use, by one goroutine at a time. It keeps its buffers, but for those of very long lines.
 type Printer struct {
 	format *Format
 	all    []printing
@@ -30,6 +30,8 @@ const (
 	// lineRoom is how much room lines have at first. Lines that lie a power of two apart would be in each other's way in
 	// the processor's cache.
 	lineRoom = 576
+	// keptRoom is how much a line keeps that has needed more.
+	keptRoom = 32 << 10
 	// wordLen and chunkLen are how many bytes are written at once, whatever of them counts.
 	wordLen, chunkLen = 8, 16
 )
@@ -49,7 +51,9 @@ func (p *Printer) Begin(f *Format, from, to int, lone []Value) {
 	p.format, p.lone, p.rows = f, lone, p.all[from:to]
 	for i := range p.rows {
 		r := &p.rows[i]
-		r.at, r.group = 0, 0
+		if r.at, r.group = 0, 0; len(r.buf) > keptRoom {
+			r.buf = make([]byte, lineRoom)
+		}
 		r.text(f.lead)
 	}
 }

@@ -152,6 +152,24 @@ func TestPrinter(t *testing.T) {
 	}
 }
 
+// TestPrinterGivesBack the memory of a long line.
+func TestPrinterGivesBack(t *testing.T) {
+	f, err := Compile(`%HP`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p Printer
+	for _, n := range []int{10, 1 << 20, 10} {
+		r := Record{Format: f, Values: []Value{{State: Present, Text: bytes.Repeat([]byte{'/'}, n)}}}
+		agreePrint(t, &p, f, &r)
+	}
+	for i := range p.all {
+		if n := len(p.all[i].buf); n > keptRoom {
+			t.Errorf("line %d keeps %d bytes", i, n)
+		}
+	}
+}
+
 // TestPrinterGrows prints ever longer texts, up to each length around those that a line has room for.
 func TestPrinterGrows(t *testing.T) {
 	f, err := Compile(`%ci:%cp [%t] %ft %b/%s "%HU" %{+Q}r`)
