@@ -11,6 +11,16 @@ func (r *Row) Line(to *filter.Line) {
 	}
 }
 
+// looksAtFields reports whether matches needs the record of a row.
+func (s *Selection) looksAtFields() bool {
+	for t := range s.query.tree().Tests {
+		if t.Field.Place != filter.InLine {
+			return true
+		}
+	}
+	return false
+}
+
 // matches asks the whole line.
 func (s *Selection) matches(r *Row) bool {
 	if s.match == nil {

@@ -277,7 +277,7 @@ func (s *Selection) settleKept() error {
 func (s *Selection) ask(rows bitmap, kept bool) error {
 	rows = rows.clone().and(s.rows)
 	sure := s.rows.clone().andNot(rows)
-	err := s.each(rows, kept, true, func(r *Row) error {
+	err := s.each(rows, kept, s.looksAtFields(), func(r *Row) error {
 		if s.matches(r) {
 			sure.set(r.Index)
 		}
@@ -314,7 +314,7 @@ func (s *Selection) give(records bool, fn func(*Row) error) error {
 	if err := s.settleKept(); err != nil || s.rows == nil {
 		return err
 	}
-	return s.each(s.rows, false, records || s.doubt != nil, func(r *Row) error {
+	return s.each(s.rows, false, records || s.doubt != nil && s.looksAtFields(), func(r *Row) error {
 		if s.doubt != nil && s.doubt.has(r.Index) && !s.matches(r) {
 			return nil
 		}
