@@ -1,8 +1,9 @@
 package elastic
 
 import (
-	"math/rand/v2"
 	"time"
+
+	"github.com/loghaul/loghaul/internal/backoff"
 )
 
 const (
@@ -94,7 +95,7 @@ func (b *breaker) failed(probe bool, now time.Time) bool {
 	default:
 		b.open, b.opened, b.probes, b.interval = true, now, 0, b.first
 	}
-	b.next = now.Add(jitter(b.interval))
+	b.next = now.Add(backoff.Jitter(b.interval))
 	return b.probes == 0
 }
 
@@ -105,7 +106,3 @@ func (b *breaker) left(probe bool) {
 		b.probing = false
 	}
 }
-
-// jitter gives a time between d/2 and d: many that wait for one server must not
-// come back at once.
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }

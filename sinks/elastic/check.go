@@ -9,9 +9,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/loghaul/loghaul/internal/backoff"
 )
 
 // Verdicts of findings.
@@ -282,7 +283,7 @@ func (s *Sink) prepare(ctx context.Context) bool {
 			s.log.Info("the index is ready", "url", s.cfg.URL, "stream", s.cfg.stream())
 			return ctx.Err() == nil
 		}
-		if !sleep(ctx, jitter(wait)) {
+		if backoff.Sleep(ctx, backoff.Jitter(wait)) != nil {
 			return false
 		}
 	}
@@ -297,17 +298,5 @@ func (s *Sink) tell(f *Finding) {
 		s.log.Warn("the index works, but not as it could", "found", f.Says, "do", f.Do)
 	case f.Do != "":
 		s.log.Info("asked the index", "found", f.Says, "do", f.Do)
-	}
-}
-
-// sleep reports false when ctx ended before d was over.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -44,16 +44,9 @@ type planKey struct {
 	hides  uint64
 }
 
-// Document appends the document of a row of the object with the given key to
-// dst: one JSON object without a line feed. It is for single documents;
-// Documents is faster for many.
-func Document(dst []byte, row *archive.Row, key string) []byte {
-	dst, _ = new(Documents).Append(dst, row, key)
-	return dst
-}
-
-// Append appends the document of a row, see Document. With ok false the rules
-// leave the row out on purpose, and nothing is appended: that is no gap.
+// Append appends the document of a row of the object with the given key to dst:
+// one JSON object without a line feed. With ok false the rules leave the row out
+// on purpose, and nothing is appended: that is no gap.
 func (d *Documents) Append(dst []byte, row *archive.Row, key string) (doc []byte, ok bool) {
 	var rule verdict
 	if d.Rules != nil {

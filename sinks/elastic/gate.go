@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/loghaul/loghaul/internal/backoff"
 )
 
 const (
@@ -165,7 +167,7 @@ func (g *gate) leave(p pass, how outcome, size int, after time.Duration) (c chan
 		if how != outcomeFailed {
 			g.pushed = now
 		}
-		g.resume = now.Add(max(jitter(min(g.first<<min(g.streak, 10), g.most)), min(after, g.most)))
+		g.resume = now.Add(max(backoff.Delay(g.first, g.most, g.streak+1), min(after, g.most)))
 		g.streak++
 	}
 	return g.heard(how, p.probe, now)

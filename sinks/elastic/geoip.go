@@ -14,6 +14,7 @@ import (
 
 	"github.com/oschwald/maxminddb-golang/v2"
 
+	"github.com/loghaul/loghaul/internal/backoff"
 	"github.com/loghaul/loghaul/parser"
 )
 
@@ -79,7 +80,7 @@ func (g *Geo) watch() (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for sleep(ctx, geoInterval) {
+		for backoff.Sleep(ctx, geoInterval) == nil {
 			g.Reload()
 		}
 	}()
