@@ -6,10 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
-const natsStartLimit = 30 * time.Second
+const natsStartLimit = Patience
 
 // NATSServer is a stand-alone nats-server with JetStream on a temporary
 // folder, which syncs to disk before every ack.

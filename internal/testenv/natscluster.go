@@ -1,9 +1,11 @@
 package testenv
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,7 +54,7 @@ func NATSWith(t testing.TB, dir, config string, p NATSPorts) *NATSServer {
 }
 
 // NATSCluster starts n servers that form a cluster, with JetStream that syncs
-// to disk before every ack, and returns when it has a leader. more is added to
+// to disk before every ack, and returns when it has a leader that knows all. more is added to
 // the configuration of each.
 func NATSCluster(t testing.TB, dir string, n int, more string) []*NATSServer {
 	t.Helper()
@@ -77,7 +79,31 @@ jetstream { store_dir: %q, max_memory_store: 64MB, max_file_store: 8GB, sync_int
 	for _, s := range l {
 		s.Ready()
 	}
+	Eventually(t, Patience, "a leader that knows all servers", func() bool { return slices.ContainsFunc(l, (*NATSServer).leads) })
 	return l
+}
+
+// leads reports whether the server leads its cluster and knows of no other one
+// that is away: it refuses to place streams there.
+func (s *NATSServer) leads() bool {
+	_, body := fetch(s.monitor + "/jsz")
+	var answer struct {
+		Meta struct {
+			Size     int `json:"cluster_size"`
+			Replicas []struct {
+				Current, Offline bool
+			} `json:"replicas"`
+		} `json:"meta_cluster"`
+	}
+	if json.Unmarshal(body, &answer) != nil || len(answer.Meta.Replicas) == 0 || len(answer.Meta.Replicas) != answer.Meta.Size-1 {
+		return false // only the leader lists the others
+	}
+	for _, r := range answer.Meta.Replicas {
+		if r.Offline || !r.Current {
+			return false
+		}
+	}
+	return true
 }
 
 // Ready waits until the server is healthy: its streams are recovered, and in a

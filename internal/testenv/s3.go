@@ -3,6 +3,7 @@ package testenv
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -130,18 +131,27 @@ func (s *S3Server) Env() []string {
 func answers(url string) bool { return status(url) != 0 }
 
 func status(url string) int {
+	code, _ := fetch(url)
+	return code
+}
+
+// fetch is status that also gives the body.
+func fetch(url string) (code int, body []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return 0
+		return 0, nil
 	}
 	// A transport of its own, so that no connection outlives the call.
 	tr := &http.Transport{DisableKeepAlives: true}
 	resp, err := tr.RoundTrip(req)
 	if err != nil {
-		return 0
+		return 0, nil
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is read
-	return resp.StatusCode
+	defer resp.Body.Close() //nolint:errcheck // nothing is written
+	if body, err = io.ReadAll(resp.Body); err != nil {
+		return 0, nil
+	}
+	return resp.StatusCode, body
 }
