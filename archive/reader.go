@@ -167,7 +167,7 @@ func (rd *Reader) Meta() *Meta { return &rd.meta }
 // and checks sizes and CRCs before anything is decoded.
 func (rd *Reader) Rows(fn func(*Row) error) error { return rd.each(true, fn) }
 
-// Lines is Rows in half the time: rows have no Record.
+// Lines is Rows in less time: rows have no Record.
 func (rd *Reader) Lines(fn func(*Row) error) error { return rd.each(false, fn) }
 
 func (rd *Reader) each(records bool, fn func(*Row) error) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/loghaul/loghaul/aggregator"
@@ -36,19 +35,6 @@ func defaultAggregatorFile() aggregatorFile {
 	}
 }
 
-// checkFile reports why a file that the configuration names cannot be read; ""
-// names none.
-func checkFile(path string) error {
-	if path == "" {
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
-
 // Validate reports everything that cannot work.
 func (f *aggregatorFile) Validate() error {
 	errs := []error{
@@ -63,7 +49,7 @@ func (f *aggregatorFile) Validate() error {
 	}
 	if f.Index.URL != "" {
 		for key, path := range map[string]string{"city": f.Index.GeoIP.City, "asn": f.Index.GeoIP.ASN} {
-			if err := checkFile(path); err != nil {
+			if err := config.Readable(path); err != nil {
 				errs = append(errs, config.Invalid("index.geoip."+key, "read the database: %v", err))
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -113,7 +112,7 @@ func (c *Config) Validate() error {
 		{"tls.cert", c.TLS.Cert},
 		{"tls.key", c.TLS.Key},
 	} {
-		if err := readable(f.path); err != nil {
+		if err := config.Readable(f.path); err != nil {
 			bad(f.key, "%v: correct the path or the file's permissions", err)
 		}
 	}
@@ -140,19 +139,6 @@ func checkURL(s string) string {
 		return fmt.Sprintf("%q is not a NATS URL: %s", s, want)
 	}
 	return ""
-}
-
-// readable opens and closes the file, so that a bad path is found before the
-// first connect. No path is fine.
-func readable(path string) error {
-	if path == "" {
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 // login gives the options for TLS and for who we are.

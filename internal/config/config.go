@@ -169,3 +169,16 @@ func (d *decoder) result() error {
 	sort.SliceStable(d.problems, func(i, j int) bool { return d.problems[i].Line < d.problems[j].Line })
 	return d.problems
 }
+
+// Readable reports why a file that a configuration names cannot be read, so that
+// a bad path is found before the file is needed. "" names none and is fine.
+func Readable(path string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
